@@ -1,0 +1,1 @@
+"""The documented checkpoint file, and what keeps it in step with doit."""
