@@ -17,7 +17,7 @@ import pytest
 WHEEL = "isaaclab==2.3.2"
 WHEEL_FILE = "isaaclab-2.3.2-cp311-none-manylinux_2_35_x86_64.whl"
 WHEEL_SHA256 = "236040ad8616f0fe921a636e7c745920496c12b96bf0e0369f3416fb7a28c99b"
-_PLATFORM = "--platform manylinux_2_35_x86_64 --python-version 3.11 --implementation cp".split()
+_PLATFORM = ["--platform", "manylinux_2_35_x86_64", "--python-version", "3.11", "--implementation", "cp"]
 _NO_INDEX = (
     "could not find a version",
     "connection",
@@ -70,7 +70,7 @@ def wheel_file() -> Path:
 
 @pytest.fixture(scope="session")
 def wheel_root(wheel_file: Path) -> Path:
-    """The unpacked wheel: extensions in ``isaaclab/source/*``, apps in ``isaaclab/apps/*.kit``. Read it, never write."""
+    """The unpacked wheel: extensions in ``isaaclab/source/*``, apps in ``isaaclab/apps/*.kit``. To read only."""
     folder = _cache_folder() / f"unpacked-{WHEEL_SHA256[:16]}"
     if not folder.is_dir():
         # Several pytest processes may come here at once: unpack aside, then rename; the loser's copy is thrown away.
