@@ -1,0 +1,198 @@
+"""doit's dependency database, kept so that a killed run forgets nothing.
+
+doit collects what it learns in memory and writes it when a run ends, whatever the backend. This backend commits each
+task's record the moment its success is saved, to SQLite in WAL mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from checkpoint import lock
+
+SCHEMA_VERSION = 1
+_log = logging.getLogger(__name__)
+
+
+class WriteThroughDatabase:
+    """A doit backend (plugin category BACKEND) in which every success is on disk at once.
+
+    A table ``task`` holds one row a task: its name and, as JSON, what doit keeps of it (values, result, file states).
+    Commands that only read (``list``, ``info``, a dry run) change nothing on disk. The first write takes the work
+    directory's lock. A file that is not such a database is put aside as ``<name>.corrupt`` and everything runs.
+    """
+
+    desc = "SQLite, every task's success written through"
+
+    def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
+        """Read the database ``name``.
+
+        Args:
+            name: Path of the database file; its folder is the work directory.
+            codec: doit's codec for a record.
+            module_name: Part of doit's interface, not used.
+        """
+        self.name = name
+        self._codec = codec
+        self._connection: sqlite3.Connection | None = None
+        self._encoded: dict[str, str] = {}
+        self._records: dict[str, dict[str, Any]] = {}
+        self._corrupt = ""
+        self._read()
+
+    def _read(self) -> None:
+        """Load all records, from the open connection or from the file without touching it."""
+        self._records.clear()
+        self._encoded = {}
+        if self._connection is not None:
+            self._encoded = dict(self._connection.execute("SELECT name, record FROM task"))
+            return
+        if not os.path.exists(self.name):
+            return
+        try:
+            with _untouched(self.name) as connection:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if version != SCHEMA_VERSION:
+                    self._corrupt = f"its version is {version}, not {SCHEMA_VERSION}"
+                    return
+                self._encoded = dict(connection.execute("SELECT name, record FROM task"))
+        except (sqlite3.Error, OSError) as error:
+            self._corrupt = str(error)
+
+    def open_for_writing(self) -> None:
+        """Take the work directory's lock, make or repair the file, and read it afresh.
+
+        Raises:
+            checkpoint.lock.WorkDirBusy: Another run has the work directory.
+            OSError: The file cannot be written.
+        """
+        if self._connection is not None:
+            return
+        lock.acquire(Path(self.name).resolve().parent)
+        self._read()
+        if self._corrupt:
+            aside = self.name + ".corrupt"
+            os.replace(self.name, aside)
+            for suffix in ("-wal", "-shm"):
+                Path(self.name + suffix).unlink(missing_ok=True)
+            _log.warning(
+                "%s: not a usable dependency database (%s); kept as %s, every stage runs.",
+                self.name,
+                self._corrupt,
+                os.path.basename(aside),
+            )
+            self._corrupt = ""
+        try:
+            connection = sqlite3.connect(self.name, isolation_level=None, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("CREATE TABLE IF NOT EXISTS task (name TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID")
+            connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        except sqlite3.Error as error:
+            raise OSError(f"{self.name}: the dependency database cannot be written ({error}).") from error
+        self._connection = connection
+        self._read()
+
+    def _record(self, task_id: str) -> dict[str, Any] | None:
+        record = self._records.get(task_id)
+        if record is None:
+            encoded = self._encoded.get(task_id)
+            if encoded is None:
+                return None
+            try:
+                record = self._codec.decode(encoded)
+            except ValueError:
+                record = {}
+            self._records[task_id] = record
+        return record
+
+    def get(self, task_id: str, dependency: str) -> Any:
+        """Return what is recorded of a task under a key, or None."""
+        record = self._record(task_id)
+        return None if record is None else record.get(dependency)
+
+    def set(self, task_id: str, dependency: str, value: Any) -> None:
+        """Record a value; the record is committed with the key that doit writes last."""
+        record = self._record(task_id)
+        if record is None:
+            record = self._records[task_id] = {}
+        record[dependency] = value
+        # doit ends the saving of a success with the list of file_deps ("deps:"), and ignores a task with "ignore:".
+        if dependency in ("deps:", "ignore:"):
+            self._write(task_id)
+
+    def _write(self, task_id: str) -> None:
+        encoded = self._codec.encode(self._records[task_id])
+        self._execute("INSERT OR REPLACE INTO task VALUES (?, ?)", (task_id, encoded))
+        self._encoded[task_id] = encoded
+
+    def _execute(self, statement: str, values: tuple[str, ...] = ()) -> None:
+        self.open_for_writing()
+        assert self._connection is not None
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise OSError(f"{self.name}: the dependency database cannot be written ({error}).") from error
+
+    def in_(self, task_id: str) -> bool:
+        """Return whether anything is recorded of a task."""
+        return task_id in self._records or task_id in self._encoded
+
+    def remove(self, task_id: str) -> None:
+        """Forget a task."""
+        if self.in_(task_id):
+            self._execute("DELETE FROM task WHERE name = ?", (task_id,))
+            self._records.pop(task_id, None)
+            self._encoded.pop(task_id, None)
+
+    def remove_all(self) -> None:
+        """Forget all tasks."""
+        self._execute("DELETE FROM task")
+        self._records.clear()
+        self._encoded.clear()
+
+    def names(self) -> list[str]:
+        """Return the names of all recorded tasks, sorted."""
+        return sorted(self._records.keys() | self._encoded.keys())
+
+    def dump(self) -> None:
+        """Close the file. Everything in it has been written before."""
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+@contextlib.contextmanager
+def _untouched(name: str) -> Iterator[sqlite3.Connection]:
+    """Open a database for reading without creating or changing a file beside it."""
+    with contextlib.ExitStack() as stack:
+        target = name
+        if os.path.exists(name + "-wal"):
+            # Left by a killed run, or in use: only a copy can be recovered without writing here.
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pipeline-db-"))
+            target = os.path.join(folder, "copy")
+            shutil.copyfile(name, target)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(name + "-wal", target + "-wal")
+            uri = f"{Path(target).as_uri()}"
+        else:
+            uri = f"{Path(os.path.abspath(target)).as_uri()}?immutable=1"
+        connection = sqlite3.connect(uri, uri=True)
+        stack.callback(connection.close)
+        yield connection
+
+
+def records(name: str) -> dict[str, dict[str, Any]]:
+    """Return all records of a database file by task, without touching it; empty if there is none or it is broken."""
+    database = WriteThroughDatabase(name, json.JSONDecoder())
+    return {task: database._record(task) or {} for task in database.names()}

@@ -1,0 +1,98 @@
+"""Whether a file is what it was: sizes, times and identity first, content only where those leave a doubt."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from doit.dependency import FileChangedChecker
+
+# What a record says when the file changed while a task was reading it: equal to no digest, so the task runs again.
+CHANGED_WHILE_READ = "changed while it was read"
+# A file changed this shortly before it was recorded may change again without its times showing it.
+_TICK_NS = 20_000_000
+_COARSE_TICK_NS = 2_000_000_000
+
+Signature = tuple[int, int, int, int]
+
+
+def signature(status: os.stat_result) -> Signature:
+    """Return size in bytes, modification and change time in ns, and inode number."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+_observed: dict[str, Signature] = {}
+_digests: dict[str, tuple[Signature, str]] = {}
+
+
+def observe(paths: Iterable[str]) -> None:
+    """Note what files look like before a task reads them, so that a change during the task is not recorded as read."""
+    for path in paths:
+        try:
+            _observed[path] = signature(os.stat(path))
+        except OSError:
+            _observed.pop(path, None)
+
+
+def digest(path: str, known: Signature) -> str:
+    """Return the BLAKE2b digest (128 bits, hexadecimal) of a file; read once for each signature in this process."""
+    cached = _digests.get(path)
+    if cached is not None and cached[0] == known:
+        return cached[1]
+    with open(path, "rb") as stream:
+        value = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    _digests[path] = (known, value)
+    return value
+
+
+def state_of(path: str, *, racy_check: bool = True) -> list[Any]:
+    """Return the state that is recorded for a file: its signature and its digest.
+
+    Args:
+        path: The file.
+        racy_check: Record no times where the file is so young that a later change could leave them as they are.
+    """
+    status = os.stat(path)
+    size, mtime, ctime, inode = now = signature(status)
+    value = digest(path, now)
+    tick = _COARSE_TICK_NS if mtime % 1_000_000_000 == 0 and ctime % 1_000_000_000 == 0 else _TICK_NS
+    if racy_check and max(mtime, ctime) > time.time_ns() - tick:
+        mtime = -1
+    return [size, mtime, ctime, inode, value]
+
+
+def differs(path: str, status: os.stat_result, state: list[Any]) -> bool:
+    """Return whether a file's content is another than the recorded one.
+
+    Equal size, times and inode mean the same file. A time that was set back after an edit does not pass: the change
+    time cannot be set. Where only the times differ, the content decides.
+    """
+    now = signature(status)
+    if list(now) == state[:4]:
+        return False
+    if now[0] != state[0]:
+        return True
+    return digest(path, now) != state[4]
+
+
+class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
+    """doit's check of a file_dep: by size, times and inode, then by content.
+
+    doit's own checkers trust the modification time alone, and record a file as it is after the task: an edit whose
+    time was set back, or one made while the task was running, would be taken for processed.
+    """
+
+    def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
+        """Return whether ``file_path`` is another than the one recorded in ``state``."""
+        return differs(file_path, file_stat, state)
+
+    def get_state(self, dep: str, current_state: list[Any] | None) -> list[Any]:
+        """Return the state to record for ``dep`` after a task that has read it."""
+        state = state_of(dep)
+        seen = _observed.get(dep)
+        if seen is not None and seen != signature(os.stat(dep)):
+            state[1], state[4] = -1, CHANGED_WHILE_READ
+        return state

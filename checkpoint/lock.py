@@ -1,0 +1,56 @@
+"""One run at a time in a work directory, by a lock that the operating system releases with the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK_NAME = ".pipeline.lock"
+_held: dict[Path, FileLock] = {}
+
+
+class WorkDirBusy(Exception):
+    """Another process works in the work directory; the message says which, and since when."""
+
+
+def acquire(work_dir: Path) -> None:
+    """Take the work directory for this process until it ends. Taking it twice is taking it once.
+
+    Raises:
+        WorkDirBusy: Another process has it.
+        OSError: The work directory cannot be made or written.
+    """
+    work_dir = work_dir.resolve()
+    if work_dir in _held:
+        return
+    work_dir.mkdir(parents=True, exist_ok=True)
+    holder = work_dir / (LOCK_NAME + ".json")
+    lock = FileLock(work_dir / LOCK_NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise WorkDirBusy(_describe(work_dir, holder)) from None
+    _held[work_dir] = lock
+    started = time.strftime("%Y-%m-%d %H:%M:%S")
+    holder.write_text(json.dumps({"pid": os.getpid(), "since": started}) + "\n", encoding="utf-8")
+
+
+def release(work_dir: Path) -> None:
+    """Give the work directory back, if this process has it."""
+    lock = _held.pop(work_dir.resolve(), None)
+    if lock is not None:
+        (work_dir / (LOCK_NAME + ".json")).unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(work_dir: Path, holder: Path) -> str:
+    try:
+        told = json.loads(holder.read_text(encoding="utf-8"))
+        who = f"process {told['pid']}, since {told['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        who = "another process"
+    return f"{work_dir}: another run is at work here ({who}). Wait for it to end, or use another work_dir."
