@@ -68,15 +68,15 @@ class WriteThroughDatabase:
         except (sqlite3.Error, OSError) as error:
             self._corrupt = str(error)
 
-    def open_for_writing(self) -> None:
-        """Take the work directory's lock, make or repair the file, and read it afresh.
+    def open_for_writing(self) -> sqlite3.Connection:
+        """Take the work directory's lock, make or repair the file, and read it afresh; return the open database.
 
         Raises:
             checkpoint.lock.WorkDirBusy: Another run has the work directory.
             OSError: The file cannot be written.
         """
         if self._connection is not None:
-            return
+            return self._connection
         lock.acquire(Path(self.name).resolve().parent)
         self._read()
         if self._corrupt:
@@ -101,6 +101,7 @@ class WriteThroughDatabase:
             raise OSError(f"{self.name}: the dependency database cannot be written ({error}).") from error
         self._connection = connection
         self._read()
+        return connection
 
     def _record(self, task_id: str) -> dict[str, Any] | None:
         record = self._records.get(task_id)
@@ -136,10 +137,8 @@ class WriteThroughDatabase:
         self._encoded[task_id] = encoded
 
     def _execute(self, statement: str, values: tuple[str, ...] = ()) -> None:
-        self.open_for_writing()
-        assert self._connection is not None
         try:
-            self._connection.execute(statement, values)
+            self.open_for_writing().execute(statement, values)
         except sqlite3.Error as error:
             raise OSError(f"{self.name}: the dependency database cannot be written ({error}).") from error
 

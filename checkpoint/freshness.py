@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from doit.task import Task
@@ -23,13 +24,22 @@ class Freshness:
         reasons: After a check, why the task is not up to date, for people.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], checked: Callable[[], dict[str, Any]] | None = None) -> None:
+        """Remember what a task is made with.
+
+        Args:
+            options: What is known before the run.
+            checked: Called at each check for more.
+        """
         self.options = options
         self.reasons: list[str] = []
+        self._checked = checked
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
         """Return whether the task is up to date; file_deps and missing targets are doit's part."""
         file_state.observe(task.file_dep)
+        if self._checked is not None:
+            self.options = {**self.options, **self._checked()}
         task.value_savers.append(lambda: {"options": self.options, "targets": _states(task.targets)})
         self.reasons = []
         if "options" not in values:

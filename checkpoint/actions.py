@@ -1,0 +1,91 @@
+"""A stage's function as a doit action: one clear failure instead of a traceback, and the time it took."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from doit.action import BaseAction
+from doit.exceptions import TaskFailed
+
+from config import ConfigError
+from stages.errors import StageError
+
+_log = logging.getLogger(__name__)
+
+
+class Workers(Protocol):
+    """What runs a function elsewhere and waits for it."""
+
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Call ``function`` and raise what it raises."""
+
+
+class StageFailed(TaskFailed):  # type: ignore[misc]
+    """The failure of a stage's function, without a traceback.
+
+    Attributes:
+        exception_type: Name of the exception's class.
+    """
+
+    def __init__(self, message: str, exception_type: str) -> None:
+        super().__init__(message)
+        self.exception_type = exception_type
+
+
+class StageAction(BaseAction):  # type: ignore[misc]
+    """Calls a function of a stage.
+
+    Where doit runs several tasks at once in threads, the function runs in a worker process; in a process that doit
+    made itself (``-P process``), or one task at a time (``-n 0``), it runs right there.
+    """
+
+    def __init__(
+        self, function: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any], workers: Workers | None
+    ) -> None:
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.workers = workers
+        self.task: Any = None
+        self.out = ""
+        self.err = ""
+        self.result: Any = None
+        self.values: dict[str, Any] = {}
+
+    def execute(self, out: Any = None, err: Any = None) -> StageFailed | None:
+        """Call the function; return None, or how it failed."""
+        del out, err
+        started = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+        begin = time.monotonic()
+        try:
+            kwargs = {key: value() if callable(value) else value for key, value in self.kwargs.items()}
+            if self.workers is None or _alone():
+                self.function(*self.args, **kwargs)
+            else:
+                self.workers.run(self.function, *self.args, **kwargs)
+        except (StageError, ConfigError) as error:
+            return StageFailed(str(error), type(error).__name__)
+        except Exception as error:
+            _log.debug("%s failed unexpectedly", self.task.name, exc_info=True)
+            return StageFailed(
+                f"unexpected {type(error).__name__}: {error} (the log file has the traceback)", type(error).__name__
+            )
+        self.values = {"started": started, "seconds": round(time.monotonic() - begin, 3)}
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the workers behind: in another process the function runs right there."""
+        return {**self.__dict__, "workers": None, "task": None}
+
+    def __str__(self) -> str:
+        return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+def _alone() -> bool:
+    return multiprocessing.parent_process() is not None or threading.current_thread() is threading.main_thread()

@@ -1,0 +1,462 @@
+"""From the words of a command line to doit: which stages run, with which configuration, from which tasks.
+
+`Pipeline` is what ``dodo.py`` builds its tasks with. It reads the variables of the command line
+(``doit KEY=VALUE``; the scripts pass their flags on in the same form), loads the configuration, and on resume restores
+what the checkpoint keeps of the run that failed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import orjson
+from doit import doit_cmd, get_initial_workdir
+
+from checkpoint import checkpoint_file, database, lock
+from checkpoint.actions import StageAction
+from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
+from checkpoint.file_state import FileStateChecker
+from checkpoint.freshness import Freshness, PinnedFreshness
+from checkpoint.stage_names import STAGES, UnknownStage, position
+from checkpoint.workers import DaskWorkers, LocalWorkers
+from config import Config, ConfigError, load
+from stages.errors import StageError
+
+DATABASE_NAME = ".doit.db"
+EXIT_FAILED = 1
+EXIT_NOT_STARTED = 2
+_QUICK_SKIPS = ("embeddings", "faiss")
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What a command line says beside configuration values; each is a doit variable of the same name.
+
+    Attributes:
+        config: The configuration file; relative to where the command was started.
+        resume: Continue after the last complete stage.
+        force: Clean and forget the selected stages first.
+        start: The first stage to run.
+        end: The last stage to run.
+        update: Let git sources look for a newer commit.
+        no_cache: Embed again what the embedding cache holds.
+        quick: Leave out embeddings and FAISS.
+        kit_cache: A Kit cache that takes the place of the configured sources.
+    """
+
+    config: str = ""
+    resume: bool = False
+    force: bool = False
+    start: str = ""
+    end: str = ""
+    update: bool = False
+    no_cache: bool = False
+    quick: bool = False
+    kit_cache: str = ""
+
+
+@dataclass
+class Pipeline:
+    """A configured run: the parts that tasks are made of, and what the reporter has to know.
+
+    Attributes:
+        config: The configuration that is in force.
+        flags: What the command line says.
+        namespace: The names of ``dodo.py``, to load its tasks from.
+        notices: What there is to say about resuming; told when a run begins.
+        checkpoint: The checkpoint that is resumed, if one is.
+        distrust: Why nothing that is recorded may be used; empty if it may.
+        restored_kit_version: Kit version of the run that is resumed, for sources that don't tell.
+    """
+
+    config: Config
+    flags: Flags
+    namespace: dict[str, Any]
+    notices: list[tuple[str, str]] = field(default_factory=list)
+    checkpoint: Checkpoint | None = None
+    distrust: str = ""
+    restored_kit_version: str | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_command_line(cls, namespace: dict[str, Any]) -> Pipeline:
+        """Return the pipeline that the variables of doit's command line ask for.
+
+        Args:
+            namespace: ``globals()`` of ``dodo.py``.
+
+        Raises:
+            SystemExit: The command line or the configuration is wrong (code 2); one line on standard error says what.
+        """
+        try:
+            return cls.from_variables(dict(doit_cmd._CMDLINE_VARS or {}), namespace)
+        except (ConfigError, CheckpointNewer, UnknownStage, StageError) as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            raise SystemExit(EXIT_NOT_STARTED) from None
+
+    @classmethod
+    def from_variables(cls, variables: dict[str, str], namespace: dict[str, Any]) -> Pipeline:
+        """Return the pipeline that some variables ask for, see `Flags`; all others override the configuration.
+
+        Raises:
+            ConfigError: A value or the configuration file is wrong.
+            CheckpointNewer: The checkpoint to resume was written by a newer version.
+            UnknownStage: ``start`` or ``end`` is no stage.
+        """
+        flags, overrides = _split(variables)
+        started_in = Path(get_initial_workdir() or ".")
+        path = started_in / flags.config if flags.config else None
+        for stage in filter(None, (flags.start, flags.end)):
+            position(stage)
+        pipeline = cls(load(path, overrides), flags, namespace, overrides=dict(overrides))
+        if flags.kit_cache:
+            pipeline.overrides["kit_cache"] = str((started_in / flags.kit_cache).resolve())
+        if flags.quick:
+            pipeline.overrides["quick"] = True
+        pipeline._prepare_resume(path, overrides)
+        if flags.start and flags.end and not pipeline.resuming and position(flags.start) > position(flags.end):
+            raise ConfigError(f"command line: start={flags.start} comes after end={flags.end}.")
+        return pipeline
+
+    @property
+    def resuming(self) -> bool:
+        """Whether this run continues an earlier one."""
+        wanted = self.flags.resume or self.config.values["advanced"]["resume_on_failure"]
+        return bool(wanted) and not self.flags.force
+
+    def _prepare_resume(self, path: Path | None, overrides: dict[str, str]) -> None:
+        if self.flags.force:
+            return
+        try:
+            found = checkpoint_file.load(self.config.work_dir)
+        except CheckpointCorrupt as error:
+            self.distrust = str(error)
+            return
+        except CheckpointNewer:
+            if self.resuming:
+                raise
+            self.distrust = "it was written by a newer version of the pipeline"
+            return
+        self.checkpoint = found
+        if not self.resuming:
+            return
+        if found is None:
+            if self.flags.resume:
+                self.notices.append(("info", "No checkpoint found: starting from the beginning."))
+            return
+        if self.flags.start:
+            self.notices.append(
+                ("warning", f"--resume overrides --start: {self.flags.start} is not where this run starts.")
+            )
+        self._restore(found, path, overrides)
+
+    def _restore(self, found: Checkpoint, path: Path | None, overrides: dict[str, str]) -> None:
+        """Take over what the command line of the resumed run had set and this one does not, and tell what differs."""
+        restored = {key: value for key, value in found.overrides.items() if key not in self.overrides}
+        for key, value in restored.items():
+            self.notices.append(("info", f"Restored from the checkpoint: {key} = {value}"))
+        self.overrides |= restored
+        configured = {key: value for key, value in self.overrides.items() if key not in ("kit_cache", "quick")}
+        if restored:
+            self.config = load(path, {**configured, **overrides})
+        if not self.config.values["input"]["sources"] and found.kit_cache_path and "kit_cache" not in self.overrides:
+            self.overrides["kit_cache"] = found.kit_cache_path
+            self.notices.append(("info", f"Restored from the checkpoint: kit_cache_path = {found.kit_cache_path}"))
+        changes = self._changes_since(found)
+        self.notices += [("warning", f"The configuration has changed: {change}") for change in changes]
+        if not any(change.startswith("input.") for change in changes):
+            self.restored_kit_version = found.kit_version
+
+    def _changes_since(self, found: Checkpoint) -> list[str]:
+        changes = []
+        wanted = self.config.values["input"]["kit_version"]
+        if wanted and found.kit_version and wanted != found.kit_version:
+            changes.append(f"kit_version: checkpoint {found.kit_version}, config {wanted}")
+        if found.configuration:
+            now = self.config.public()
+            for section in sorted(found.configuration.keys() | now.keys()):
+                before, after = found.configuration.get(section, {}), now.get(section, {})
+                for key in sorted(before.keys() | after.keys()):
+                    if before.get(key) != after.get(key) and key != "kit_version":
+                        changes.append(f"{section}.{key}: checkpoint {before.get(key)}, config {after.get(key)}")
+        return changes
+
+    # --- what dodo.py asks for ---------------------------------------------------------------------------------------
+
+    def doit_config(self) -> dict[str, Any]:
+        """Return DOIT_CONFIG: our database, our check of files, our reporter, all cores."""
+        from checkpoint.reporter import PipelineReporter
+
+        return {
+            "backend": "kit",
+            "dep_file": self.path(DATABASE_NAME),
+            "check_file_uptodate": FileStateChecker,
+            "reporter": type("BoundReporter", (PipelineReporter,), {"pipeline": self}),
+            "par_type": "thread",
+            "num_process": self.config.workers,
+            "verbosity": 2,
+            "default_tasks": self.selected,
+        }
+
+    @property
+    def quick(self) -> bool:
+        """Whether embeddings and FAISS are left out."""
+        return bool(self.overrides.get("quick"))
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages of a whole run."""
+        return [stage for stage in STAGES if not (self.quick and stage in _QUICK_SKIPS)]
+
+    @property
+    def selected(self) -> list[str]:
+        """The stages that this run is asked for; resuming begins with the first."""
+        first = position(self.flags.start) if self.flags.start and not self.resuming else 0
+        last = position(self.flags.end) if self.flags.end else len(STAGES) - 1
+        return [stage for stage in self.stages if first <= STAGES.index(stage) <= last]
+
+    @property
+    def to_the_end(self) -> bool:
+        """Whether the last stage is among the selected: then the run is over when they are complete."""
+        return self.selected[-1:] == [STAGES[-1]]
+
+    def path(self, *parts: str) -> str:
+        """Return a path below the work directory: relative to the project if it is inside, so that it may move."""
+        return _short(self.config.work_dir.joinpath(*parts))
+
+    def target_path(self, *parts: str) -> str:
+        """Return a path below the target directory, in the form of `path`."""
+        return _short(self.config.target_dir.joinpath(*parts))
+
+    def pull_arguments(self) -> dict[str, Any]:
+        """Return the arguments of `stages.pull_repo_exts.pull` beside the work directory."""
+        options = self.config.options("input")
+        return {
+            "sources": self._sources(),
+            "kit_version": options["kit_version"] or self.restored_kit_version,
+            "limits": {key: value for key, value in options.items() if key.startswith("max_")},
+            "update": self.flags.update,
+            "search_from": [Path(get_initial_workdir() or ".")],
+        }
+
+    def pull_fingerprint(self, signature: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
+        """Return what the output of ``pull_repo_exts`` depends on; no secret and no credentials.
+
+        Args:
+            signature: Tells the state of the sources without the network.
+        """
+        options = self.config.section("input")
+        del options["excluded_extensions"]
+        if self._kit_cache:
+            options["sources"] = [{"kind": "path", "path": self._kit_cache}]
+        updated = {"update": checkpoint_file.now()} if self.flags.update else {}
+        return {**options, **updated, "signature": signature(self._sources(), self.config.work_dir)}
+
+    @property
+    def _kit_cache(self) -> str:
+        return str(self.overrides.get("kit_cache", ""))
+
+    def _sources(self) -> list[dict[str, Any]]:
+        """Return the configured sources, or the one Kit cache that the command line names instead."""
+        return [{"kind": "path", "path": self._kit_cache}] if self._kit_cache else self.config.sources()
+
+    def embedding_options(self) -> dict[str, Any]:
+        """Return the section ``embeddings`` without the key."""
+        return self.config.options("embeddings")
+
+    def api_key(self) -> str | None:
+        """Return the key of the embedding service, read from the environment now.
+
+        Raises:
+            ConfigError: The service is used and its variable is not set.
+        """
+        return self.config.secret("embeddings.api_key")
+
+    def found(self) -> tuple[str | None, str | None]:
+        """Return the Kit cache's absolute path and the Kit version that ``pull_repo_exts`` found, None if unknown."""
+        try:
+            sources = orjson.loads(Path(self.path("sources.json")).read_bytes())
+            path = sources["kit_cache_path"]
+            return os.path.abspath(self.config.work_dir / path) if path else None, sources["kit_version"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, None
+
+    def times(self, database_name: str) -> dict[str, dict[str, Any]]:
+        """Return for each stage when its tasks last ran and what each took: start (ISO), seconds, and per subtask."""
+        found: dict[str, dict[str, Any]] = {}
+        for task, record in database.records(database_name).items():
+            values = record.get("_values_:", {})
+            if "seconds" not in values:
+                continue
+            stage, _, subtask = task.partition(":")
+            told = found.setdefault(stage, {"started": values["started"], "seconds": 0.0, "subtasks": {}})
+            told["started"] = min(told["started"], values["started"])
+            told["seconds"] = round(told["seconds"] + values["seconds"], 3)
+            if subtask:
+                told["subtasks"][subtask] = values["seconds"]
+        return found
+
+    def files_of(self, owner: dict[str, Any], files: Iterable[str]) -> list[str]:
+        """Return the paths of an owner's files, which are given relative to its folder."""
+        folder = self.path(owner["folder"]) if "folder" in owner else self.path(os.path.dirname(owner["path"]))
+        return [f"{folder}/{file}" for file in files]
+
+    @cached_property
+    def extensions(self) -> list[dict[str, Any]]:
+        """The extensions that ``preparation`` chose, largest first, so that no worker ends with the longest task."""
+        return sorted(self._prepared.get("extensions", ()), key=lambda entry: (-entry["size"], entry["id"]))
+
+    @cached_property
+    def apps(self) -> list[dict[str, Any]]:
+        """The apps that ``preparation`` found: owners of settings that are no extensions."""
+        return list(self._prepared.get("apps", ()))
+
+    @cached_property
+    def _prepared(self) -> dict[str, Any]:
+        try:
+            prepared: dict[str, Any] = orjson.loads(Path(self.path("extensions.json")).read_bytes())
+        except (OSError, ValueError):
+            return {}  # before preparation has run; doit runs it, and then asks again
+        return prepared
+
+    def stage(self, name: str, version: str, *, after: Sequence[str] = ()) -> Stage:
+        """Return the stage that a task creator makes the tasks of.
+
+        Args:
+            name: Name of the stage, and of the task creator.
+            version: Version of the stage's code, part of the up-to-date check of each of its tasks.
+            after: Stages that must be complete before.
+        """
+        pinned = bool(self.flags.start) and not self.resuming and position(name) < position(self.flags.start)
+        return Stage(self, version, [stage for stage in after if stage in self.stages], pinned)
+
+    def clean(self, targets: Iterable[str], more: Callable[[], None] | None, dryrun: bool) -> None:
+        """Remove what a task made, and the folders that this empties."""
+        if dryrun:
+            return
+        try:
+            lock.acquire(self.config.work_dir)
+        except lock.WorkDirBusy as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            raise SystemExit(EXIT_NOT_STARTED) from None
+        roots = {self.config.work_dir, self.config.target_dir}
+        for target in targets:
+            path = Path(os.path.abspath(target))
+            path.unlink(missing_ok=True)
+            for parent in path.parents:
+                if parent in roots or not roots.intersection(parent.parents):
+                    break
+                try:
+                    parent.rmdir()
+                except OSError:
+                    break
+        if more is not None:
+            more()
+
+    def clean_sources(self) -> None:
+        """Remove the clones and unpacked wheels that ``pull_repo_exts`` made below the work directory."""
+        shutil.rmtree(self.config.work_dir / "sources", ignore_errors=True)
+
+    @cached_property
+    def workers(self) -> LocalWorkers | DaskWorkers:
+        """Where functions run: this machine's worker processes, or a Dask cluster."""
+        scheduler = self.config.values["processing"]["scheduler"]
+        return LocalWorkers() if scheduler == "local" else DaskWorkers(scheduler, self.config.workers)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Makes the tasks of one stage.
+
+    Attributes:
+        pipeline: The run they belong to.
+        version: Version of the stage's code.
+        after: Stages that must be complete before.
+        pinned: The run starts after this stage: its tasks are taken as they are.
+    """
+
+    pipeline: Pipeline
+    version: str
+    after: list[str]
+    pinned: bool
+
+    def task(
+        self,
+        function: Callable[..., None],
+        *args: Any,
+        name: str | None = None,
+        options: dict[str, Any] | None = None,
+        unchecked: dict[str, Any] | None = None,
+        checked: Callable[[], dict[str, Any]] | None = None,
+        file_dep: Iterable[str] = (),
+        targets: Iterable[str] = (),
+        alone: bool = False,
+        clean: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """Return a doit task that calls a function of the stage.
+
+        Args:
+            function: Called with ``args``, and with ``options`` and ``unchecked`` as keywords.
+            args: Positional arguments; a dictionary among them (an extension's entry) is part of the up-to-date check.
+            name: Name of the subtask; None for a stage of one task.
+            options: Keywords that the output depends on.
+            unchecked: Keywords that it does not depend on (folders, a secret); not recorded. One that is callable is
+                called when the task runs.
+            checked: Called at each check for more that the output depends on.
+            file_dep: Files that it reads.
+            targets: Files that it writes.
+            alone: Run it in this process rather than in a worker process.
+            clean: Called after ``doit clean`` has removed the targets.
+        """
+        options = options or {}
+        made_with = {**options, "version": self.version}
+        for arg in args:
+            if isinstance(arg, dict):
+                made_with["extension"] = _digest(arg)
+        targets = list(targets)
+        workers = None if alone else self.pipeline.workers
+        task: dict[str, Any] = {
+            "actions": [StageAction(function, args, {**options, **(unchecked or {})}, workers)],
+            "file_dep": [] if self.pinned else list(file_dep),
+            "targets": targets,
+            "uptodate": [PinnedFreshness() if self.pinned else Freshness(made_with, checked)],
+            "task_dep": self.after,
+            "clean": [(self.pipeline.clean, [targets, clean])],
+        }
+        if name is not None:
+            task["name"] = name
+        return task
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def _split(variables: dict[str, str]) -> tuple[Flags, dict[str, str]]:
+    values: dict[str, Any] = {}
+    overrides = dict(variables)
+    for flag in fields(Flags):
+        if flag.name in overrides:
+            text = overrides.pop(flag.name)
+            values[flag.name] = _as_bool(flag.name, text) if flag.type == "bool" else text
+    return Flags(**values), overrides
+
+
+def _as_bool(name: str, text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    if text.lower() not in known:
+        raise ConfigError(f"command line: {name}: expected 1 or 0, found {text!r}.")
+    return known[text.lower()]
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

@@ -1,0 +1,406 @@
+"""The doit reporter that keeps the checkpoint in step with what doit does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+from typing import Any, ClassVar, TextIO
+
+from doit import Globals
+from doit.exceptions import BaseFail, UnmetDependency
+from doit.loader import load_tasks
+from doit.task import Task
+
+from checkpoint import checkpoint_file, lock
+from checkpoint.checkpoint_file import Checkpoint
+from checkpoint.display import Display, PlainDisplay, StageProgress
+from checkpoint.freshness import reasons
+from checkpoint.pipeline import EXIT_NOT_STARTED, Pipeline
+from checkpoint.stage_names import STAGES, stage_of
+from config import ConfigError
+from stages.errors import StageError
+
+_log = logging.getLogger(__name__)
+
+
+class PipelineReporter:
+    """Follows a run task by task, and rewrites the checkpoint after every stage.
+
+    doit's database is the truth about tasks; this is the account of it that people read. A stage is complete when its
+    last task has succeeded or was up to date.
+    """
+
+    desc = "keeps the checkpoint, shows the eight stages"
+    pipeline: ClassVar[Pipeline]
+
+    def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
+        """Take doit's output stream; ``options`` is part of doit's interface and not used."""
+        del options
+        self._outstream = outstream
+        self._display: Display = PlainDisplay(outstream)
+        self._guard = threading.RLock()
+        self._stages: dict[str, StageProgress] = {}
+        self._began: dict[str, float] = {}
+        self._failures: list[tuple[Task, BaseFail]] = []
+        self._runtime_errors: list[str] = []
+        self._interrupted = 0
+        self._started = time.monotonic()
+        self._checkpoint = Checkpoint(work_dir=str(self.pipeline.config.work_dir))
+        self._previous_failure: dict[str, Any] | None = None
+        self._times: dict[str, dict[str, Any]] = {}
+        self._tasks: dict[str, Task] = {}
+
+    # --- doit's reporter interface -----------------------------------------------------------------------------------
+
+    def initialize(self, tasks: dict[str, Task], selected_tasks: list[str]) -> None:
+        """Take the work directory, and do what must be done before the first task.
+
+        Raises:
+            SystemExit: The run cannot start (code 2).
+        """
+        self._tasks = tasks
+        pipeline = self.pipeline
+        database = Globals.dep_manager.backend
+        try:
+            if "embeddings" in map(stage_of, selected_tasks):
+                pipeline.api_key()
+            database.open_for_writing()
+            self._log_to_file()
+            for level, message in pipeline.notices:
+                self._notice(level, message)
+            if pipeline.flags.start and not pipeline.resuming:
+                self._check_earlier_outputs()
+            if pipeline.distrust:
+                self._distrust(pipeline.distrust)
+            elif pipeline.flags.force:
+                self._clean_selected(selected_tasks)
+            elif pipeline.checkpoint is not None:
+                self._continue(pipeline.checkpoint)
+        except (lock.WorkDirBusy, ConfigError, StageError, OSError) as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            raise SystemExit(EXIT_NOT_STARTED) from None
+        self._checkpoint.configuration = pipeline.config.public()
+        self._checkpoint.overrides = pipeline.overrides
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._interrupt)
+
+    def get_status(self, task: Task) -> None:
+        """Doit is about to check a task."""
+
+    def execute_task(self, task: Task) -> None:
+        """A task starts; doit's threads call this."""
+        if not task.actions:
+            return
+        with self._guard:
+            stage = self._stage(task)
+            if task.name not in self._began:
+                self._began[task.name] = time.monotonic()
+            if stage.name not in self._began:
+                self._began[stage.name] = time.monotonic()
+                self._not_complete(stage.name, task)
+                self._display.stage_started(stage)
+                _log.info("%s", stage.label)
+            _log.debug("%s runs: %s", task.name, "; ".join(reasons(task)))
+
+    def add_success(self, task: Task) -> None:
+        """A task has succeeded, or a stage's tasks all have."""
+        with self._guard:
+            stage = self._stage(task)
+            if task.actions:
+                stage.ran += 1
+                seconds = time.monotonic() - self._began.get(task.name, time.monotonic())
+                self._display.task_finished(stage, task.name, seconds)
+                _log.debug("%s: done in %.2f s", task.name, seconds)
+            self._complete(task, stage)
+
+    def skip_uptodate(self, task: Task) -> None:
+        """A task is up to date."""
+        with self._guard:
+            stage = self._stage(task)
+            stage.up_to_date += 1
+            self._complete(task, stage)
+
+    def skip_ignore(self, task: Task) -> None:
+        """A task is left out because the user said ``doit ignore``."""
+        self._notice("warning", f"{task.name} is ignored (doit ignore); its stage does not become complete.")
+
+    def add_failure(self, task: Task, fail: BaseFail) -> None:
+        """A task has failed, or cannot be checked."""
+        if isinstance(fail, UnmetDependency):
+            return
+        with self._guard:
+            stage = self._stage(task)
+            stage.failed += 1
+            self._failures.append((task, fail))
+            message = fail.message.strip()
+            _log.error("%s: %s%s", task.name, message, "".join(fail.traceback))
+            self._display.notice("error", f"{task.name}: {message}")
+            if len(self._failures) == 1:
+                self._checkpoint.status = "failed"
+                self._checkpoint.failure = self._failure(task.name, _type_of(fail), message)
+                self._save()
+
+    def cleanup_error(self, exception: BaseFail) -> None:
+        """A teardown has failed."""
+        self._notice("error", exception.get_msg())
+
+    def runtime_error(self, msg: str) -> None:
+        """Doit cannot go on."""
+        self._runtime_errors.append(msg)
+
+    def teardown_task(self, task: Task) -> None:
+        """A teardown starts."""
+
+    def complete_run(self) -> None:
+        """The run ends, whichever way."""
+        pipeline = self.pipeline
+        pipeline.workers.stop(at_once=bool(self._interrupted))
+        for message in self._runtime_errors:
+            self._notice("error", message)
+        stages = [self._stages[name] for name in STAGES if name in self._stages]
+        done = self._checkpoint.completed_stages
+        try:
+            if self._interrupted:
+                message = self._end_interrupted()
+            elif self._failures or self._runtime_errors:
+                message = self._end_failed()
+            elif pipeline.to_the_end and all(stage in done for stage in pipeline.selected):
+                message = self._end_complete()
+            else:
+                message = self._end_stopped()
+        except StageError as error:
+            self._notice("error", str(error))
+            message = ""
+        self._display.close(stages, message)
+        if message:
+            _log.info("%s", message)
+        logging.shutdown()
+
+    # --- the stages --------------------------------------------------------------------------------------------------
+
+    def _stage(self, task: Task) -> StageProgress:
+        name = stage_of(task.name)
+        stage = self._stages.get(name)
+        if stage is None:
+            stage = self._stages[name] = StageProgress(name)
+        if not stage.total and name in self._tasks:
+            group = self._tasks[name]
+            stage.total = sum(dep.startswith(name + ":") for dep in group.task_dep) or 1
+        return stage
+
+    def _complete(self, task: Task, stage: StageProgress) -> None:
+        """If this was the end of its stage: record that, and rewrite the checkpoint."""
+        if task.name != stage.name or stage.complete or stage.name not in STAGES:
+            return
+        stage.complete = True
+        if stage.name in self._began:
+            stage.seconds = time.monotonic() - self._began[stage.name]
+        checkpoint = self._checkpoint
+        checkpoint.stage_times[stage.name] = {"finished": checkpoint_file.now(), "seconds": round(stage.seconds, 3)}
+        checkpoint.completed_stages = [*(s for s in checkpoint.completed_stages if s != stage.name), stage.name]
+        if checkpoint.failure is not None and checkpoint.failure["stage"] == stage.name and not self._failures:
+            checkpoint.failure, checkpoint.status = None, "running"
+        if stage.name in STAGES[:1]:
+            self._snapshot()
+        self._save()
+        self._display.stage_finished(stage)
+        _log.info("%s: complete (%d run, %d up to date)", stage.label, stage.ran, stage.up_to_date)
+
+    def _not_complete(self, name: str, task: Task) -> None:
+        """A task of this stage runs: whatever was said of it and of the stages after it has to be shown again."""
+        checkpoint = self._checkpoint
+        if name in checkpoint.completed_stages:
+            self._notice("info", f"{name} was complete and runs again: {'; '.join(reasons(task)[:3]) or 'forced'}")
+        rest = STAGES[STAGES.index(name) :] if name in STAGES else ()
+        checkpoint.completed_stages = [stage for stage in checkpoint.completed_stages if stage not in rest]
+        checkpoint.stage_times = {s: told for s, told in checkpoint.stage_times.items() if s not in rest}
+
+    def _snapshot(self) -> None:
+        """Keep what pull_repo_exts found."""
+        path, version = self.pipeline.found()
+        before = self.pipeline.checkpoint
+        if self.pipeline.resuming and before is not None:
+            for name, old, new in (
+                ("kit_cache_path", before.kit_cache_path, path),
+                ("kit_version", before.kit_version, version),
+            ):
+                if old and new and old != new:
+                    self._notice("warning", f"{name}: checkpoint {old}, now {new}; the affected stages run again.")
+        self._checkpoint.kit_cache_path, self._checkpoint.kit_version = path, version
+
+    def _save(self) -> None:
+        checkpoint_file.save(self._checkpoint)
+
+    # --- before the first task ---------------------------------------------------------------------------------------
+
+    def _continue(self, found: Checkpoint) -> None:
+        """Take over what an earlier run had completed; each stage is still checked before it counts."""
+        self._previous_failure = found.failure
+        self._checkpoint.completed_stages = list(found.completed_stages)
+        self._checkpoint.stage_times = dict(found.stage_times)
+        self._checkpoint.kit_cache_path, self._checkpoint.kit_version = found.kit_cache_path, found.kit_version
+        if self.pipeline.resuming:
+            left = [stage for stage in self.pipeline.selected if stage not in found.completed_stages]
+            done = ", ".join(found.completed_stages) or "none"
+            self._notice("info", f"Resuming from the checkpoint of {found.timestamp}. Completed stages: {done}.")
+            if left:
+                self._notice("info", f"Continuing at stage: {left[0]}")
+
+    def _distrust(self, reason: str) -> None:
+        aside = checkpoint_file.set_aside(self.pipeline.config.work_dir)
+        self._notice(
+            "warning",
+            f"{checkpoint_file.path_in(self.pipeline.config.work_dir)}: not a usable checkpoint: {reason}. "
+            f"It is kept as {aside.name}; every stage runs from the beginning.",
+        )
+        Globals.dep_manager.backend.remove_all()
+
+    def _clean_selected(self, selected: list[str]) -> None:
+        """Clean and forget the selected stages' tasks, all that doit would create now, and clear the checkpoint."""
+        wanted = {stage_of(name) for name in selected}
+        for task in load_tasks(self.pipeline.namespace):
+            if stage_of(task.name) in wanted:
+                task.clean(_Silent(), False)
+        database = Globals.dep_manager.backend
+        for name in database.names():
+            if stage_of(name) in wanted:
+                database.remove(name)
+        if os.path.lexists(checkpoint_file.path_in(self.pipeline.config.work_dir)):
+            checkpoint_file.clear(self.pipeline.config.work_dir)
+        self._notice("info", f"Forced: cleaned and forgot {', '.join(s for s in STAGES if s in wanted)}.")
+
+    def _check_earlier_outputs(self) -> None:
+        """A run that starts in the middle takes earlier outputs as they are: they must be there.
+
+        Raises:
+            StageError: One is missing.
+        """
+        pinned = STAGES[: STAGES.index(self.pipeline.flags.start)]
+        for task in load_tasks(self.pipeline.namespace):
+            if stage_of(task.name) not in pinned:
+                continue
+            for target in task.targets:
+                if not os.path.exists(target):
+                    raise StageError(
+                        f"--start {self.pipeline.flags.start}: the output of an earlier stage is missing: {target} "
+                        f"(made by {task.name}). Start at {stage_of(task.name)}, or without --start."
+                    )
+
+    def _log_to_file(self) -> None:
+        config = self.pipeline.config
+        config.log_file.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(config.log_file, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        root = logging.getLogger()
+        root.addHandler(handler)
+        root.setLevel(config.values["logging"]["level"])
+        console = _ToDisplay(self._display)
+        console.setLevel(logging.WARNING)
+        logging.getLogger("stages").addHandler(console)
+        logging.getLogger("checkpoint.workers").addHandler(console)
+        logging.getLogger("checkpoint.database").addHandler(console)
+
+    # --- how it ends -------------------------------------------------------------------------------------------------
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C or SIGTERM: end the run; doit then calls `complete_run`."""
+        del frame
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_IGN)
+        self._interrupted = number
+        raise SystemExit(128 + number)
+
+    def _end_interrupted(self) -> str:
+        name = signal.Signals(self._interrupted).name
+        running = [s.name for s in self._stages.values() if not s.complete and s.name in self._began]
+        left = [stage for stage in self.pipeline.stages if stage not in self._checkpoint.completed_stages]
+        stage = min(running, key=STAGES.index) if running else (left or [STAGES[-1]])[0]
+        self._checkpoint.status = "interrupted"
+        self._checkpoint.failure = self._failure(stage, "interrupted", f"interrupted by {name}")
+        self._save()
+        return f"Pipeline interrupted at stage: {stage}\nYou can resume from this point using: --resume"
+
+    def _end_failed(self) -> str:
+        if not self._failures:
+            self._checkpoint.status = "failed"
+            self._save()
+            return "Pipeline failed."
+        stage = stage_of(self._failures[0][0].name)
+        return (
+            f"Pipeline failed at stage: {stage}\n"
+            f"You can resume from this point using: --resume\n"
+            f"The log is in {self.pipeline.config.log_file}"
+        )
+
+    def _end_complete(self) -> str:
+        self._write_completion_report()
+        checkpoint_file.clear(self.pipeline.config.work_dir)
+        ran = sum(stage.ran for stage in self._stages.values())
+        if not ran:
+            return "All stages are already complete: nothing to do."
+        return f"Pipeline completed successfully in {time.monotonic() - self._started:.1f} s."
+
+    def _end_stopped(self) -> str:
+        self._checkpoint.status = "stopped"
+        self._save()
+        if not sum(stage.ran for stage in self._stages.values()):
+            return "All selected stages are already complete: nothing to do."
+        left = [stage for stage in self.pipeline.stages if stage not in self._checkpoint.completed_stages]
+        return f"Done. Stages left: {', '.join(left)}."
+
+    def _write_completion_report(self) -> None:
+        from stages import final_assembly
+
+        config = self.pipeline.config
+        ran = any(stage.ran for stage in self._stages.values())
+        if ran or not (config.target_dir / final_assembly.REPORT_NAME).exists():
+            final_assembly.write_completion_report(
+                config.work_dir,
+                config.target_dir,
+                configuration=config.public(),
+                times=self.pipeline.times(Globals.dep_manager.name),
+            )
+
+    def _failure(self, task_name: str, kind: str, message: str) -> dict[str, Any]:
+        stage, _, subtask = task_name.partition(":")
+        before = self._previous_failure
+        again = before is not None and (before["stage"], before["subtask"]) == (stage, subtask or None)
+        return {
+            "stage": stage,
+            "subtask": subtask or None,
+            "type": kind,
+            "message": message,
+            "log": str(self.pipeline.config.log_file),
+            "time": checkpoint_file.now(),
+            "attempts": (before["attempts"] if again and before is not None else 0) + 1,
+        }
+
+    def _notice(self, level: str, message: str) -> None:
+        self._display.notice(level, message)
+        _log.log({"info": logging.INFO, "warning": logging.WARNING}.get(level, logging.ERROR), "%s", message)
+
+
+class _Silent:
+    def write(self, text: str) -> None:
+        """Swallow doit's line for each clean action."""
+
+
+class _ToDisplay(logging.Handler):
+    """Shows the warnings of stages."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._display.notice(record.levelname.lower(), record.getMessage())
+
+
+def _type_of(fail: BaseFail) -> str:
+    return str(getattr(fail, "exception_type", fail.get_name()))

@@ -1,0 +1,189 @@
+"""Where a stage's function runs: in this process, in a worker process of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import logging.handlers
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from typing import Any
+
+from stages.errors import StageError
+
+# A worker that dies (killed, out of memory) takes no other task with it: what it left undone is done again this often.
+ATTEMPTS = 3
+# Imported once by the server that workers are forked from, so that no worker pays for it.
+_PRELOAD = [
+    "stages.extension_data",
+    "stages.code_examples",
+    "stages.settings",
+    "griffe",
+    "radon.visitors",
+    "markdown_it",
+]
+# As many as threads ask for, started on demand; the limit is Windows' own.
+_MAX_WORKERS = 61
+
+_log = logging.getLogger(__name__)
+
+
+class LocalWorkers:
+    """A pool of worker processes that replaces the ones that die."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._executor: Executor | None = None
+        self._listener: logging.handlers.QueueListener | None = None
+
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Call ``function`` in a worker process and wait for it.
+
+        Raises:
+            StageError: The worker died `ATTEMPTS` times, or the function raised it.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            executor = self._pool()
+            try:
+                return executor.submit(function, *args, **kwargs).result()
+            except BrokenProcessPool:
+                _log.warning("A worker process died; its task is done again (attempt %d of %d).", attempt, ATTEMPTS)
+                self._discard(executor)
+        raise StageError(
+            f"The worker process died {ATTEMPTS} times at this task (killed, or out of memory). "
+            "Free memory or lower processing.parallel_workers, then resume."
+        )
+
+    def _pool(self) -> Executor:
+        with self._guard:
+            if self._executor is None:
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(_PRELOAD)
+                if self._listener is None:
+                    queue: Any = context.Queue()
+                    self._listener = logging.handlers.QueueListener(queue, _Forward())
+                    self._listener.start()
+                self._executor = ProcessPoolExecutor(
+                    _MAX_WORKERS,
+                    mp_context=context,
+                    initializer=_start_worker,
+                    initargs=(self._listener.queue, logging.getLogger().getEffectiveLevel()),
+                )
+            return self._executor
+
+    def _discard(self, executor: Executor) -> None:
+        with self._guard:
+            if self._executor is executor:
+                self._executor = None
+        executor.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End the worker processes, at once or when they have finished what they do."""
+        with self._guard:
+            executor, self._executor = self._executor, None
+            listener, self._listener = self._listener, None
+        if executor is not None:
+            if at_once:
+                for child in multiprocessing.active_children():
+                    child.kill()
+            executor.shutdown(wait=not at_once, cancel_futures=True)
+        if listener is not None:
+            listener.stop()
+
+
+class DaskWorkers:
+    """The workers of a Dask cluster; they must see the work directory and the sources under the same paths."""
+
+    def __init__(self, scheduler: str, count: int) -> None:
+        """Connect later, when there is something to do.
+
+        Args:
+            scheduler: Address of a Dask scheduler, or ``dask`` for a cluster of ``count`` processes on this machine.
+            count: Number of worker processes of a local cluster.
+        """
+        self._scheduler = scheduler
+        self._count = count
+        self._guard = threading.Lock()
+        self._client: Any = None
+
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+        """Call ``function`` on the cluster and wait for it.
+
+        Raises:
+            StageError: The scheduler cannot be reached, the workers died, or the function raised it.
+        """
+        client = self._connect()
+        from distributed.scheduler import KilledWorker
+
+        try:
+            client.submit(function, *args, **kwargs, pure=False, retries=0).result()
+        except KilledWorker as error:
+            raise StageError(
+                f"The Dask workers died at this task: {error}. Look at their logs, then resume."
+            ) from error
+
+    def _connect(self) -> Any:
+        with self._guard:
+            if self._client is None:
+                try:
+                    import distributed
+                except ImportError as error:
+                    raise StageError(
+                        "processing.scheduler asks for Dask, which is not installed. "
+                        "Install the extra: pip install 'kit-extension-pipeline[dask]'."
+                    ) from error
+                try:
+                    if self._scheduler == "dask":
+                        cluster = distributed.LocalCluster(
+                            n_workers=self._count, threads_per_worker=1, dashboard_address=None
+                        )
+                        self._client = distributed.Client(cluster)
+                    else:
+                        self._client = distributed.Client(self._scheduler, timeout="10s")
+                except (OSError, ValueError, TimeoutError) as error:
+                    raise StageError(
+                        f"processing.scheduler: no Dask scheduler answers at {self._scheduler} ({error})."
+                    ) from error
+            return self._client
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Leave the cluster; a local one ends."""
+        del at_once
+        with self._guard:
+            client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                cluster = client.cluster
+                client.close()
+                if cluster is not None:
+                    cluster.close()
+
+
+class _Forward(logging.Handler):
+    """Hands the workers' records to this process's loggers."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger(record.name).handle(record)
+
+
+def _start_worker(queue: Any, level: int) -> None:
+    """Make a process a worker: quiet on Ctrl-C, its log in the parent's hands, and gone when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    root = logging.getLogger()
+    root.handlers = [logging.handlers.QueueHandler(queue)]
+    root.setLevel(level)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""The data-collection pipeline from the command line, with checkpoint and resume.
+
+python data_collection_pipeline.py                          run, or continue where something has changed
+python data_collection_pipeline.py --resume                 continue after a failure
+python data_collection_pipeline.py --force                  start afresh
+python data_collection_pipeline.py --resume --end settings  continue, up to a stage
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from checkpoint import checkpoint_file
+from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
+from checkpoint.stage_names import PRE_STAGES, STAGES, UnknownStage, position
+from config import ConfigError, load
+
+PROJECT = Path(__file__).resolve().parent
+EXIT_FAILED = 1
+EXIT_NOT_STARTED = 2
+# What doit returns → what the scripts return: a task failed or could not be checked; doit could not start.
+_EXIT_CODES = {0: 0, 1: EXIT_FAILED, 2: EXIT_FAILED, 3: EXIT_NOT_STARTED}
+
+
+class DataCollectionPipeline:
+    """The pipeline for use from Python; each run is a doit run of ``dodo.py``.
+
+    Attributes:
+        config_path: The configuration file.
+        overrides: Configuration values and flags that differ from it, as ``doit KEY=VALUE`` takes them.
+        work_dir: The work directory.
+        checkpoint_file: Where the checkpoint of a run is.
+    """
+
+    def __init__(self, config_path: str | Path | None = None, overrides: Mapping[str, str] | None = None) -> None:
+        """Read the configuration.
+
+        Args:
+            config_path: The configuration file; by default ``pipeline_config.toml`` of the project.
+            overrides: Configuration values that replace those of the file, such as ``{"max_extensions": "25"}``.
+
+        Raises:
+            config.ConfigError: The configuration cannot be used.
+        """
+        self.config_path = Path(os.path.abspath(config_path or PROJECT / "pipeline_config.toml"))
+        self.overrides: dict[str, str] = dict(overrides or {})
+        flags = ("kit_cache", "quick", "update", "no_cache")
+        self.work_dir = load(
+            self.config_path, {key: value for key, value in self.overrides.items() if key not in flags}
+        ).work_dir
+        self.checkpoint_file = checkpoint_file.path_in(self.work_dir)
+
+    def run(
+        self,
+        start_stage: str | None = None,
+        end_stage: str | None = None,
+        resume: bool = False,
+        force: bool = False,
+    ) -> int:
+        """Run the pipeline and return its exit code: 0 success, 1 a stage failed, 2 it could not start.
+
+        Args:
+            start_stage: The first stage to run; resuming overrides it.
+            end_stage: The last stage to run.
+            resume: Continue after the last complete stage.
+            force: Ignore the checkpoint and start afresh.
+        """
+        variables = {"start": start_stage or "", "end": end_stage or "", "resume": resume, "force": force}
+        return self._doit("run", [f"{key}={_text(value)}" for key, value in variables.items() if value])
+
+    def dry_run(self, arguments: Sequence[str] = (), *, as_json: bool = False) -> int:
+        """Print what a run would do, and why; change nothing. ``arguments`` are those of `run` as KEY=VALUE."""
+        return self._doit("dry-run", [*(["--json"] if as_json else []), *arguments])
+
+    def show_checkpoint(self, *, as_json: bool = False) -> int:
+        """Print the checkpoint: stages done, where it failed and why, what a resume would run."""
+        return self._doit("checkpoint", [*(["--json"] if as_json else []), "show"])
+
+    def clear_checkpoint(self) -> int:
+        """Remove the checkpoint."""
+        return self._doit("checkpoint", ["clear"])
+
+    def _doit(self, command: str, arguments: Sequence[str]) -> int:
+        from doit.doit_cmd import DoitMain
+
+        sys.modules.pop("dodo", None)  # doit imports it, and keeps the one of an earlier run
+        overrides = [f"{key}={value}" for key, value in self.overrides.items()]
+        everything = [command, "-f", str(PROJECT / "dodo.py"), f"config={self.config_path}", *overrides, *arguments]
+        before = Path.cwd()
+        try:
+            return _EXIT_CODES[DoitMain().run(everything)]
+        finally:
+            os.chdir(before)
+
+    def _load_checkpoint(self) -> dict[str, Any] | None:
+        """Return the checkpoint, documented keys and others, or None if there is none that can be used."""
+        try:
+            found = checkpoint_file.load(self.work_dir)
+        except (CheckpointCorrupt, CheckpointNewer) as error:
+            sys.stderr.write(f"WARNING: {self.checkpoint_file}: {error}\n")
+            return None
+        return found.to_dict() if found else None
+
+    def _save_checkpoint(self, completed_stages: Sequence[str], snapshot: Mapping[str, str] | None = None) -> None:
+        """Write a checkpoint that says which stages are complete.
+
+        Args:
+            completed_stages: Their names.
+            snapshot: ``kit_cache_path`` and ``kit_version``, if they are known.
+
+        Raises:
+            checkpoint.stage_names.UnknownStage: A name is no stage.
+        """
+        for stage in completed_stages:
+            position(stage)
+        self.work_dir.mkdir(parents=True, exist_ok=True)
+        known = snapshot or {}
+        checkpoint_file.save(
+            Checkpoint(
+                work_dir=str(self.work_dir),
+                completed_stages=list(completed_stages),
+                kit_cache_path=known.get("kit_cache_path"),
+                kit_version=known.get("kit_version"),
+                status="stopped",
+            )
+        )
+
+    def _restore_config_from_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Take over what the command line of the checkpoint's run had set and this pipeline's overrides do not."""
+        for key, value in checkpoint.get("overrides", {}).items():
+            self.overrides.setdefault(key, _text(value))
+
+    def _clear_checkpoint(self) -> None:
+        """Remove the checkpoint, if there is one."""
+        checkpoint_file.clear(self.work_dir)
+
+
+def _text(value: object) -> str:
+    return {True: "1", False: "0"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that both scripts have."""
+    parser.add_argument("--config", metavar="FILE", help="configuration file (default: pipeline_config.toml)")
+    parser.add_argument("--resume", action="store_true", help="continue after the last complete stage")
+    parser.add_argument("--force", action="store_true", help="ignore any checkpoint, clean, and start afresh")
+    parser.add_argument("--update", action="store_true", help="let git sources look for newer commits")
+    parser.add_argument("--no-cache", action="store_true", help="embed again what the embedding cache holds")
+    parser.add_argument("--dry-run", action="store_true", help="show what would run and why, and change nothing")
+    parser.add_argument(
+        "--show-checkpoint", action="store_true", help="show the checkpoint and what a resume would run"
+    )
+    parser.add_argument("--clear-checkpoint", action="store_true", help="remove the checkpoint")
+    parser.add_argument("--json", action="store_true", help="with --show-checkpoint and --dry-run: print JSON")
+
+
+def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str], selection: Mapping[str, str]) -> int:
+    """Do what the arguments of either script ask for and return the exit code.
+
+    Args:
+        arguments: The arguments of `add_common_arguments`.
+        overrides: Configuration values and flags, as ``doit KEY=VALUE`` takes them.
+        selection: ``start`` and ``end``, where given.
+    """
+    values = dict(overrides)
+    values |= {key: "1" for key in ("update", "no_cache") if getattr(arguments, key)}
+    try:
+        for stage in selection.values():
+            position(stage)
+        if arguments.resume and arguments.force:
+            raise ConfigError("command line: --resume and --force exclude each other.")
+        pipeline = DataCollectionPipeline(arguments.config, values)
+    except (ConfigError, UnknownStage) as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return EXIT_NOT_STARTED
+    if arguments.show_checkpoint:
+        return pipeline.show_checkpoint(as_json=arguments.json)
+    if arguments.clear_checkpoint:
+        return pipeline.clear_checkpoint()
+    if arguments.dry_run:
+        flags = {key: "1" for key in ("resume", "force") if getattr(arguments, key)}
+        return pipeline.dry_run([f"{k}={v}" for k, v in {**selection, **flags}.items()], as_json=arguments.json)
+    return pipeline.run(selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add_common_arguments(parser)
+    parser.add_argument("--start", metavar="STAGE", help="first stage to run; its inputs must be there")
+    parser.add_argument("--end", metavar="STAGE", help="last stage to run")
+    parser.add_argument("--list-stages", action="store_true", help="list the stages in order")
+    parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help="configuration values, as for doit")
+    arguments = parser.parse_args(argv)
+    if arguments.list_stages:
+        for number, stage in enumerate(STAGES, 1):
+            print(f"{number}. {stage}{' (pre)' if stage in PRE_STAGES else ''}")
+        return 0
+    for text in arguments.values:
+        if "=" not in text:
+            parser.error(f"unexpected argument {text!r}; expected KEY=VALUE")
+    overrides = dict(text.split("=", 1) for text in arguments.values)
+    selection = {key: getattr(arguments, key) for key in ("start", "end") if getattr(arguments, key)}
+    return run_command_line(arguments, overrides, selection)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""The pipeline as doit tasks: eight stages, each from files to files, with a subtask for each extension.
+
+``doit`` runs it, ``doit list --all`` shows the tasks, ``doit help`` the commands. Configuration values may follow as
+KEY=VALUE: ``doit max_extensions=25``.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from doit import create_after
+
+from checkpoint.pipeline import Pipeline
+from stages import (
+    code_examples,
+    embeddings,
+    extension_data,
+    faiss_index,
+    final_assembly,
+    preparation,
+    pull_repo_exts,
+    settings,
+)
+
+Task = dict[str, Any]
+
+pipeline = Pipeline.from_command_line(globals())
+DOIT_CONFIG = pipeline.doit_config()
+
+config, at, folders = pipeline.config.values, pipeline.path, {"work_dir": pipeline.config.work_dir}
+processing, encoding = config["processing"], config["embeddings"]["encoding_model"]
+mode = processing["code_examples_scan_mode"]
+MERGE = "@merge"  # no extension can have this id
+
+
+def task_pull_repo_exts() -> Task:
+    """1/8 fetch, build and locate the sources of extensions."""
+    stage = pipeline.stage("pull_repo_exts", pull_repo_exts.VERSION)
+    return stage.task(
+        pull_repo_exts.pull,
+        unchecked=folders | pipeline.pull_arguments(),
+        checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.signature),
+        targets=[at("sources.json")],
+        alone=True,
+        clean=pipeline.clean_sources,
+    )
+
+
+def task_preparation() -> Task:
+    """2/8 choose the extensions: filters, highest versions, files."""
+    stage = pipeline.stage("preparation", preparation.VERSION)
+    return stage.task(
+        preparation.prepare,
+        unchecked=folders,
+        options={
+            "excluded": config["input"]["excluded_extensions"],
+            "max_extensions": processing["max_extensions"],
+        },
+        file_dep=[at("sources.json")],
+        targets=[at("extensions.json")],
+    )
+
+
+@create_after("preparation")
+def task_extension_data() -> Iterator[Task]:
+    """3/8 extract metadata, code atlas and API docs."""
+    stage = pipeline.stage("extension_data", extension_data.VERSION, after=["preparation"])
+    for extension in pipeline.extensions:
+        yield stage.task(
+            extension_data.extract,
+            extension,
+            name=extension["id"],
+            unchecked=folders,
+            options={
+                "excluded_modules": processing["excluded_modules"],
+                "include_source_code": processing["include_source_code"],
+                "encoding": encoding,
+            },
+            file_dep=pipeline.files_of(extension, extension_data.dependencies(extension)),
+            targets=map(at, extension_data.targets(extension)),
+        )
+    yield stage.task(
+        extension_data.merge,
+        name=MERGE,
+        unchecked=folders,
+        file_dep=map(at, ["extensions.json", *extension_data.merge_dependencies(pipeline.extensions)]),
+        targets=map(at, extension_data.MERGE_TARGETS),
+    )
+
+
+@create_after("preparation")
+def task_code_examples() -> Iterator[Task]:
+    """4/8 select code examples by size and complexity."""
+    stage = pipeline.stage("code_examples", code_examples.VERSION, after=["extension_data"])
+    for extension in pipeline.extensions:
+        yield stage.task(
+            code_examples.select,
+            extension,
+            name=extension["id"],
+            unchecked=folders,
+            options={
+                "mode": mode,
+                "min_lines": processing["code_examples_min_lines"],
+                "min_complexity": processing["code_examples_min_complexity"],
+                "encoding": encoding,
+            },
+            file_dep=map(at, code_examples.dependencies(extension)),
+            targets=map(at, code_examples.targets(extension)),
+        )
+    yield stage.task(
+        code_examples.merge,
+        name=MERGE,
+        unchecked=folders,
+        options={"mode": mode},
+        file_dep=map(at, ["extensions.json", *code_examples.merge_dependencies(pipeline.extensions)]),
+        targets=map(at, code_examples.merge_targets(pipeline.extensions, mode)),
+    )
+
+
+@create_after("preparation")
+def task_settings() -> Iterator[Task]:
+    """5/8 collect settings from TOML, Python and C++."""
+    stage = pipeline.stage("settings", settings.VERSION, after=["extension_data"])
+    for owner in [*pipeline.extensions, *pipeline.apps]:
+        yield stage.task(
+            settings.scan,
+            owner,
+            name=settings.name_of(owner),
+            unchecked=folders,
+            file_dep=[
+                *pipeline.files_of(owner, settings.dependencies(owner)),
+                *map(at, settings.intermediate_dependencies(owner)),
+            ],
+            targets=map(at, settings.targets(owner)),
+        )
+    yield stage.task(
+        settings.merge,
+        name=MERGE,
+        unchecked=folders,
+        file_dep=map(at, ["extensions.json", *settings.merge_dependencies(pipeline.extensions, pipeline.apps)]),
+        targets=map(at, settings.MERGE_TARGETS),
+    )
+
+
+def task_embeddings() -> Iterator[Task]:
+    """6/8 embed extensions, code examples and settings."""
+    stage = pipeline.stage("embeddings", embeddings.VERSION, after=["extension_data", "code_examples", "settings"])
+    for kind in embeddings.KINDS:
+        yield stage.task(
+            embeddings.embed,
+            kind,
+            name=kind,
+            unchecked=folders | {"api_key": pipeline.api_key, "use_cache": not pipeline.flags.no_cache},
+            options={"options": pipeline.embedding_options()},
+            file_dep=map(at, embeddings.dependencies(kind)),
+            targets=map(at, embeddings.targets(kind)),
+        )
+
+
+def task_faiss() -> Iterator[Task]:
+    """7/8 index the embeddings with FAISS."""
+    stage = pipeline.stage("faiss", faiss_index.VERSION, after=["embeddings"])
+    for kind in embeddings.KINDS:
+        yield stage.task(
+            faiss_index.build,
+            kind,
+            name=kind,
+            unchecked=folders,
+            file_dep=map(at, embeddings.targets(kind)),
+            targets=map(at, faiss_index.targets(kind)),
+        )
+
+
+@create_after("preparation")
+def task_final_assembly() -> Task:
+    """8/8 assemble the versioned data set."""
+    before = ["extension_data", "code_examples", "settings", "faiss"]
+    stage = pipeline.stage("final_assembly", final_assembly.VERSION, after=before)
+    options = {"mode": mode, "with_search": not pipeline.quick}
+    return stage.task(
+        final_assembly.assemble,
+        unchecked=folders | {"target_dir": pipeline.config.target_dir},
+        options=options,
+        file_dep=map(at, final_assembly.dependencies(**options)),
+        targets=map(pipeline.target_path, final_assembly.targets(pipeline.config.work_dir, **options)),
+    )

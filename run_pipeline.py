@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""The easy runner: point it to a Kit, or let it use the configured sources.
+
+python run_pipeline.py                                  run
+python run_pipeline.py --kit-cache PATH                 a Kit cache or a folder of extensions
+python run_pipeline.py --quick                          without embeddings and search
+python run_pipeline.py --resume                         continue after a failure
+python run_pipeline.py --force --max-extensions 25      start afresh, with the first 25 extensions
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from data_collection_pipeline import EXIT_FAILED, add_common_arguments, run_command_line
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add_common_arguments(parser)
+    parser.add_argument(
+        "--kit-cache", metavar="PATH", help="a Kit cache or folder of extensions, instead of the sources"
+    )
+    parser.add_argument("--max-extensions", metavar="N", type=int, help="only the first N extensions by id (-1: all)")
+    parser.add_argument("--quick", action="store_true", help="no embeddings and no FAISS")
+    parser.add_argument("--include-source", action="store_true", help="put source code into the code atlas")
+    parser.add_argument("--keep-intermediate", action="store_true", help="keep the work directory's files at the end")
+    arguments = parser.parse_args(argv)
+    overrides: dict[str, str] = {}
+    if arguments.kit_cache is not None:
+        overrides["kit_cache"] = os.path.abspath(arguments.kit_cache)
+    if arguments.max_extensions is not None:
+        overrides["processing.max_extensions"] = str(arguments.max_extensions)
+    if arguments.quick:
+        overrides["quick"] = "1"
+    if arguments.include_source:
+        overrides["processing.include_source_code"] = "true"
+    if arguments.keep_intermediate:
+        overrides["output.keep_intermediates"] = "true"
+    code = run_command_line(arguments, overrides, {})
+    if code == EXIT_FAILED and not arguments.resume:
+        print("Hint: python run_pipeline.py --resume continues where it failed.")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
