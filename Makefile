@@ -1,0 +1,67 @@
+# The project's commands. Only Python 3.11 or later, make and git are needed; everything else is installed into .venv.
+#   make          install, then run the pipeline on pipeline_config.toml
+#   make test     install with the test tools, then run the tests       (ARGS="-k name" is passed on)
+#   make check    formatting, lint and types
+#   make bench    measure, and compare with the bars                    (minutes)
+#   make faults   kill the pipeline 200 times and see that nothing is lost
+#   make clean    remove what the pipeline made; the environment and other folders stay
+.DEFAULT_GOAL := run
+.PHONY: run test check bench faults constraints clean
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+# The first of these that is 3.11 or later and can make a virtual environment.
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; do \
+	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && \
+	{ echo "$$name"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+run: $(VENV)/installed
+	$(BIN)/doit $(ARGS)
+
+test: $(VENV)/installed-test
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/installed-test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/installed-bench
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+faults: $(VENV)/installed-test
+	KILLS=$${KILLS:-200} $(BIN)/pytest tests/faults -s $(ARGS)
+
+clean: $(VENV)/installed
+	$(BIN)/doit clean
+
+# One stamp for each set of packages: a second make installs nothing. The build tool is a pinned package like the others,
+# so that what is installed does not depend on the day or on the version of pip.
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with its venv module is needed; none was found." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: EXTRAS =
+$(VENV)/installed-test: EXTRAS = [test]
+$(VENV)/installed-bench: EXTRAS = [bench]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(PIP) install --constraint constraints.txt setuptools
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.$(EXTRAS)'
+	touch $(VENV)/installed $@
+
+# Every package of every extra at the newest version, to be read and committed.
+constraints:
+	rm -rf .venv-constraints
+	$(PYTHON) -m venv .venv-constraints
+	.venv-constraints/bin/python -m pip install --quiet --upgrade setuptools
+	.venv-constraints/bin/python -m pip install --quiet --no-build-isolation --editable ".[$$($(PYTHON) -c \
+		'import tomllib; print(",".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]))')]"
+	{ echo "# Made by: make constraints"; .venv-constraints/bin/python -m pip freeze --all --exclude-editable \
+		--exclude pip | LC_ALL=C sort -f; } >constraints.tmp
+	! grep -n '[@/]' constraints.tmp
+	mv constraints.tmp constraints.txt
+	rm -rf .venv-constraints
