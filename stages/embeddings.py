@@ -1,0 +1,211 @@
+"""Stage 6: the documents of a kind and their vectors, from the cache or from the backend."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages import embedding_backends
+from stages.documents import KINDS, Document, documents
+from stages.embedding_cache import EmbeddingCache
+from stages.errors import StageError
+from stages.jsonfile import read_json, to_json, write_json
+from stages.streamed_file import replacing
+
+if TYPE_CHECKING:
+    from stages.embedding_backends import Backend
+
+__all__ = ["KINDS", "VERSION", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
+
+VERSION = "1"
+_LOG = logging.getLogger(__name__)
+# Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
+_CHUNK = 500
+
+_INPUTS = {
+    "extensions": ["extension_data/extensions_database.json"],
+    "code_examples": ["code_examples/extension_analysis_summary.json"],
+    "settings": ["settings/setting_summary.json"],
+}
+
+
+def targets(kind: str) -> list[str]:
+    """Return the files that `embed` writes, relative to the work directory."""
+    return [f"embeddings/{kind}_{name}" for name in ("documents.json", "embeddings.json", "embeddings.npy")]
+
+
+def dependencies(kind: str) -> list[str]:
+    """Return the merged files that `embed` reads, relative to the work directory.
+
+    It also reads the files of single extensions that those stand for: API docs for ``extensions``, examples for
+    ``code_examples``.
+    """
+    return list(_INPUTS[kind])
+
+
+def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those options that the result depends on: a change of another needs no new run."""
+    always = ("backend", "model", "dimensions", "max_tokens", "encoding_model")
+    remote = ("endpoint_url", "input_type", "truncate") if options.get("backend", "local") == "openai" else ()
+    return {key: options[key] for key in (*always, *remote) if key in options}
+
+
+def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | None, use_cache: bool = True) -> None:
+    """Write the documents of ``kind`` and their vectors.
+
+    ``<kind>_documents.json`` is a list of ``{id, page_content, metadata}``, one a line, sorted by id.
+    ``<kind>_embeddings.npy`` is float32, n × d; row i is the vector of document i, of length 1.
+    ``<kind>_embeddings.json`` is ``{backend, model, revision, endpoint, dimension, count, kit_version, …}``.
+
+    Every batch is in the cache as soon as it is embedded, so that a run that fails or is killed costs at most the
+    requests it was waiting for.
+
+    Args:
+        kind: One of `KINDS`.
+        work_dir: Holds the outputs of the earlier stages; the cache is ``embeddings/cache.sqlite3`` in it.
+        options: The ``[embeddings]`` section of the configuration.
+        api_key: For a backend that needs one; written nowhere.
+        use_cache: Whether vectors of earlier runs are used. New ones are stored in either case.
+
+    Raises:
+        StageError: An input is missing or has another form, or the backend failed; nothing is written then except to
+            the cache.
+    """
+    folder = work_dir / "embeddings"
+    backend = embedding_backends.create(options, api_key)
+    kit_version = _kit_version(work_dir)
+    with (
+        EmbeddingCache(folder / "cache.sqlite3", backend.space("passage"), durable=backend.remote) as cache,
+        replacing(folder / f"{kind}_documents.json") as documents_path,
+        replacing(folder / f"{kind}_embeddings.npy") as vectors_path,
+    ):
+        digests = _write_documents(kind, work_dir, options, documents_path, cache, use_cache=use_cache)
+        _embed_missing(kind, backend, cache, options, len(digests), use_cache=use_cache)
+        dimension = cache.dimension or backend.dimension
+        _write_vectors(vectors_path, digests, dimension, cache)
+    write_json(
+        folder / f"{kind}_embeddings.json",
+        {
+            **backend.description,
+            "dimension": dimension,
+            "count": len(digests),
+            "kit_version": kit_version,
+            "input_type": "passage" if backend.remote and options.get("input_type", True) else None,
+            "max_tokens": options.get("max_tokens", 500),
+        },
+    )
+
+
+def _kit_version(work_dir: Path) -> str:
+    path = work_dir / "extensions.json"
+    version = read_json(path).get("kit_version")
+    if not isinstance(version, str):
+        raise StageError(f"{path}: kit_version is missing. Run the preparation stage again.")
+    return version
+
+
+def _write_documents(
+    kind: str, work_dir: Path, options: dict[str, Any], path: Path, cache: EmbeddingCache, *, use_cache: bool
+) -> list[bytes]:
+    """Write the documents to ``path``, note in ``cache`` the texts to embed, and return the texts' hashes in order."""
+    digests: list[bytes] = []
+    source = documents(
+        kind,
+        work_dir,
+        max_tokens=options.get("max_tokens", 500),
+        encoding=options.get("encoding_model", "cl100k_base"),
+    )
+    last = None
+    with path.open("wb") as stream:
+        for chunk in _chunks(source):
+            for document in chunk:
+                if last is not None and document.id <= last:
+                    raise StageError(f'embeddings/{kind}: document "{document.id}" does not follow "{last}".')
+                stream.write(b"[\n" if last is None else b",\n")
+                last = document.id
+                stream.write(to_json(document._asdict()).rstrip())
+            texts = {hashlib.sha256(text.encode("utf-8", "replace")).digest(): text for _, text, _ in chunk}
+            digests += [hashlib.sha256(text.encode("utf-8", "replace")).digest() for _, text, _ in chunk]
+            known = cache.known(list(texts)) if use_cache else set()
+            cache.want((digest, text) for digest, text in texts.items() if digest not in known)
+        stream.write(b"[\n]\n" if last is None else b"\n]\n")
+    return digests
+
+
+def _chunks(source: Iterator[Document]) -> Iterator[list[Document]]:
+    chunk: list[Document] = []
+    for document in source:
+        chunk.append(document)
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _embed_missing(
+    kind: str, backend: Backend, cache: EmbeddingCache, options: dict[str, Any], count: int, *, use_cache: bool
+) -> None:
+    missing = cache.wanted
+    size = int(options.get("batch_size", 50)) if backend.remote else _CHUNK
+    total = -(-missing // size)
+    if missing:
+        expected = backend.dimension or (cache.dimension if use_cache else 0)
+        label = f"embeddings:{kind}"
+
+        def store(batch: Any, vectors: Any) -> None:
+            if expected and vectors.shape[1] != expected:
+                raise StageError(
+                    f"{label}: the model now gives {vectors.shape[1]} dimensions, the cache holds {expected}: it has "
+                    "changed under its name. Run with --no-cache to embed everything again."
+                )
+            cache.store(batch, vectors)
+
+        backend.embed(cache.batches(size), store, purpose="passage", label=label, total=total)
+    _LOG.info(
+        "embeddings:%s: %d documents, %d texts embedded in %d batches, %.1f %% from the cache (%.1f MB)",
+        kind,
+        count,
+        missing,
+        total,
+        100.0 * (count - missing) / count if count else 100.0,
+        cache.size / 1e6,
+    )
+
+
+def _write_vectors(path: Path, digests: list[bytes], dimension: int, cache: EmbeddingCache) -> None:
+    import numpy
+
+    header = {"descr": "<f4", "fortran_order": False, "shape": (len(digests), dimension)}
+    with path.open("wb") as stream:
+        numpy.lib.format.write_array_header_1_0(stream, header)
+        for start in range(0, len(digests), _CHUNK):
+            some = digests[start : start + _CHUNK]
+            vectors = cache.vectors(sorted(set(some)))
+            if any(digest not in vectors for digest in some):
+                raise StageError("embeddings: the embedding cache lost vectors while it was used. Run again.")
+            stream.write(numpy.stack([vectors[digest] for digest in some]).astype("<f4", copy=False).tobytes())
+
+
+def read_documents(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a ``<kind>_documents.json``, without holding them all.
+
+    Raises:
+        StageError: The file is missing or not as `embed` writes it.
+    """
+    import orjson
+
+    try:
+        with path.open("rb") as stream:
+            if stream.readline() != b"[\n":
+                raise ValueError("no list")
+            for line in stream:
+                if line != b"]\n":
+                    yield orjson.loads(line.rstrip(b",\n"))
+    except OSError as error:
+        raise StageError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise StageError(f"{path}: not as the embeddings stage wrote it ({error}). Delete it and run again.") from error
