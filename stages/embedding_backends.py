@@ -288,8 +288,8 @@ class OpenAIBackend:
         import asyncio
 
         run = _Run(self, purpose, label, total)
-        with _quiet_clients():
-            asyncio.run(run.work(batches, store))
+        _quiet_clients()
+        asyncio.run(run.work(batches, store))
         if run.failure:
             # Raised here, outside of any except block: the client's exceptions hold the request and its headers.
             raise run.failure
@@ -583,15 +583,12 @@ def _cause(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-@contextlib.contextmanager
-def _quiet_clients() -> Iterator[None]:
-    """Keep the HTTP libraries' own messages, with every request's texts and headers, out of the project's log."""
-    loggers = [logging.getLogger(name) for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _quiet_clients() -> None:
+    """Keep the HTTP libraries' own messages, with every request's texts and headers, out of the project's log.
+
+    For good: embeddings of several kinds are under way in several threads.
+    """
+    import openai  # noqa: F401 (importing it sets its logger's level to what the variable OPENAI_LOG says)
+
+    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)

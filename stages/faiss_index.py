@@ -46,7 +46,7 @@ def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
     return {"hnsw_above": options.get("hnsw_above", HNSW_ABOVE)}
 
 
-def build(kind: str, *, work_dir: Path, options: dict[str, Any]) -> None:
+def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -> None:
     """Write the FAISS folder of ``kind``.
 
     The metric is the inner product, which for vectors of length 1 is the cosine.
@@ -76,7 +76,7 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any]) -> None:
             f"{path}: holds {vectors.shape} {vectors.dtype} where {kind}_embeddings.json says {count} × {dimension}. "
             "Delete both and run again."
         )
-    approximate = count > options.get("hnsw_above", HNSW_ABOVE)
+    approximate = count > relevant_options(options or {})["hnsw_above"]
     with replacing(folder / "index.faiss") as index_path, replacing(folder / "index.json") as store_path:
         _write_index(index_path, vectors, approximate=approximate)
         _verify_index(index_path, vectors)

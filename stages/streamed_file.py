@@ -11,6 +11,9 @@ from pathlib import Path
 from stages.errors import StageError
 
 _CHUNK = 1 << 20
+# mkstemp makes private files; outputs get the user's own mode. Read once: setting it is the only way to read it.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
 
 
 @contextlib.contextmanager
@@ -29,9 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".tmp-", suffix=".part", dir=path.parent)
-        mask = os.umask(0o077)
-        os.umask(mask)
-        os.fchmod(descriptor, 0o666 & ~mask)
+        os.fchmod(descriptor, 0o666 & ~_UMASK)
         os.close(descriptor)
     except OSError as error:
         raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error
