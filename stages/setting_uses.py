@@ -51,9 +51,9 @@ _PRIM_ROOTS = frozenset({"World", "Looks", "Render", "Root", "Environment", "env
 _KNOWN_CONSTANTS = {"PERSISTENT_SETTINGS_PREFIX": "/persistent"}
 
 # A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of a dynamic part).
-_PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/[\w{}*<>:@.~+ -]+)*/?\Z")
-_ROOTED = re.compile(rf"/(?:{_ROOT_PATTERN})/[\w{{]")
-_ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
+PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/[\w{}*<>:@.~+ -]+)*/?\Z")
+ROOTED = re.compile(rf"/(?:{_ROOT_PATTERN})/[\w{{]")
+ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
 # What makes a file worth a walk: see `_worth`.
 _API_WORDS = ("get_settings", "settings_interface", "ISettings", "--/", "get_as_", "subscribe_to_")
 _SETTING_CODE = re.compile(
@@ -678,7 +678,7 @@ class _File:
         paths = []
         for value in self._values(node, scope):
             text = value.text
-            if not _PATH.match(text) or text.lstrip("/")[:1] in {"", "{"}:
+            if not PATH.match(text) or text.lstrip("/")[:1] in {"", "{"}:
                 continue
             first = text.lstrip("/").partition("/")[0]
             if certain or text.startswith("<") or (text.startswith("/") and first not in _PRIM_ROOTS):
@@ -767,11 +767,11 @@ class _File:
         for name, node, scope in self.constants:
             values = self._values(node, scope) if not isinstance(node, ast.Call | ast.Name | ast.Attribute) else []
             for value in values:
-                if not value.text.startswith(("/", "<")) or not value.text.strip("/") or not _PATH.match(value.text):
+                if not value.text.startswith(("/", "<")) or not value.text.strip("/") or not PATH.match(value.text):
                     continue
                 self.used.add(id(node))
                 whole, prefix = id(node) in self.whole, id(node) in self.prefixes
-                if whole or (_ROOTED.match(value.text) and not prefix):
+                if whole or (ROOTED.match(value.text) and not prefix):
                     kind = "constant"
                 elif prefix:
                     kind = "prefix"
@@ -792,11 +792,11 @@ class _File:
                 self.used.add(id(inner))
         for value in values:
             if "--/" in value.text:
-                for match in _ARGUMENT.finditer(value.text):
+                for match in ARGUMENT.finditer(value.text):
                     text = match[2]
                     literal = None if text is None or "{" in text or "<" in text else argument_value(text)
                     self._add("argument", _Value(match[1], "{" in match[1]), node.lineno, type_=value_type(literal))
-            elif _ROOTED.match(value.text) and _PATH.match(value.text):
+            elif ROOTED.match(value.text) and PATH.match(value.text):
                 self._add("constant", value, node.lineno)
 
 

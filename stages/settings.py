@@ -1,0 +1,578 @@
+"""Stage 5: every setting of the chosen extensions and apps, with its default, its documentation and where it is used.
+
+`scan` reads one extension or app: the ``[settings]`` tables of its TOML files, its C++ files, and what the extraction
+of its Python files noted. `merge` joins all of them into the files of the data set.
+
+How several definitions become one entry:
+
+- *Default.* The first of these that gives one: the TOML of the extension that the path names (``/exts/omni.ui/…``,
+  ``/persistent/exts/omni.ui/…`` belong to ``omni.ui``); the TOML of another extension; a ``set_default`` call in the
+  owner's code, then in another's; an app's ``.kit`` file, whose values are that app's choice rather than a default.
+  Among equals the first by id, file and line. What any other place gives that differs is listed in ``other_values``.
+- *Filters.* Within one owner a value without a filter counts first, values filtered for a release build on Linux lie
+  over it, and only where neither exists a value for another platform or build is taken. Tokens (``${kit}``) stay as
+  they are. A value that is appended (``++``) is added to the list before it.
+- *Type.* That of the default; else what typed calls say (the most frequent, then alphabetically); else ``unknown``.
+- *Documentation.* The comment above the key, or else the one behind the value, from the first of the same order.
+- *Uses.* Reads, writes, subscriptions and ``--/path=value`` arguments; definitions and constants are no uses. A path
+  that is known only at run time stands as one entry with ``{name}`` for the unknown part and ``dynamic`` set.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.errors import StageError, StageWarning
+from stages.jsonfile import read_json, to_json, write_json
+from stages.setting_sources import cpp_uses, toml_settings
+from stages.setting_uses import canonical, value_type
+
+VERSION = "1"
+
+_log = logging.getLogger(__name__)
+
+SUMMARY = "settings/setting_summary.json"
+SIMPLE = "settings/setting_summary_simple.json"
+STATISTICS = "settings/setting_statistics.json"
+REPORT = "settings/settings_report.json"
+MERGE_TARGETS = (SUMMARY, SIMPLE, STATISTICS, REPORT)
+
+_FOUND = "settings/found"
+# Generated C++ can be huge; a syntax tree takes tens of times its size.
+MAX_CPP_BYTES = 4 * 1024 * 1024
+_USAGES = frozenset({"read", "write", "subscribe", "argument"})
+_NAMED = frozenset({"constant", "prefix", "candidate"})
+_REFERENCE = re.compile(r"<([^<>:]*):([^<>]*)>")
+_MAX_REFERENCES = 8
+# Roots that name an extension and hold nothing but its settings: no settings themselves.
+_EXTENSION_ROOT = re.compile(r"/(?:persistent/|defaults/)?exts(?:/[^/]+)?|/(?:persistent|app|rtx)")
+_EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
+
+
+def targets(owner: dict[str, Any]) -> list[str]:
+    """Return the files that `scan` writes for an owner, relative to the work directory."""
+    return [f"{_FOUND}/{_found_name(owner)}.json"]
+
+
+def dependencies(owner: dict[str, Any]) -> list[str]:
+    """Return the files that `scan` reads of an owner, relative to its folder (an app's: the folder of its file).
+
+    What the Python files use comes from the extraction of the extension, not from here.
+    """
+    if _is_app(owner):
+        return [Path(owner["path"]).name]
+    return sorted(set(_toml_files(owner)) | set(owner["files"].get("cpp", [])))
+
+
+def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
+    """Find the settings of one extension or app.
+
+    Args:
+        owner: An entry of ``extensions`` or ``apps`` in ``extensions.json``.
+        work_dir: The work directory.
+
+    Raises:
+        StageError: The extraction's note of the settings in the extension's Python files is missing or unreadable.
+    """
+    work_dir = Path(work_dir)
+    report: dict[str, Any] = {"toml": 0, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
+    definitions: list[dict[str, Any]] = []
+    uses: list[dict[str, Any]] = []
+    warnings: list[StageWarning] = []
+    identifier = owner["id"]
+    if _is_app(owner):
+        folder, toml_files, cpp_files = (work_dir / owner["path"]).parent, dependencies(owner), []
+    else:
+        folder, toml_files, cpp_files = (
+            work_dir / owner["folder"],
+            _toml_files(owner),
+            sorted(owner["files"].get("cpp", [])),
+        )
+    for file in toml_files:
+        data = _read(folder / file, file, identifier, report, warnings)
+        if data is not None:
+            # Two apps of one name can stand in two folders: the file as the app's entry has it tells them apart.
+            named = owner["file"] if _is_app(owner) else file
+            found = toml_settings(data, file=named, owner=identifier)
+            definitions += found.definitions
+            uses += found.uses
+            warnings += found.warnings
+            report["toml"] += 1
+    for file in cpp_files:
+        data = _read(folder / file, file, identifier, report, warnings, limit=MAX_CPP_BYTES)
+        if data is not None:
+            in_file = cpp_uses(data, file=file)
+            uses += in_file
+            report["cpp" if in_file else "cpp_without_settings"] += 1
+    uses += _python_uses(owner, work_dir)
+    resolved, unresolved = _resolve(uses)
+    found_file = {
+        "owner": identifier,
+        "app": _is_app(owner),
+        "definitions": definitions,
+        "uses": resolved,
+        "unresolved": unresolved,
+        "files": report,
+        "warnings": warnings,
+    }
+    write_json(work_dir / targets(owner)[0], found_file)
+
+
+def _is_app(owner: dict[str, Any]) -> bool:
+    return "folder" not in owner
+
+
+def _found_name(owner: dict[str, Any]) -> str:
+    if not _is_app(owner):
+        return str(owner["id"])
+    # An app below a sub-folder of its apps_path keeps the folder in its name.
+    return str(owner["file"]).replace("\\", "/").replace("/", "__")
+
+
+def _toml_files(owner: dict[str, Any]) -> list[str]:
+    """Return the TOML files of an extension that hold Kit's settings: its manifest, others in config/, .kit files."""
+    manifest = owner["manifest"]
+    others = [
+        file
+        for file in owner["files"].get("toml", [])
+        if file.endswith(".kit") or posixpath.dirname(file) == "config" or re.fullmatch(r"extension[\w.-]*\.toml", file)
+    ]
+    return [manifest, *sorted(set(others) - {manifest})]
+
+
+def _read(
+    path: Path, file: str, owner: str, report: dict[str, Any], warnings: list[StageWarning], *, limit: int | None = None
+) -> bytes | None:
+    try:
+        if limit is not None and path.stat().st_size > limit:
+            why = f"larger than {limit} bytes; settings in it are not read"
+            kind = "too-large"
+        else:
+            return path.read_bytes()
+    except OSError as error:
+        why, kind = f"cannot be read ({error.strerror or error})", "unreadable"
+    report["skipped"].append({"file": file, "why": why})
+    warnings.append(StageWarning(kind=kind, extension=owner, file=file, line=0, message=f"{file}: {why}."))
+    return None
+
+
+def _python_uses(owner: dict[str, Any], work_dir: Path) -> list[dict[str, Any]]:
+    if _is_app(owner):
+        return []
+    path = work_dir / "extension_data" / "setting_uses" / f"{owner['id']}.json"
+    if not path.is_file():
+        if owner["files"].get("python"):
+            raise StageError(
+                f"{path}: missing, though {owner['id']} has Python files. Run the stage extension_data first."
+            )
+        return []
+    found = read_json(path)
+    uses = found if isinstance(found, list) else found.get("uses")
+    if not isinstance(uses, list):
+        raise StageError(f"{path}: does not hold a list of uses. Delete it and run again.")
+    return uses
+
+
+# ---- constants of other files ---------------------------------------------------------------------------------------
+
+
+def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Put the constants of an owner's other files in the paths that refer to them.
+
+    Returns:
+        The uses that are settings, in the order of files and lines, and the ones whose path is not known.
+    """
+    constants = _Constants(uses)
+    resolved: list[dict[str, Any]] = []
+    unresolved: list[dict[str, Any]] = []
+    # Uses first: which constants they take whole, and which only as a beginning, decides what the constants are.
+    for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
+        path = constants.fill(use["path"], use["file"])
+        if path is None or path.startswith("/{"):
+            if use["kind"] not in _NAMED:
+                unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
+        elif use["kind"] not in {"candidate", "prefix"} or constants.is_used(use):
+            kind = "constant" if use["kind"] in _NAMED else use["kind"]
+            resolved.append({**use, "path": path, "dynamic": "{" in path, "kind": kind})
+    for use in uses:
+        if "<" in use["path"]:
+            continue
+        kind = use["kind"]
+        if kind in {"candidate", "prefix"}:
+            if not constants.is_used(use):
+                continue
+            kind = "constant"
+        elif kind == "constant" and use["name"] and constants.is_only_prefix(use):
+            continue
+        if kind == "constant" and _EXTENSION_ROOT.fullmatch(use["path"]):
+            continue
+        resolved.append({**use, "kind": kind})
+    records = [{key: value for key, value in use.items() if key != "name"} for use in resolved]
+    records.sort(key=lambda use: (use["file"], use["line"], use["path"], use["kind"]))
+    unresolved.sort(key=lambda item: (item["file"], item["line"], item["expression"]))
+    return records, unresolved
+
+
+class _Constants:
+    """The constants of an owner's files, by file and name."""
+
+    def __init__(self, uses: Iterable[dict[str, Any]]) -> None:
+        self.by_file: dict[str, dict[str, str]] = {}
+        self.by_name: dict[str, dict[str, str]] = {}  # name -> file -> path
+        self.whole: set[tuple[str, str]] = set()
+        self.prefixed: set[tuple[str, str]] = set()
+        for use in uses:
+            if use.get("name"):
+                self.by_file.setdefault(use["file"], {}).setdefault(use["name"], use["path"])
+                self.by_name.setdefault(use["name"], {}).setdefault(use["file"], use["path"])
+
+    def is_used(self, use: dict[str, Any]) -> bool:
+        return (use["file"], use["name"]) in self.whole
+
+    def is_only_prefix(self, use: dict[str, Any]) -> bool:
+        key = (use["file"], use["name"])
+        return key in self.prefixed and key not in self.whole
+
+    def fill(self, path: str, file: str, depth: int = 0) -> str | None:
+        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known."""
+        result: list[str] = []
+        position = 0
+        for match in _REFERENCE.finditer(path):
+            result.append(path[position : match.start()])
+            position = match.end()
+            place = self.find(match[1], match[2], file)
+            whole = match.start() <= 1 and match.end() == len(path)
+            text = None
+            if place is not None and depth < _MAX_REFERENCES:
+                (self.whole if whole else self.prefixed).add(place)
+                text = self.by_file[place[0]][place[1]]
+                text = self.fill(text, place[0], depth + 1) if "<" in text else text
+            if text is None:
+                if match.start() <= 1:
+                    return None
+                text = "{" + match[2].rpartition(".")[2] + "}"
+            result.append(text)
+        result.append(path[position:])
+        return canonical("".join(result))
+
+    def find(self, module: str, name: str, file: str) -> tuple[str, str] | None:
+        """Return the file and name under which a constant is known, or None."""
+        if module == "cpp":
+            return self._anywhere(name, file)
+        for one_module, one_name in _spellings(module, name):
+            for candidate in self._files_of(one_module, file):
+                if one_name in self.by_file.get(candidate, {}):
+                    return candidate, one_name
+        # A name that a package passes on (`from .constants import *`): certain only where no other file has another.
+        return self._anywhere(name.rpartition(".")[2] if name not in self.by_name else name, file)
+
+    def _anywhere(self, name: str, file: str) -> tuple[str, str] | None:
+        places = self.by_name.get(name, {})
+        if file in places:
+            return file, name
+        return (min(places), name) if len(set(places.values())) == 1 else None
+
+    def _files_of(self, module: str, file: str) -> Iterator[str]:
+        dots = len(module) - len(module.lstrip("."))
+        parts = [part for part in module.lstrip(".").split(".") if part]
+        if dots:
+            folder = posixpath.dirname(file).split("/") if posixpath.dirname(file) else []
+            base = folder[: len(folder) - (dots - 1)] if dots > 1 else folder
+            stem = "/".join([*base, *parts])
+            yield f"{stem}.py"
+            yield f"{stem}/__init__.py" if stem else "__init__.py"
+            return
+        stem = "/".join(parts)
+        # The declared name of a source tree's `python/` folder need not be in the path: the longest tail that fits.
+        for start in range(len(parts)):
+            tail = "/".join(parts[start:])
+            for candidate in sorted(self.by_file):
+                for ending in (f"{tail}.py", f"{tail}/__init__.py"):
+                    if candidate == ending or candidate.endswith(f"/{ending}"):
+                        yield candidate
+
+
+def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the ways in which ``module:a.B`` can be split into a module and a name in it."""
+    parts = name.split(".")
+    for count in range(len(parts)):
+        inner = parts[:count]
+        joined = module + ("" if module.endswith(".") or not inner else ".") + ".".join(inner)
+        yield joined, ".".join(parts[count:])
+
+
+# ---- merging --------------------------------------------------------------------------------------------------------
+
+
+class _Setting:
+    """What is known of one setting while the owners are read, kept small since a full Kit has tens of thousands."""
+
+    __slots__ = (
+        "default",
+        "documentation",
+        "documented_by",
+        "dynamic",
+        "found_in",
+        "others",
+        "owners",
+        "rank",
+        "type",
+        "types",
+        "uses",
+    )
+
+    def __init__(self) -> None:
+        self.rank: tuple[Any, ...] | None = None  # of the place that gave the default
+        self.default: Any = None
+        self.type: str | None = None
+        self.documented_by: tuple[Any, ...] | None = None
+        self.documentation = ""
+        self.owners: set[str] = set()
+        self.found_in: list[str] = []
+        self.uses = 0
+        self.types: Counter[str] | None = None
+        self.others: list[tuple[tuple[Any, ...], str, Any]] = []
+        self.dynamic = False
+
+    def offer(self, rank: tuple[Any, ...], place: str, value: Any, type_: str) -> None:
+        if self.rank is None or rank < self.rank:
+            if self.rank is not None:
+                self.others.append((self.rank, self.rank[-1], self.default))
+            self.rank, self.default, self.type = (*rank, place), value, type_
+        else:
+            self.others.append(((*rank, place), place, value))
+
+
+def merge(work_dir: Path) -> None:
+    """Join what `scan` found of all owners into the summary, its simple form, the statistics and the report.
+
+    Removes what it found of owners that ``extensions.json`` no longer has.
+
+    Raises:
+        StageError: A file of an owner is missing or unreadable.
+    """
+    work_dir = Path(work_dir)
+    chosen = read_json(work_dir / "extensions.json")
+    owners = [*chosen["extensions"], *chosen["apps"]]
+    settings: dict[str, _Setting] = {}
+    report = _empty_report()
+    for owner in owners:
+        _add_owner(read_json(work_dir / targets(owner)[0]), settings, report)
+    report["conflicts"] = [
+        {"setting": path, "default": setting.default, "other_values": _others(setting)}
+        for path, setting in sorted(settings.items())
+        if _contradicts(setting)
+    ]
+    metadata = {
+        "kit_version": chosen.get("kit_version"),
+        "total_settings": len(settings),
+        "total_extensions_scanned": len(chosen["extensions"]),
+        "total_apps_scanned": len(chosen["apps"]),
+        "scan_directory": _scan_directory(work_dir),
+    }
+    _write_pieces(work_dir / SUMMARY, b'{"metadata":' + _bytes(metadata) + b',"settings":{', settings, _entry, b"}}\n")
+    _write_pieces(work_dir / SIMPLE, b"{", settings, _simple_entry, b"}\n")
+    write_json(work_dir / STATISTICS, _statistics(settings, chosen))
+    write_json(work_dir / REPORT, report)
+    _prune(work_dir, owners)
+    _log.info("%d settings of %d extensions and %d apps", len(settings), len(chosen["extensions"]), len(chosen["apps"]))
+
+
+def _empty_report() -> dict[str, Any]:
+    files = {"toml": 0, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
+    return {"files": files, "warnings": [], "unresolved": [], "conflicts": []}
+
+
+def _add_owner(found: dict[str, Any], settings: dict[str, _Setting], report: dict[str, Any]) -> None:
+    owner, app = found["owner"], found["app"]
+    for kind in ("toml", "cpp", "cpp_without_settings"):
+        report["files"][kind] += found["files"][kind]
+    report["files"]["skipped"] += [
+        {"file": f"{owner}/{item['file']}", "why": item["why"]} for item in found["files"]["skipped"]
+    ]
+    report["warnings"] += found["warnings"]
+    report["unresolved"] += [{"extension": owner, **item} for item in found["unresolved"]]
+    by_path: dict[str, list[dict[str, Any]]] = {}
+    for definition in found["definitions"]:
+        by_path.setdefault(definition["path"], []).append(definition)
+    for path, definitions in by_path.items():
+        setting = settings.setdefault(path, _Setting())
+        setting.owners.add(owner)
+        setting.found_in += [f"{owner}/{item['file']}:{item['line']}" for item in definitions]
+        value, decisive = _owner_value(definitions)
+        rank = (4 if app else 0 if _names(path, owner) else 1, owner, decisive["file"], decisive["line"])
+        setting.offer(rank, f"{owner}/{decisive['file']}:{decisive['line']}", value, value_type(value) or "unknown")
+        documented = next((item["documentation"] for item in [decisive, *definitions] if item["documentation"]), "")
+        if documented and (setting.documented_by is None or rank < setting.documented_by):
+            setting.documented_by, setting.documentation = rank, documented
+    for use in found["uses"]:
+        _add_use(use, owner, settings.setdefault(use["path"], _Setting()))
+
+
+def _add_use(use: dict[str, Any], owner: str, setting: _Setting) -> None:
+    place = f"{owner}/{use['file']}:{use['line']}"
+    setting.owners.add(owner)
+    setting.found_in.append(place)
+    setting.dynamic = setting.dynamic or use["dynamic"]
+    setting.uses += use["kind"] in _USAGES
+    if use["kind"] == "default" and use["default"] is not None:
+        rank = (2 if _names(use["path"], owner) else 3, owner, use["file"], use["line"])
+        setting.offer(rank, place, use["default"], use["type"] or value_type(use["default"]) or "unknown")
+    elif use["type"]:
+        setting.types = setting.types or Counter()
+        # A default whose value is not known says more about the type than a read.
+        setting.types[use["type"]] += 1000 if use["kind"] == "default" else 1
+
+
+def _names(path: str, owner: str) -> bool:
+    match = _EXTENSION_OF.match(path)
+    return match is not None and match[1] == owner
+
+
+def _owner_value(definitions: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """Return what one owner's definitions of a path come to, and the one that decides."""
+    for group in (
+        [item for item in definitions if not item["filters"]]
+        + [item for item in definitions if item["filters"] and item["holds"]],
+        definitions,
+    ):
+        value, decisive = None, None
+        for item in group:
+            if item["append"] and isinstance(item["value"], list) and isinstance(value, list):
+                value = value + item["value"]
+            else:
+                value, decisive = item["value"], item
+        if decisive is not None:
+            return value, decisive
+    raise AssertionError("a path without a definition")  # pragma: no cover - the callers pass at least one
+
+
+def _others(setting: _Setting) -> list[dict[str, Any]]:
+    return [
+        {"found_in": place, "value": value}
+        for _, place, value in sorted(setting.others, key=lambda item: item[0])
+        if value != setting.default or type(value) is not type(setting.default)
+    ]
+
+
+def _contradicts(setting: _Setting) -> bool:
+    """Return whether two places of equal standing give different defaults."""
+    rank = setting.rank
+    return (
+        rank is not None
+        and rank[0] < 4
+        and any(other[0] == rank[0] and value != setting.default for other, _, value in setting.others)
+    )
+
+
+def _type_of(setting: _Setting) -> str:
+    if setting.type not in {None, "unknown"}:
+        return str(setting.type)
+    if setting.types:
+        return min((-count, word) for word, count in setting.types.items())[1]
+    return "unknown"
+
+
+def _entry(path: str, setting: _Setting) -> dict[str, Any]:
+    return {
+        "default_value": setting.default,
+        "type": _type_of(setting),
+        "documentation": setting.documentation,
+        "description": describe(path, setting.documentation),
+        "extensions": sorted(setting.owners),
+        "found_in": sorted(set(setting.found_in), key=_place_key),
+        "usage_count": setting.uses,
+        "dynamic": setting.dynamic,
+        "other_values": _others(setting),
+    }
+
+
+def _simple_entry(path: str, setting: _Setting) -> dict[str, Any]:
+    return {"type": _type_of(setting), "default_value": setting.default}
+
+
+def _place_key(place: str) -> tuple[str, int]:
+    file, _, line = place.rpartition(":")
+    return file, int(line)
+
+
+def describe(path: str, documentation: str) -> str:
+    """Return one line on what a setting is: the first sentence of its documentation, or else its path in words."""
+    text = " ".join(documentation.split())
+    if text:
+        end = re.search(r"[.!?](?=\s+[A-Z])", text)
+        return text[: end.end()] if end else text
+    parts = path.strip("/").split("/")
+    scope: list[str] = []
+    while len(parts) > 1 and parts[0] in {"persistent", "defaults"}:
+        scope.append(parts.pop(0))
+    if len(parts) > 2 and parts[0] == "exts":
+        parts.pop(0)
+    owner = parts.pop(0) if len(parts) > 1 else ""
+    words = " ".join(_words(part) for part in parts)
+    subject = f"{owner} setting" if owner else "Setting"
+    return f"{' '.join([*scope, subject])}: {words}".replace("defaults ", "default ", 1)
+
+
+def _words(part: str) -> str:
+    """Return ``windowMenu.entry_count`` as ``window menu entry count``; abbreviations stay in capitals."""
+    pieces = re.findall(r"\{\w*\}|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+", part)
+    return " ".join(piece if piece.isupper() and len(piece) > 1 else piece.lower() for piece in pieces) or part
+
+
+def _statistics(settings: dict[str, _Setting], chosen: dict[str, Any]) -> dict[str, Any]:
+    by_extension: Counter[str] = Counter({item["id"]: 0 for item in [*chosen["extensions"], *chosen["apps"]]})
+    for setting in settings.values():
+        by_extension.update(setting.owners)
+    documented = sum(bool(setting.documentation) for setting in settings.values())
+    return {
+        "total_settings": len(settings),
+        "by_type": Counter(_type_of(setting) for setting in settings.values()),
+        "by_prefix": Counter(path.split("/", 2)[1] for path in settings),
+        "by_extension": by_extension,
+        "documented": documented,
+        "undocumented": len(settings) - documented,
+        "with_default": sum(setting.rank is not None for setting in settings.values()),
+        "used": sum(setting.uses > 0 for setting in settings.values()),
+        "total_usages": sum(setting.uses for setting in settings.values()),
+        "dynamic": sum(setting.dynamic for setting in settings.values()),
+        "conflicting_defaults": sum(_contradicts(setting) for setting in settings.values()),
+    }
+
+
+def _scan_directory(work_dir: Path) -> str:
+    """Return where the extensions come from, without this machine's part of the path."""
+    sources = read_json(work_dir / "sources.json")["sources"]
+    places = []
+    for source in sources:
+        name = source.get("name") or Path(source["root"]).name
+        places += [posixpath.normpath(posixpath.join(name, path)) for path in source.get("exts_paths") or ["."]]
+    return ", ".join(dict.fromkeys(places))
+
+
+def _bytes(value: Any) -> bytes:
+    return to_json(value).rstrip(b"\n")
+
+
+def _write_pieces(path: Path, head: bytes, settings: dict[str, _Setting], entry: Any, tail: bytes) -> None:
+    """Write a JSON object of all settings without holding it whole; byte for byte what `write_json` would write."""
+    from stages.streamed_file import replacing
+
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        stream.write(head)
+        for index, key in enumerate(sorted(settings)):
+            stream.write((b"," if index else b"") + _bytes(key) + b":" + _bytes(entry(key, settings[key])))
+        stream.write(tail)
+
+
+def _prune(work_dir: Path, owners: list[dict[str, Any]]) -> None:
+    kept = {work_dir / target for owner in owners for target in targets(owner)}
+    for path in sorted((work_dir / _FOUND).glob("*.json")):
+        if path not in kept:
+            path.unlink(missing_ok=True)
