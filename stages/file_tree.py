@@ -1,0 +1,171 @@
+"""Walk a folder of extensions the same way every time, whatever lies in it: links, loops, pipes, odd names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# Deeper than any real tree; ends a junction loop that is not seen as one.
+MAX_DEPTH = 48
+
+
+class Problem(NamedTuple):
+    """Something in a tree that was not followed or cannot be used.
+
+    Attributes:
+        kind: ``link-outside``, ``link-loop``, ``not-a-file``, ``unreadable``, ``file-name`` or ``too-deep``.
+        path: Relative to the walk's root, with ``/``; fit for JSON.
+        message: One sentence about it.
+    """
+
+    kind: str
+    path: str
+    message: str
+
+
+@dataclass(slots=True)
+class Folder:
+    """One folder of a walk.
+
+    Attributes:
+        path: Its path, as the root was given.
+        relative: Its path relative to the root, with ``/``; empty for the root.
+        folders: Names of the folders in it, sorted; take some out, and the walk does not go there.
+        files: The regular files in it, links to such included, sorted by name.
+    """
+
+    path: str
+    relative: str
+    folders: list[str]
+    files: list[os.DirEntry[str]]
+
+    def below(self, name: str) -> str:
+        """Return the path of something in this folder, relative to the root."""
+        return f"{self.relative}/{name}" if self.relative else name
+
+
+def walk(root: str, *, inside: str | None, problems: list[Problem]) -> Iterator[Folder]:
+    """Yield the folders at and below ``root`` in a fixed order: a folder before those in it, siblings by name.
+
+    Hidden entries and ``__pycache__`` are left out. Links to folders are followed after everything else, each real
+    folder is visited once, so that there is no loop and a link never hides the real thing.
+
+    Args:
+        root: Where to begin; a link itself is followed.
+        inside: If given, an absolute real path: links that lead out of it are not followed.
+        problems: What is found wrong is appended here.
+    """
+    yield from _Walk(os.path.realpath(root), inside, problems).folders(root)
+
+
+class _Walk:
+    def __init__(self, root: str, inside: str | None, problems: list[Problem]) -> None:
+        self.root = root
+        self.inside = inside
+        self.problems = problems
+        self.visited: set[str] = set()
+
+    def folders(self, root: str) -> Iterator[Folder]:
+        links: deque[tuple[str, str]] = deque()
+        yield from self.tree(root, "", self.root, links)
+        while links:
+            path, relative = links.popleft()
+            real = os.path.realpath(path)
+            if real in self.visited:
+                continue
+            if is_within(self.root, real):
+                self.add("link-loop", relative, "a link to a folder that it lies in; not followed")
+            elif not self.allowed(real):
+                self.add("link-outside", relative, "a link that leads out of its source; not followed")
+            else:
+                yield from self.tree(path, relative, real, links)
+
+    def tree(self, path: str, relative: str, real: str, links: deque[tuple[str, str]]) -> Iterator[Folder]:
+        pending = [(path, relative, real)]
+        while pending:
+            path, relative, real = pending.pop()
+            if relative.count("/") >= MAX_DEPTH:
+                self.add("too-deep", relative, "folders are nested too deeply; this one was not read")
+                continue
+            self.visited.add(real)
+            folder = Folder(path, relative, [], [])
+            linked = self.read(folder)
+            yield folder
+            # Reversed, since the last one is taken first; `folders` is what the caller left of them.
+            for name in reversed(folder.folders):
+                if name not in linked:
+                    pending.append((f"{path}/{name}", folder.below(name), f"{real}/{name}"))
+            links.extend((f"{path}/{name}", folder.below(name)) for name in folder.folders if name in linked)
+
+    def read(self, folder: Folder) -> set[str]:
+        """Fill in a folder; return the names of those of its folders that are links."""
+        linked: set[str] = set()
+        try:
+            with os.scandir(folder.path) as scan:
+                entries = sorted(scan, key=_name)
+        except OSError as error:
+            self.add("unreadable", folder.relative, f"the folder cannot be read ({error.strerror or error})")
+            return linked
+        for entry in entries:
+            name = entry.name
+            if name[0] == "." or name == "__pycache__":
+                continue
+            if not name.isascii() and not _is_text(name):
+                self.add("file-name", folder.below(name), "the name is not valid UTF-8; left out")
+                continue
+            try:
+                link = is_link(entry)
+                if entry.is_dir():
+                    folder.folders.append(name)
+                    if link:
+                        linked.add(name)
+                elif not entry.is_file():
+                    self.add("not-a-file", folder.below(name), "neither a file nor a folder; left out")
+                elif link and not self.allowed(os.path.realpath(entry.path)):
+                    self.add("link-outside", folder.below(name), "a link that leads out of its source; not read")
+                else:
+                    folder.files.append(entry)
+            except OSError as error:
+                self.add("unreadable", folder.below(name), f"cannot be read ({error.strerror or error})")
+        return linked
+
+    def allowed(self, real: str) -> bool:
+        return self.inside is None or is_within(real, self.inside)
+
+    def add(self, kind: str, relative: str, message: str) -> None:
+        self.problems.append(Problem(kind, printable(relative), message))
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def is_link(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a symbolic link or, on Windows, a junction."""
+    if os.name == "nt":
+        status = entry.stat(follow_symlinks=False)
+        return bool(getattr(status, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT)
+    return entry.is_symlink()
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Return whether a real absolute path is a folder or lies below it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str) -> str:
+    """Return a name fit for messages and JSON: bytes that are not UTF-8, and control characters, are escaped."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
