@@ -43,6 +43,7 @@ STATISTICS = "settings/setting_statistics.json"
 REPORT = "settings/settings_report.json"
 MERGE_TARGETS = (SUMMARY, SIMPLE, STATISTICS, REPORT)
 
+SOURCES = "sources.json"
 _FOUND = "settings/found"
 # Generated C++ can be huge; a syntax tree takes tens of times its size.
 MAX_CPP_BYTES = 4 * 1024 * 1024
@@ -55,9 +56,17 @@ _EXTENSION_ROOT = re.compile(r"/(?:persistent/|defaults/)?exts(?:/[^/]+)?|/(?:pe
 _EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
 
 
+def name_of(owner: dict[str, Any]) -> str:
+    """Return a name that no other owner has: an extension's id, or the name of an app's ``.kit`` file."""
+    if not _is_app(owner):
+        return str(owner["id"])
+    # An app in a sub-folder keeps the folder in its name.
+    return str(owner["file"]).replace("\\", "/").replace("/", "__")
+
+
 def targets(owner: dict[str, Any]) -> list[str]:
     """Return the files that `scan` writes for an owner, relative to the work directory."""
-    return [f"{_FOUND}/{_found_name(owner)}.json"]
+    return [f"{_FOUND}/{name_of(owner)}.json"]
 
 
 def dependencies(owner: dict[str, Any]) -> list[str]:
@@ -68,6 +77,16 @@ def dependencies(owner: dict[str, Any]) -> list[str]:
     if _is_app(owner):
         return [Path(owner["path"]).name]
     return sorted(set(_toml_files(owner)) | set(owner["files"].get("cpp", [])))
+
+
+def intermediate_dependencies(owner: dict[str, Any]) -> list[str]:
+    """Return the files of earlier stages that `scan` reads, relative to the work directory."""
+    return [] if _is_app(owner) or not owner["files"].get("python") else [_uses_file(owner)]
+
+
+def merge_dependencies(extensions: list[dict[str, Any]], apps: list[dict[str, Any]]) -> list[str]:
+    """Return the files that `merge` reads beside ``extensions.json``, relative to the work directory."""
+    return [SOURCES, *(target for owner in [*extensions, *apps] for target in targets(owner))]
 
 
 def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
@@ -128,11 +147,8 @@ def _is_app(owner: dict[str, Any]) -> bool:
     return "folder" not in owner
 
 
-def _found_name(owner: dict[str, Any]) -> str:
-    if not _is_app(owner):
-        return str(owner["id"])
-    # An app below a sub-folder of its apps_path keeps the folder in its name.
-    return str(owner["file"]).replace("\\", "/").replace("/", "__")
+def _uses_file(owner: dict[str, Any]) -> str:
+    return f"extension_data/setting_uses/{owner['id']}.json"
 
 
 def _toml_files(owner: dict[str, Any]) -> list[str]:
@@ -165,7 +181,7 @@ def _read(
 def _python_uses(owner: dict[str, Any], work_dir: Path) -> list[dict[str, Any]]:
     if _is_app(owner):
         return []
-    path = work_dir / "extension_data" / "setting_uses" / f"{owner['id']}.json"
+    path = work_dir / _uses_file(owner)
     if not path.is_file():
         if owner["files"].get("python"):
             raise StageError(
@@ -548,7 +564,7 @@ def _statistics(settings: dict[str, _Setting], chosen: dict[str, Any]) -> dict[s
 
 def _scan_directory(work_dir: Path) -> str:
     """Return where the extensions come from, without this machine's part of the path."""
-    sources = read_json(work_dir / "sources.json")["sources"]
+    sources = read_json(work_dir / SOURCES)["sources"]
     places = []
     for source in sources:
         name = source.get("name") or Path(source["root"]).name
