@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # A comment line that is a setting put out of use rather than words about one.
 _DISABLED = re.compile(r"""[\w."'\-]+\s*\+{0,2}=\s*\S""")
 
+_APP_TABLES = frozenset({"package", "core", "dependencies", "settings", "template"})
+
 
 class TomlSettings(NamedTuple):
     """What one TOML file says about settings.
@@ -46,22 +48,28 @@ class TomlSettings(NamedTuple):
     warnings: list[StageWarning]
 
 
-def toml_settings(data: bytes, *, file: str, owner: str) -> TomlSettings:
+def toml_settings(
+    data: bytes, *, file: str, owner: str, preset: bool = False, broken_known: bool = False
+) -> TomlSettings:
     """Return the settings of an ``extension.toml`` or ``.kit`` file.
 
     Args:
         data: The file's content.
         file: Its path relative to the owner's folder.
         owner: The id of the extension or app, for the warnings.
+        preset: Whether a file without any of the tables of an app or extension is a preset: a table of settings
+            itself, which the application lays over its own (``rendering_modes/quality.kit``).
+        broken_known: Whether what is broken in the file is already reported elsewhere.
     """
     document = kit_toml.salvage(data, name=file)
+    depth = 0 if preset and not _APP_TABLES & document.values.keys() else 1
     definitions: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
     for leaf in document.leaves:
-        if leaf.path[0] == "settings" and len(leaf.path) > 1:
+        if len(leaf.path) > depth and (not depth or leaf.path[0] == "settings"):
             definitions.append(
                 {
-                    "path": canonical("/".join(leaf.path[1:])),
+                    "path": canonical("/".join(leaf.path[depth:])),
                     "type": value_type(leaf.value) or "unknown",
                     "value": leaf.value,
                     "line": leaf.line,
@@ -77,12 +85,22 @@ def toml_settings(data: bytes, *, file: str, owner: str) -> TomlSettings:
                 uses += _arguments(item, file=file, line=leaf.line)
     warnings = [
         StageWarning(
-            kind="toml-syntax", extension=owner, file=file, line=error.line, message=f"{error.reason}; left out."
+            kind="toml-syntax",
+            extension=owner,
+            file=file,
+            line=error.line,
+            message=f"{error.reason}; this part of the file is left out.",
         )
-        for error in document.errors
+        for error in ([] if broken_known else document.errors)
     ]
     warnings += [
-        StageWarning(kind="toml-note", extension=owner, file=file, line=line, message=text)
+        StageWarning(
+            kind="toml-duplicate" if line else "toml-encoding",
+            extension=owner,
+            file=file,
+            line=line,
+            message=f"{text}.",
+        )
         for line, text in document.notes
     ]
     return TomlSettings(definitions, uses, warnings)

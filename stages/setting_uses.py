@@ -59,7 +59,8 @@ _API_WORDS = ("get_settings", "settings_interface", "ISettings", "--/", "get_as_
 _SETTING_CODE = re.compile(
     r"etting\w*\(|ettings?(?:_iface|_interface)?\.\w+\(|SETTING|ChangeSetting|ChangeDraggableSetting"
 )
-_ROOTED_STRING = re.compile(rf"""["'](?=/)(?:/(?:{_ROOT_PATTERN})/)""")
+# One for each quote: a pattern that begins with fixed characters is searched several times faster.
+_ROOTED_STRINGS = (re.compile(rf'"/(?:{_ROOT_PATTERN})/'), re.compile(rf"'/(?:{_ROOT_PATTERN})/"))
 _SLASHED_CONSTANT = re.compile(r"""=\s*\(?\s*f?["']/\w""")
 _SETTINGS_NAME = re.compile(r"(?:^|_)i?(?:carb_?)?settings?(?:_?i?(?:face|nterface))?(?:_iface)?\Z", re.IGNORECASE)
 _CONSTANT_NAME = re.compile(r"setting", re.IGNORECASE)
@@ -200,7 +201,9 @@ def _worth(source: str) -> int:
         return 2
     if '"/' not in source and "'/" not in source:
         return 0
-    if _ROOTED_STRING.search(source) or (("etting" in source or "SETTING" in source) and _SETTING_CODE.search(source)):
+    if any(pattern.search(source) for pattern in _ROOTED_STRINGS) or (
+        ("etting" in source or "SETTING" in source) and _SETTING_CODE.search(source)
+    ):
         return 2
     return 1 if _SLASHED_CONSTANT.search(source) else 0
 

@@ -116,9 +116,9 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
     for file in toml_files:
         data = _read(folder / file, file, identifier, report, warnings)
         if data is not None:
-            # Two apps of one name can stand in two folders: the file as the app's entry has it tells them apart.
-            named = owner["file"] if _is_app(owner) else file
-            found = toml_settings(data, file=named, owner=identifier)
+            # What is broken in an owner's own manifest is reported where it is first read, in the preparation.
+            known = _is_app(owner) or file == owner["manifest"]
+            found = toml_settings(data, file=file, owner=identifier, preset=_is_app(owner), broken_known=known)
             definitions += found.definitions
             uses += found.uses
             warnings += found.warnings
@@ -152,14 +152,9 @@ def _uses_file(owner: dict[str, Any]) -> str:
 
 
 def _toml_files(owner: dict[str, Any]) -> list[str]:
-    """Return the TOML files of an extension that hold Kit's settings: its manifest, others in config/, .kit files."""
+    """Return the TOML files of an extension that hold Kit's settings, its manifest first."""
     manifest = owner["manifest"]
-    others = [
-        file
-        for file in owner["files"].get("toml", [])
-        if file.endswith(".kit") or posixpath.dirname(file) == "config" or re.fullmatch(r"extension[\w.-]*\.toml", file)
-    ]
-    return [manifest, *sorted(set(others) - {manifest})]
+    return [manifest, *sorted(set(owner["files"].get("toml", [])) - {manifest})]
 
 
 def _read(
