@@ -100,7 +100,10 @@ class _Preparation:
                 raise StageError(f"{root}: the folder of source {source['name']!r} is gone; run pull_repo_exts again.")
             inside = os.path.realpath(root) if source.get("links", "any") == "inside" else None
             template = source.get("app_template_path")
-            leave_out = {os.path.realpath(os.path.join(root, template))} if template else set()
+            # What the pipeline makes is not its own source.
+            leave_out = {os.path.realpath(self.work_dir)}
+            if template:
+                leave_out.add(os.path.realpath(os.path.join(root, template)))
             seen: set[str] = set()
             for path in source["exts_paths"]:
                 folder = os.path.normpath(os.path.join(root, path))

@@ -1,0 +1,329 @@
+"""Stage 1: bring the sources of extensions in, and find out where their extensions lie and which Kit they are for.
+
+A source is a ``wheel``, a ``git`` repository or a ``path``; see the modules of those names. Wheels and clones lie below
+``work_dir/sources``; a path is only ever read. The result is ``work_dir/sources.json``.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stages import kit_detection, source_git, source_wheel
+from stages.errors import StageError, StageWarning
+from stages.file_tree import Folder, is_within, walk
+from stages.jsonfile import read_json, write_json
+
+VERSION = "1"
+
+# The end of a zip file holds the checksums of what is in it.
+_ZIP_TAIL = 65_536
+_VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)*")
+
+logger = logging.getLogger(__name__)
+
+
+def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
+    """Return a digest of the state of the sources, without any network.
+
+    It changes when a ``path`` source gains, loses or renames a file, or one of its manifests, ``.kit`` files or zip
+    archives changes; when a local git repository has another commit; and when a clone or an unpacked wheel that a
+    former run made is gone. Edits of other files do not change it.
+
+    Args:
+        sources: The ``[[input.sources]]``, paths absolute.
+        work_dir: The work directory.
+
+    Returns:
+        Hexadecimal digits; nothing if there are no sources.
+    """
+    if not sources:
+        return ""
+    work_dir = Path(os.path.abspath(work_dir))
+    digest = hashlib.blake2b(digest_size=16)
+    for source in sources:
+        if source["kind"] == "path":
+            root = Path(source["path"])
+            try:
+                exts, apps = _locate(source, root)
+                state = _listing_digest(root, [*exts, *apps], work_dir)
+            except (StageError, OSError) as error:
+                state = f"unusable: {error}"
+        elif source["kind"] == "git":
+            state = source_git.local_commit(source)
+        else:
+            state = ""
+        digest.update(f"{source['kind']} {state}\n".encode("utf-8", "surrogateescape"))
+    digest.update("".join(_gone(work_dir)).encode())
+    return digest.hexdigest()
+
+
+def pull(
+    sources: list[dict[str, Any]],
+    *,
+    work_dir: Path,
+    cache_dir: Path | None = None,
+    kit_version: str | None = None,
+    limits: dict[str, Any] | None = None,
+    update: bool = False,
+    search_from: Iterable[Path] = (),
+) -> None:
+    """Fetch, build and locate the sources, and write ``sources.json``.
+
+    Args:
+        sources: The ``[[input.sources]]``, paths absolute. With none, a built Kit is looked for.
+        work_dir: The work directory.
+        cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
+        kit_version: The Kit version, if it is not to be detected.
+        limits: ``max_archive_bytes`` and ``max_archive_files``, for archives.
+        update: Ask the remotes of git sources for newer commits.
+        search_from: Folders near which a built Kit is looked for.
+
+    Raises:
+        StageError: A source cannot be used, or the Kit version is unknown.
+    """
+    work_dir = Path(os.path.abspath(work_dir))
+    limits = limits or {}
+    if not sources:
+        sources = [{"kind": "path", "path": str(_detected(list(search_from)))}]
+    # Before anything is fetched: one wrong source should not cost the download of the others.
+    for source in sources:
+        if source["kind"] == "git":
+            source_git.check(source)
+        for key in ("exts_path", "apps_path", "app_template_path"):
+            for pattern in _as_list(source.get(key)):
+                _check_pattern(key, pattern)
+    described, versions = [], []
+    for source in sources:
+        entry, found = _pull_one(source, work_dir, cache_dir, limits, update=update)
+        described.append(entry)
+        versions.append(found)
+    warnings: list[StageWarning] = []
+    chosen = _kit_version(kit_version, described, versions, warnings)
+    write_json(
+        work_dir / "sources.json",
+        {
+            "kit_cache_path": described[0]["root"],
+            "kit_version": chosen,
+            "sources": described,
+            "limits": limits,
+            "warnings": warnings,
+        },
+        indent=True,
+    )
+
+
+def _pull_one(
+    source: dict[str, Any], work_dir: Path, cache_dir: Path | None, limits: dict[str, Any], *, update: bool
+) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    kind = source["kind"]
+    # What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
+    links = "inside"
+    if kind == "wheel":
+        root, revision = source_wheel.fetch(source, work_dir=work_dir, cache_dir=cache_dir, limits=limits)
+        name = source["requirement"]
+    elif kind == "git":
+        root, revision = source_git.fetch(source, work_dir=work_dir, update=update)
+        name = source_git.masked(source["url"]) + (f" {source['branch']}" if source.get("branch") else "")
+        links = "any" if source.get("build_command") else "inside"
+    else:
+        root, revision = _usable(Path(source["path"])), ""
+        name, links = root.name or str(root), "any"
+    exts, apps = _locate(source, root)
+    if links == "inside":
+        real_root = os.path.realpath(root)
+        for path in (*exts, *apps):
+            if not is_within(os.path.realpath(root / path), real_root):
+                raise StageError(
+                    f"input.sources: {name}: {path} is a link that leads out of the source; it is refused."
+                )
+    if kind == "path":
+        revision = _listing_digest(root, [*exts, *apps], work_dir)
+    template = source.get("app_template_path")
+    if template:
+        template = _resolved(root, "app_template_path", [template], name)[0]
+    found = kit_detection.kit_version(root)
+    if found:
+        logger.info("%s: Kit %s (from %s)", name, *found)
+    entry = {
+        "kind": kind,
+        "name": name,
+        "root": _stored(root, work_dir),
+        "exts_paths": exts,
+        "apps_paths": apps,
+        "app_template_path": template or None,
+        "revision": revision,
+        "kit_version": found[0] if found else None,
+        "links": links,
+    }
+    return entry, found
+
+
+def _usable(path: Path) -> Path:
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise StageError(f"{path}: this source {what}. Correct `path` in [[input.sources]], or --kit-cache.")
+    try:
+        str(path).encode()
+        with os.scandir(path):
+            pass
+    except (OSError, UnicodeEncodeError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not valid UTF-8"
+        raise StageError(f"{path!s}: this source cannot be read ({reason}). Mend its permissions or name.") from error
+    return path
+
+
+def _detected(search_from: list[Path]) -> Path:
+    found, looked = kit_detection.detect([Path(os.path.abspath(folder)) for folder in search_from])
+    if found is None:
+        places = "\n".join(f"    {place}" for place in looked)
+        raise StageError(
+            "No source is configured and no built Kit was found. Name one with --kit-cache PATH or [[input.sources]]."
+            f" Looked in:\n{places}"
+        )
+    return found
+
+
+# --- where extensions lie --------------------------------------------------------------------------------------------
+
+
+def _locate(source: dict[str, Any], root: Path) -> tuple[list[str], list[str]]:
+    """Return the folders of extensions and of apps, relative to the root with ``/``."""
+    name = source.get("requirement") or source_git.masked(source.get("url") or "") or str(root)
+    exts, apps = _as_list(source.get("exts_path")), _as_list(source.get("apps_path"))
+    found_exts, found_apps = kit_detection.kit_folders(root) if not exts else ([], [])
+    return (
+        _resolved(root, "exts_path", exts, name) if exts else found_exts,
+        _resolved(root, "apps_path", apps, name) if apps else found_apps,
+    )
+
+
+def _resolved(root: Path, key: str, patterns: list[str], name: str) -> list[str]:
+    """Return the folders that patterns stand for: below the source, or else below the platform folder of its build."""
+    found: list[str] = []
+    for pattern in patterns:
+        _check_pattern(key, pattern)
+        matches = _matches(root, pattern)
+        if not matches:
+            build = kit_detection.built_folder(root)
+            if build is not None:
+                matches = [f"{build.relative_to(root).as_posix()}/{match}" for match in _matches(build, pattern)]
+        if not matches:
+            there = ", ".join(sorted(child.name for child in root.iterdir() if child.is_dir())[:20]) or "no folder"
+            raise StageError(
+                f"input.sources: {name}: {key}: there is no folder {pattern!r} in it. Correct {key}, or build the"
+                f" source (build_command). It has: {there}."
+            )
+        found += [match for match in matches if match not in found]
+    return found
+
+
+def _matches(root: Path, pattern: str) -> list[str]:
+    plain = os.path.normpath(pattern)
+    if (root / plain).is_dir():
+        return ["" if plain == "." else plain.replace(os.sep, "/")]
+    matches = sorted(glob.glob(pattern, root_dir=root, recursive=True))
+    matches = [os.path.normpath(match).replace(os.sep, "/") for match in matches if (root / match).is_dir()]
+    return list(dict.fromkeys("" if match == "." else match for match in matches))
+
+
+def _check_pattern(key: str, pattern: str) -> None:
+    parts = pattern.replace("\\", "/").split("/")
+    if os.path.isabs(pattern) or pattern.startswith("~") or ".." in parts or "\0" in pattern:
+        raise StageError(f"input.sources: {key}: {pattern!r} leads out of the source; give a path below it.")
+
+
+def _as_list(value: Any) -> list[str]:
+    if not value:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+# --- what state it is in ---------------------------------------------------------------------------------------------
+
+
+def _listing_digest(root: Path, folders: list[str], work_dir: Path) -> str:
+    """Return a digest of the names of all files, and of the content of manifests, apps and the directories of zips."""
+    digest = hashlib.blake2b(digest_size=16)
+    own = os.path.realpath(work_dir)
+    for path in folders:
+        digest.update(f"{path}\0\0".encode())
+        for folder in walk(str(root / path if path else root), inside=None, problems=[]):
+            _leave_out(folder, own)
+            digest.update(_state_of(folder))
+    return digest.hexdigest()
+
+
+def _leave_out(folder: Folder, own: str) -> None:
+    """Take the work directory out of a walk: what the pipeline makes is not its own source."""
+    name = os.path.basename(own)
+    if name in folder.folders and os.path.realpath(f"{folder.path}/{name}") == own:
+        folder.folders.remove(name)
+
+
+def _state_of(folder: Folder) -> bytes:
+    names = [entry.name for entry in folder.files]
+    parts = ["\0".join([folder.relative, *names]).encode()]
+    for entry in folder.files:
+        name = entry.name
+        if name == "extension.toml" or name.endswith((".kit", ".zip")):
+            parts.append(_content(entry.path, _ZIP_TAIL if name.endswith(".zip") else None))
+    return b"\0\0".join(parts) + b"\0\0\0"
+
+
+def _content(path: str, tail: int | None) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            if tail is None:
+                return stream.read()
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(max(0, size - tail))
+            return f"{size} ".encode() + hashlib.blake2b(stream.read(), digest_size=16).digest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}".encode()
+
+
+def _gone(work_dir: Path) -> list[str]:
+    """Return the clones and unpacked wheels that a former run made and that are there no longer."""
+    try:
+        sources = read_json(work_dir / "sources.json")["sources"]
+        return [source["root"] for source in sources if not os.path.isdir(work_dir / source["root"])]
+    except (StageError, KeyError, TypeError):
+        return []
+
+
+# --- the Kit version -------------------------------------------------------------------------------------------------
+
+
+def _kit_version(
+    given: str | None,
+    sources: list[dict[str, Any]],
+    found: list[tuple[str, str] | None],
+    warnings: list[StageWarning],
+) -> str:
+    if given:
+        return given
+    known = [(source["name"], *version) for source, version in zip(sources, found, strict=True) if version]
+    if not known:
+        raise StageError(
+            "The Kit version is in none of the sources: no kit/VERSION of a build, no *kit-sdk*.packman.xml, no cache"
+            ' folder whose name tells it. Set input.kit_version, such as kit_version = "107.3.3".'
+        )
+    chosen = known[0]
+    for name, version, _ in known[1:]:
+        if version != chosen[1]:
+            message = f"{name} is for Kit {version}; the data set is named after {chosen[0]}'s Kit {chosen[1]}."
+            warnings.append({"kind": "kit-version", "extension": "", "file": "", "line": 0, "message": message})
+    return str(chosen[1])
+
+
+def _stored(root: Path, work_dir: Path) -> str:
+    """Return a path as the JSON holds it: relative to the work directory if it lies there, else absolute."""
+    root = Path(os.path.abspath(root))
+    return root.relative_to(work_dir).as_posix() if root.is_relative_to(work_dir) else root.as_posix()
