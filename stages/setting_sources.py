@@ -190,6 +190,7 @@ _CPP_TYPES = (
     (re.compile(r"Dict"), "object"),
 )
 _ITEM_TYPE = {"eBool": "bool", "eInt": "int", "eFloat": "float", "eString": "string", "eDictionary": "object"}
+_STRINGS = frozenset({"string_literal", "raw_string_literal", "concatenated_string"})
 _ESCAPES = re.compile(r"\\(.)")
 _NUMBER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 _MAX_DEPTH = 12
@@ -244,7 +245,7 @@ class _CppFile:
         self.accounted: set[int] = set()  # start bytes of the strings that something already accounts for
         self.whole: set[str] = set()
         self.prefixes: set[str] = set()
-        self.found: dict[tuple[int, str, str, str], dict[str, Any]] = {}
+        self.found: list[dict[str, Any]] = []
 
     def define(self, node: Node) -> None:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
@@ -282,11 +283,13 @@ class _CppFile:
         if name in _CPP_COMMON and not settings and not (template and receiver):
             # `carb::settings::getString(settings, path)` is a function; its first argument tells.
             first = arguments.named_children[:1]
-            if not first or "etting" not in _text(first[0]):
+            if function.type == "field_expression" or not first or first[0].type in _STRINGS:
                 return
-        self._use(node, arguments.named_children, name, match.lastgroup or "read", template, certain=settings)
+            if "etting" not in _text(first[0]):
+                return
+        self._use(arguments.named_children, name, match.lastgroup or "read", template, certain=settings)
 
-    def _use(self, node: Node, arguments: list[Node], name: str, kind: str, template: str, *, certain: bool) -> None:
+    def _use(self, arguments: list[Node], name: str, kind: str, template: str, *, certain: bool) -> None:
         arguments = [item for item in arguments if item.type != "comment"]
         type_ = _cpp_type(template) or _cpp_type(name)
         if name.startswith("isAccessibleAs") and arguments:
@@ -302,12 +305,12 @@ class _CppFile:
             self._account(argument)
             self._mark(argument)
             default = None
-            if kind == "default" and index + 1 < len(arguments):
+            if kind in {"default", "write"} and index + 1 < len(arguments):
                 default = self.literal(arguments[index + 1])
                 type_ = type_ or value_type(default)
                 if type_ == "float" and isinstance(default, int) and not isinstance(default, bool):
                     default = float(default)
-            self._add(path, kind, node, type_=type_, default=default)
+            self._add(path, kind, argument, type_=type_, default=default if kind == "default" else None)
             return
 
     def declaration(self, node: Node) -> None:
@@ -320,7 +323,7 @@ class _CppFile:
         for child in node.named_children:
             holder = child.child_by_field_name("value") if child.type == "init_declarator" else child
             if holder is not None and holder.type in {"initializer_list", "argument_list"}:
-                self._use(node, holder.named_children, "ThreadSafeLocalCache", "subscribe", template, certain=False)
+                self._use(holder.named_children, "ThreadSafeLocalCache", "subscribe", template, certain=False)
 
     def named(self) -> None:
         for name, (value, line, shared) in self.constants.items():
@@ -350,8 +353,7 @@ class _CppFile:
         if text is None or parent is None or parent.type == "preproc_include":
             return
         if "--/" in text:
-            for use in _arguments(text, file=self.file, line=node.start_point[0] + 1):
-                self.found.setdefault((use["line"], use["path"], "argument", ""), use)
+            self.found += _arguments(text, file=self.file, line=node.start_point[0] + 1)
         elif ROOTED.match(text) and PATH.match(text):
             self._add(text, "constant", node)
 
@@ -459,7 +461,7 @@ class _CppFile:
         stack = [node]
         while stack:
             current = stack.pop()
-            if current.type in {"string_literal", "raw_string_literal"}:
+            if current.type in _STRINGS:
                 self.accounted.add(current.start_byte)
             stack.extend(current.named_children)
 
@@ -489,10 +491,12 @@ class _CppFile:
             "dynamic": "{" in path,
             "name": name,
         }
-        self.found.setdefault((line, record["path"], kind, name or ""), record)
+        self.found.append(record)
 
     def records(self) -> list[dict[str, Any]]:
-        return [self.found[key] for key in sorted(self.found)]
+        return sorted(
+            self.found, key=lambda use: (use["line"], use["path"], use["kind"], use["name"] or "", use["type"] or "")
+        )
 
 
 def _text(node: Node) -> str:

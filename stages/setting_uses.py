@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 VERSION = "1"
@@ -500,9 +502,8 @@ class _File:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return self._joined([node.left, node.right], scope, depth)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-            return [
-                self._formatted(value, r"%[-#0-9.]*[a-zA-Z]") for value in self._values(node.left, scope, depth + 1)
-            ]
+            given = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
+            return self._formatted(node.left, given, r"%[-#0-9.]*[a-zA-Z]", scope, depth)
         if isinstance(node, ast.IfExp):
             return self._values(node.body, scope, depth + 1) + self._values(node.orelse, scope, depth + 1)
         if isinstance(node, ast.BoolOp):
@@ -518,8 +519,7 @@ class _File:
         if not isinstance(function, ast.Attribute):
             return []
         if function.attr == "format":
-            values = self._values(function.value, scope, depth + 1)
-            return [self._formatted(value, r"\{[^{}]*\}") for value in values]
+            return self._formatted(function.value, node.args, r"\{[^{}]*\}", scope, depth)
         if function.attr == "join" and len(node.args) == 1 and isinstance(node.args[0], ast.List | ast.Tuple):
             glue = self._values(function.value, scope, depth + 1)
             if len(glue) == 1 and node.args[0].elts:
@@ -529,10 +529,17 @@ class _File:
                 return self._joined(parts, scope, depth)
         return []
 
-    @staticmethod
-    def _formatted(value: _Value, placeholder: str) -> _Value:
-        text, count = re.subn(placeholder, lambda match: _placeholder(match[0].strip("{}%")), value.text)
-        return _Value(text, value.dynamic or count > 0)
+    def _formatted(
+        self, template: ast.expr, given: list[ast.expr], placeholder: str, scope: _Scope, depth: int
+    ) -> list[_Value]:
+        """Return what `%` or `str.format` makes of a template; what is filled in stays open, under its name."""
+        self.used.add(id(template))
+        results = []
+        for value in self._values(template, scope, depth + 1):
+            names = iter([_last_name(item) for item in given])
+            text = re.sub(placeholder, partial(_open_part, names), value.text)
+            results.append(_Value(text, value.dynamic or text != value.text or "{" in text))
+        return results
 
     def _named_values(self, node: ast.Name | ast.Attribute, scope: _Scope, depth: int, *, part: bool) -> list[_Value]:
         if isinstance(node, ast.Name):
@@ -596,8 +603,7 @@ class _File:
         # An outer expression is collected before the ones it is made of, and accounts for them.
         for node, scope in self.strings:
             self._string(node, scope)
-        unique = {_key(record): record for record in self.found}
-        return [unique[key] for key in sorted(unique)]
+        return sorted(self.found, key=_key)
 
     def _add(
         self,
@@ -617,7 +623,7 @@ class _File:
                 "default": default,
                 "line": line,
                 "file": self.file,
-                "dynamic": value.dynamic,
+                "dynamic": value.dynamic or "{" in value.text,
                 "name": name,
             }
         )
@@ -679,7 +685,7 @@ class _File:
                 allows. Otherwise there must be one, and a first part that is not USD's.
         """
         paths = []
-        for value in self._values(node, scope):
+        for value in dict.fromkeys(self._values(node, scope)):
             text = value.text
             if not PATH.match(text) or text.lstrip("/")[:1] in {"", "{"}:
                 continue
@@ -820,6 +826,11 @@ def argument_value(text: str) -> Any:
 
 def _key(record: dict[str, Any]) -> tuple[int, str, str, str, str]:
     return (record["line"], record["path"], record["kind"], record["name"] or "", record["type"] or "")
+
+
+def _open_part(names: Iterator[str], match: re.Match[str]) -> str:
+    named = match[0].strip("{}") if match[0].startswith("{") else ""
+    return _placeholder(named if named and not named.isdecimal() else next(names, ""))
 
 
 def _placeholder(name: str) -> str:
