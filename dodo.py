@@ -144,13 +144,15 @@ def task_settings() -> Iterator[Task]:
 def task_embeddings() -> Iterator[Task]:
     """6/8 embed extensions, code examples and settings."""
     stage = pipeline.stage("embeddings", embeddings.VERSION, after=["extension_data", "code_examples", "settings"])
+    options = pipeline.embedding_options()
     for kind in embeddings.KINDS:
         yield stage.task(
             embeddings.embed,
             kind,
             name=kind,
-            unchecked=folders | {"api_key": pipeline.api_key, "use_cache": not pipeline.flags.no_cache},
-            options={"options": pipeline.embedding_options()},
+            unchecked=folders
+            | {"options": options, "api_key": pipeline.api_key, "use_cache": not pipeline.flags.no_cache},
+            checked=embeddings.relevant_options(options),
             file_dep=map(at, embeddings.dependencies(kind)),
             targets=map(at, embeddings.targets(kind)),
         )
@@ -165,7 +167,8 @@ def task_faiss() -> Iterator[Task]:
             kind,
             name=kind,
             unchecked=folders,
-            file_dep=map(at, embeddings.targets(kind)),
+            options={"options": faiss_index.relevant_options(pipeline.embedding_options())},
+            file_dep=map(at, faiss_index.dependencies(kind)),
             targets=map(at, faiss_index.targets(kind)),
         )
 
@@ -176,10 +179,11 @@ def task_final_assembly() -> Task:
     before = ["extension_data", "code_examples", "settings", "faiss"]
     stage = pipeline.stage("final_assembly", final_assembly.VERSION, after=before)
     options = {"mode": mode, "with_search": not pipeline.quick}
+    work_dir, target_dir = pipeline.config.work_dir, pipeline.config.target_dir
     return stage.task(
         final_assembly.assemble,
-        unchecked=folders | {"target_dir": pipeline.config.target_dir},
+        unchecked={"work_dir": work_dir, "target_dir": target_dir},
         options=options,
-        file_dep=map(at, final_assembly.dependencies(**options)),
-        targets=map(pipeline.target_path, final_assembly.targets(pipeline.config.work_dir, **options)),
+        file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
+        targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
     )

@@ -395,7 +395,7 @@ class Stage:
         name: str | None = None,
         options: dict[str, Any] | None = None,
         unchecked: dict[str, Any] | None = None,
-        checked: Callable[[], dict[str, Any]] | None = None,
+        checked: dict[str, Any] | Callable[[], dict[str, Any]] | None = None,
         file_dep: Iterable[str] = (),
         targets: Iterable[str] = (),
         alone: bool = False,
@@ -410,7 +410,7 @@ class Stage:
             options: Keywords that the output depends on.
             unchecked: Keywords that it does not depend on (folders, a secret); not recorded. One that is callable is
                 called when the task runs.
-            checked: Called at each check for more that the output depends on.
+            checked: More that the output depends on; a callable is called at each check.
             file_dep: Files that it reads.
             targets: Files that it writes.
             alone: Run it in this process rather than in a worker process.
@@ -418,6 +418,8 @@ class Stage:
         """
         options = options or {}
         made_with = {**options, "version": self.version}
+        if isinstance(checked, dict):
+            made_with |= checked
         for arg in args:
             if isinstance(arg, dict):
                 made_with["extension"] = _digest(arg)
@@ -427,7 +429,9 @@ class Stage:
             "actions": [StageAction(function, args, {**options, **(unchecked or {})}, workers)],
             "file_dep": [] if self.pinned else list(file_dep),
             "targets": targets,
-            "uptodate": [PinnedFreshness() if self.pinned else Freshness(made_with, checked)],
+            "uptodate": [
+                PinnedFreshness() if self.pinned else Freshness(made_with, checked if callable(checked) else None)
+            ],
             "task_dep": self.after,
             "clean": [(self.pipeline.clean, [targets, clean])],
         }

@@ -1,0 +1,183 @@
+"""doit's database of ours: written through, untouched by readers, put aside when broken."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from doit.dependency import Dependency, JSONCodec
+
+from checkpoint import lock
+from checkpoint.database import WriteThroughDatabase, records
+from checkpoint.file_state import FileStateChecker
+
+DODO = """
+import os, signal
+from checkpoint.file_state import FileStateChecker
+DOIT_CONFIG = {"backend": "kit", "dep_file": "work/.doit.db", "check_file_uptodate": FileStateChecker}
+
+def make(number, target):
+    with open(target, "w") as stream:
+        stream.write(str(number))
+    with open("ran", "a") as stream:
+        stream.write(f"{number}\\n")
+    if os.path.exists("kill") and number == 9:
+        os.kill(os.getppid() if os.environ.get("PARALLEL") else os.getpid(), signal.SIGKILL)
+
+def task_make():
+    for number in range(20):
+        target = f"work/{number}.txt"
+        made = {"targets": [target], "file_dep": ["input"]}
+        yield {"name": f"{number:02}", "actions": [(make, [number, target])], **made}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "dodo.py").write_text(DODO)
+    (tmp_path / "input").write_text("input")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def doit(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run doit in a process group of its own; what it leaves behind when it is killed is killed too."""
+    with Path("errors").open("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "doit", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env={**os.environ, **environ},
+            start_new_session=True,
+        )
+        code = process.wait(timeout=60)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        errors.seek(0)
+        return subprocess.CompletedProcess(process.args, code, "", errors.read())
+
+
+def ran() -> list[int]:
+    lines = Path("ran").read_text().splitlines() if Path("ran").exists() else []
+    Path("ran").unlink(missing_ok=True)
+    return sorted(map(int, lines))
+
+
+def test_what_a_killed_run_has_done_is_not_done_again(project: Path) -> None:
+    (project / "kill").touch()
+    assert doit().returncode == -signal.SIGKILL
+    assert ran() == list(range(10))
+    (project / "kill").unlink()
+    assert doit().returncode == 0
+    # the tenth was killed before it could return
+    assert ran() == list(range(9, 20))
+    assert doit().returncode == 0
+    assert ran() == []
+
+
+def test_what_a_killed_parallel_run_has_recorded_is_not_done_again(project: Path) -> None:
+    (project / "kill").touch()
+    doit("-n", "2", PARALLEL="1")
+    first = ran()
+    (project / "kill").unlink()
+    done = {int(name.split(":")[1]) for name in records("work/.doit.db")}
+    assert len(done) >= 7
+    assert done <= set(first)
+    assert doit("-n", "2").returncode == 0
+    assert set(ran()) == set(range(20)) - done
+
+
+def test_doit_writes_the_list_of_file_deps_last(project: Path) -> None:
+    """The backend commits with that key; were it not the last, a record would be incomplete."""
+    seen: list[str] = []
+
+    class Spy(WriteThroughDatabase):
+        def set(self, task_id: str, dependency: str, value: object) -> None:
+            seen.append(dependency)
+            super().set(task_id, dependency, value)
+
+    from doit.task import Task
+
+    dependency = Dependency(Spy, "work/.doit.db", FileStateChecker)
+    task = Task("one", [lambda: True], file_dep=["input"])
+    task.result, task.values = "result", {"a": 1}
+    dependency.save_success(task)
+    dependency.close()
+    lock.release(Path("work"))
+    assert seen[-1] == "deps:"
+    assert set(seen) == {"_values_:", "result:", "checker:", "input", "deps:"}
+    assert records("work/.doit.db")["one"]["_values_:"] == {"a": 1}
+
+
+def test_reading_changes_nothing_on_disk(project: Path) -> None:
+    assert doit().returncode == 0
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("work").iterdir()}
+    assert doit("list", "--all", "--status").returncode == 0
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("work").iterdir()} == before
+
+
+def test_a_record_in_the_log_of_a_killed_run_is_read_without_touching_it(project: Path) -> None:
+    (project / "kill").touch()
+    doit()
+    assert Path("work/.doit.db-wal").exists()
+    before = {path: path.read_bytes() for path in Path("work").iterdir()}
+    assert len(records("work/.doit.db")) == 9
+    assert {path: path.read_bytes() for path in Path("work").iterdir()} == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_broken_database_is_put_aside_and_everything_runs(project: Path, content: bytes) -> None:
+    assert doit().returncode == 0
+    ran()
+    Path("work/.doit.db").write_bytes(content)
+    done = doit()
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert ran() == list(range(20))
+    assert Path("work/.doit.db.corrupt").read_bytes() == content
+
+
+def test_a_database_of_another_version_is_put_aside(project: Path) -> None:
+    assert doit().returncode == 0
+    ran()
+    connection = sqlite3.connect("work/.doit.db")
+    connection.execute("PRAGMA user_version=7")
+    connection.close()
+    assert doit().returncode == 0
+    assert ran() == list(range(20))
+
+
+def test_forgetting_is_written_through(project: Path) -> None:
+    assert doit().returncode == 0
+    ran()
+    assert doit("forget", "make:03").returncode == 0
+    assert doit().returncode == 0
+    assert ran() == [3]
+
+
+def test_a_record_that_is_no_json_is_as_good_as_none(project: Path) -> None:
+    assert doit().returncode == 0
+    ran()
+    connection = sqlite3.connect("work/.doit.db")
+    connection.execute("UPDATE task SET record = '{' WHERE name = 'make:05'")
+    connection.commit()
+    connection.close()
+    assert doit().returncode == 0
+    assert ran() == [5]
+
+
+def test_a_second_writer_is_refused(project: Path) -> None:
+    database = WriteThroughDatabase("work/.doit.db", JSONCodec())
+    database.open_for_writing()
+    try:
+        refused = doit()
+        assert refused.returncode != 0
+        assert "another run is at work" in refused.stderr
+    finally:
+        database.dump()
+        lock.release(Path("work"))

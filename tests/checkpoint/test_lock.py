@@ -1,0 +1,49 @@
+"""One run at a time in a work directory."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkpoint import lock
+
+HOLDER = """
+import sys
+from pathlib import Path
+from checkpoint import lock
+lock.acquire(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdin=-1, stdout=-1, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_second_process_is_told_who_and_since_when(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
+    with pytest.raises(lock.WorkDirBusy, match=rf"process {holder.pid}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"):
+        lock.acquire(tmp_path)
+
+
+def test_a_killed_process_leaves_no_stale_lock(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    lock.acquire(tmp_path)
+    lock.release(tmp_path)
+
+
+def test_taking_it_twice_is_taking_it_once(tmp_path: Path) -> None:
+    lock.acquire(tmp_path)
+    lock.acquire(tmp_path)
+    lock.release(tmp_path)
+    lock.release(tmp_path)
