@@ -27,7 +27,7 @@ _IMPORTS = (0, 2, 2, 4, 7, 11, 15, 18, 25, 36)
 _METHODS = (0, 0, 0, 0, 1, 3, 5, 8, 14, 30)  # of one class
 # Shares measured on all files, functions and lines.
 _PACKAGE_FILES = 0.25  # __init__.py
-_MODULE_MEAN = 11_900  # what modules drawn from _MODULE_BYTES come out as, on average
+_MODULE_MEAN = 12_450  # what modules drawn from _MODULE_BYTES come out as, on average
 _PACKAGE_MEAN = 700  # bytes of an __init__.py, licence header included
 _OVERSHOOT = 1_500  # bytes by which the last definition of a module exceeds its size, roughly
 _DOCUMENTED = 0.77

@@ -61,7 +61,7 @@ class Config:
         log_file: Absolute path of the log file.
         values: Every section with every key, defaults filled in. Holds no secret: ``${NAME}`` is left as it is, a
             literal secret is ``***``, and credentials in an address are replaced. Fit for reports and logs.
-        overrides: What was overridden: dotted key to value, as safe as ``values``.
+        overrides: What was overridden: dotted key to value. Holds no secret: a literal one is refused.
     """
 
     path: Path
@@ -195,6 +195,14 @@ def load(
 
     raw = _with_defaults(document)
     values = _without_secrets(raw)
+    for section, key in replaced:
+        if (
+            values[section][key] != raw[section][key]
+        ):  # a command line is seen in lists of processes and kept in histories
+            raise ConfigError(
+                f"{_COMMAND_LINE}: {section}.{key}: expected the name of an environment variable, as ${{NAME}}, "
+                "found a literal secret, which other users of this machine could read."
+            )
     partial = Config(
         path=path,
         work_dir=path,

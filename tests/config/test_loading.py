@@ -182,15 +182,22 @@ def test_a_literal_secret_is_never_shown(tmp_path: Path) -> None:
     path = write(tmp_path, '[embeddings]\nbackend = "openai"\napi_key = "canary-file"\n')
     config = load(path)
     assert config.secret("embeddings.api_key") == "canary-file"
-    overridden = load(path, {"api_key": "canary-${X}"}, environ={"X": "1"})
-    assert overridden.secret("embeddings.api_key") == "canary-1"
-    assert overridden.overrides == {"embeddings.api_key": "***"}
-    for each in (config, overridden):
-        assert each.public()["embeddings"]["api_key"] == "***"
-        assert "canary" not in f"{each!r} {each.values} {each.section('embeddings')} {each.options('embeddings')}"
-        with pytest.raises(TypeError):
-            pickle.dumps(each)
+    assert config.public()["embeddings"]["api_key"] == "***"
+    assert "canary" not in f"{config!r} {config.values} {config.section('embeddings')} {config.options('embeddings')}"
+    with pytest.raises(TypeError):
+        pickle.dumps(config)
     assert "canary" not in fault(path, api_key=["canary"])
+
+
+def test_a_literal_secret_is_refused_on_the_command_line(tmp_path: Path) -> None:
+    path = write(tmp_path, '[embeddings]\nbackend = "openai"\napi_key = "canary-file"\n')
+    for override in ({"api_key": "canary"}, {"api_key": "canary-${X}"}, {"endpoint_url": "https://a:canary@host"}):
+        message = fault(path, **override)
+        assert "expected the name of an environment variable, as ${NAME}, found a literal secret" in message
+        assert "canary" not in message
+    named = load(path, {"api_key": "${X}"}, environ={"X": "canary"})
+    assert named.secret("embeddings.api_key") == "canary"
+    assert named.overrides == {"embeddings.api_key": "${X}"}
 
 
 def test_an_unset_secret_matters_only_where_it_is_used(tmp_path: Path) -> None:
@@ -216,9 +223,8 @@ def test_an_unset_secret_matters_only_where_it_is_used(tmp_path: Path) -> None:
 )
 def test_credentials_in_an_address_are_used_but_not_shown(tmp_path: Path, address: str, shown: str) -> None:
     environ = {"USER": "me", "TOKEN": "t"}
-    config = load(write(tmp_path, "[input]"), {"sources": [{"kind": "git", "url": address}]}, environ=environ)
+    config = load(write(tmp_path, f'[[input.sources]]\nkind = "git"\nurl = "{address}"\n'), environ=environ)
     assert config.public()["input"]["sources"][0]["url"] == shown
-    assert config.overrides["input.sources"][0]["url"] == shown
     assert config.sources()[0]["url"] == address.replace("${USER}", "me").replace("${TOKEN}", "t")
 
 
