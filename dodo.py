@@ -40,6 +40,7 @@ def task_pull_repo_exts() -> Task:
         unchecked=folders | pipeline.pull_arguments(),
         checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.signature),
         targets=[at("sources.json")],
+        always="update was asked for" if pipeline.flags.update else "",
         alone=True,
         clean=pipeline.clean_sources,
     )

@@ -13,11 +13,12 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from checkpoint import lock
+from checkpoint.stage_names import stage_of
 
 SCHEMA_VERSION = 1
 _log = logging.getLogger(__name__)
@@ -47,7 +48,15 @@ class WriteThroughDatabase:
         self._encoded: dict[str, str] = {}
         self._records: dict[str, dict[str, Any]] = {}
         self._corrupt = ""
+        self._pinned: frozenset[str] = frozenset()
         self._read()
+
+    def pin(self, stages: Iterable[str]) -> None:
+        """From now on neither show nor change what is recorded of the tasks of some stages."""
+        self._pinned = frozenset(stages)
+
+    def _is_pinned(self, task_id: str) -> bool:
+        return bool(self._pinned) and stage_of(task_id) in self._pinned
 
     def _read(self) -> None:
         """Load all records, from the open connection or from the file without touching it."""
@@ -118,11 +127,13 @@ class WriteThroughDatabase:
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return what is recorded of a task under a key, or None."""
-        record = self._record(task_id)
+        record = None if self._is_pinned(task_id) else self._record(task_id)
         return None if record is None else record.get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
         """Record a value; the record is committed with the key that doit writes last."""
+        if self._is_pinned(task_id):
+            return
         record = self._record(task_id)
         if record is None:
             record = self._records[task_id] = {}
@@ -148,7 +159,7 @@ class WriteThroughDatabase:
 
     def remove(self, task_id: str) -> None:
         """Forget a task."""
-        if self.in_(task_id):
+        if self.in_(task_id) and not self._is_pinned(task_id):
             self._execute("DELETE FROM task WHERE name = ?", (task_id,))
             self._records.pop(task_id, None)
             self._encoded.pop(task_id, None)

@@ -75,7 +75,7 @@ def differs(path: str, status: os.stat_result, state: list[Any]) -> bool:
         return False
     if now[0] != state[0]:
         return True
-    return digest(path, now) != state[4]
+    return bool(digest(path, now) != state[4])
 
 
 class FileStateChecker(FileChangedChecker):  # type: ignore[misc]

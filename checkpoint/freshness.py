@@ -24,16 +24,20 @@ class Freshness:
         reasons: After a check, why the task is not up to date, for people.
     """
 
-    def __init__(self, options: dict[str, Any], checked: Callable[[], dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self, options: dict[str, Any], checked: Callable[[], dict[str, Any]] | None = None, always: str = ""
+    ) -> None:
         """Remember what a task is made with.
 
         Args:
             options: What is known before the run.
             checked: Called at each check for more.
+            always: Why the task is never up to date; empty if it may be.
         """
         self.options = options
         self.reasons: list[str] = []
         self._checked = checked
+        self._always = always
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
         """Return whether the task is up to date; file_deps and missing targets are doit's part."""
@@ -41,7 +45,7 @@ class Freshness:
         if self._checked is not None:
             self.options = {**self.options, **self._checked()}
         task.value_savers.append(lambda: {"options": self.options, "targets": _states(task.targets)})
-        self.reasons = []
+        self.reasons = [self._always] if self._always else []
         if "options" not in values:
             self.reasons.append("it has not been made before" if not values else "it was made by another version")
             return False

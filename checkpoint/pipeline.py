@@ -257,8 +257,7 @@ class Pipeline:
         del options["excluded_extensions"]
         if self._kit_cache:
             options["sources"] = [{"kind": "path", "path": self._kit_cache}]
-        updated = {"update": checkpoint_file.now()} if self.flags.update else {}
-        return {**options, **updated, "signature": signature(self._sources(), self.config.work_dir)}
+        return {**options, "signature": signature(self._sources(), self.config.work_dir)}
 
     @property
     def _kit_cache(self) -> str:
@@ -398,6 +397,7 @@ class Stage:
         checked: dict[str, Any] | Callable[[], dict[str, Any]] | None = None,
         file_dep: Iterable[str] = (),
         targets: Iterable[str] = (),
+        always: str = "",
         alone: bool = False,
         clean: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
@@ -413,6 +413,7 @@ class Stage:
             checked: More that the output depends on; a callable is called at each check.
             file_dep: Files that it reads.
             targets: Files that it writes.
+            always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
             clean: Called after ``doit clean`` has removed the targets.
         """
@@ -423,6 +424,8 @@ class Stage:
         for arg in args:
             if isinstance(arg, dict):
                 made_with["extension"] = _digest(arg)
+        live = checked if callable(checked) else None
+        freshness = PinnedFreshness() if self.pinned else Freshness(made_with, live, always)
         targets = list(targets)
         workers = None if alone else self.pipeline.workers
         task: dict[str, Any] = {

@@ -275,6 +275,15 @@ class PipelineReporter:
             checkpoint_file.clear(self.pipeline.config.work_dir)
         self._notice("info", f"Forced: cleaned and forgot {', '.join(s for s in STAGES if s in wanted)}.")
 
+    def _remove_intermediates(self) -> None:
+        """Clean and forget all stages but the last, whose output is the result. The embedding cache stays."""
+        database = Globals.dep_manager.backend
+        for task in load_tasks(self.pipeline.namespace):
+            if stage_of(task.name) != STAGES[-1]:
+                task.clean(_Silent(), False)
+        database.remove_all()
+        database.dump()
+
     def _check_earlier_outputs(self) -> None:
         """A run that starts in the middle takes earlier outputs as they are: they must be there.
 
@@ -282,6 +291,7 @@ class PipelineReporter:
             StageError: One is missing.
         """
         pinned = STAGES[: STAGES.index(self.pipeline.flags.start)]
+        Globals.dep_manager.backend.pin(pinned)
         for task in load_tasks(self.pipeline.namespace):
             if stage_of(task.name) not in pinned:
                 continue
@@ -341,6 +351,8 @@ class PipelineReporter:
     def _end_complete(self) -> str:
         self._write_completion_report()
         checkpoint_file.clear(self.pipeline.config.work_dir)
+        if not self.pipeline.config.values["output"]["keep_intermediates"]:
+            self._remove_intermediates()
         ran = sum(stage.ran for stage in self._stages.values())
         if not ran:
             return "All stages are already complete: nothing to do."
