@@ -432,9 +432,7 @@ class Stage:
             "actions": [StageAction(function, args, {**options, **(unchecked or {})}, workers)],
             "file_dep": [] if self.pinned else list(file_dep),
             "targets": targets,
-            "uptodate": [
-                PinnedFreshness() if self.pinned else Freshness(made_with, checked if callable(checked) else None)
-            ],
+            "uptodate": [freshness],
             "task_dep": self.after,
             "clean": [(self.pipeline.clean, [targets, clean])],
         }

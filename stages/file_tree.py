@@ -7,10 +7,13 @@ import stat
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 # Deeper than any real tree; ends a junction loop that is not seen as one.
 MAX_DEPTH = 48
+
+_NAME = attrgetter("name")
 
 
 class Problem(NamedTuple):
@@ -106,7 +109,7 @@ class _Walk:
         linked: set[str] = set()
         try:
             with os.scandir(folder.path) as scan:
-                entries = sorted(scan, key=_name)
+                entries = sorted(scan, key=_NAME)
         except OSError as error:
             self.add("unreadable", folder.relative, f"the folder cannot be read ({error.strerror or error})")
             return linked
@@ -118,6 +121,9 @@ class _Walk:
                 self.add("file-name", folder.below(name), "the name is not valid UTF-8; left out")
                 continue
             try:
+                if entry.is_file(follow_symlinks=False):
+                    folder.files.append(entry)
+                    continue
                 link = is_link(entry)
                 if entry.is_dir():
                     folder.folders.append(name)
@@ -125,7 +131,7 @@ class _Walk:
                         linked.add(name)
                 elif not entry.is_file():
                     self.add("not-a-file", folder.below(name), "neither a file nor a folder; left out")
-                elif link and not self.allowed(os.path.realpath(entry.path)):
+                elif not self.allowed(os.path.realpath(entry.path)):
                     self.add("link-outside", folder.below(name), "a link that leads out of its source; not read")
                 else:
                     folder.files.append(entry)
@@ -138,10 +144,6 @@ class _Walk:
 
     def add(self, kind: str, relative: str, message: str) -> None:
         self.problems.append(Problem(kind, printable(relative), message))
-
-
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
 
 
 def is_link(entry: os.DirEntry[str]) -> bool:

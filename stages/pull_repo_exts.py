@@ -136,18 +136,18 @@ def _pull_one(
         root, revision = _usable(Path(source["path"])), ""
         name, links = root.name or str(root), "any"
     exts, apps = _locate(source, root)
+    template = source.get("app_template_path")
+    if template:
+        template = _resolved(root, "app_template_path", [template], name)[0]
     if links == "inside":
         real_root = os.path.realpath(root)
-        for path in (*exts, *apps):
+        for path in (*exts, *apps, template or ""):
             if not is_within(os.path.realpath(root / path), real_root):
                 raise StageError(
                     f"input.sources: {name}: {path} is a link that leads out of the source; it is refused."
                 )
     if kind == "path":
         revision = _listing_digest(root, [*exts, *apps], work_dir)
-    template = source.get("app_template_path")
-    if template:
-        template = _resolved(root, "app_template_path", [template], name)[0]
     found = kit_detection.kit_version(root)
     if found:
         logger.info("%s: Kit %s (from %s)", name, *found)
@@ -252,28 +252,23 @@ def _listing_digest(root: Path, folders: list[str], work_dir: Path) -> str:
     """Return a digest of the names of all files, and of the content of manifests, apps and the directories of zips."""
     digest = hashlib.blake2b(digest_size=16)
     own = os.path.realpath(work_dir)
+    own_name = os.path.basename(own)
     for path in folders:
         digest.update(f"{path}\0\0".encode())
         for folder in walk(str(root / path if path else root), inside=None, problems=[]):
-            _leave_out(folder, own)
+            # What the pipeline makes is not its own source.
+            if own_name in folder.folders and os.path.realpath(f"{folder.path}/{own_name}") == own:
+                folder.folders.remove(own_name)
             digest.update(_state_of(folder))
     return digest.hexdigest()
-
-
-def _leave_out(folder: Folder, own: str) -> None:
-    """Take the work directory out of a walk: what the pipeline makes is not its own source."""
-    name = os.path.basename(own)
-    if name in folder.folders and os.path.realpath(f"{folder.path}/{name}") == own:
-        folder.folders.remove(name)
 
 
 def _state_of(folder: Folder) -> bytes:
     names = [entry.name for entry in folder.files]
     parts = ["\0".join([folder.relative, *names]).encode()]
-    for entry in folder.files:
-        name = entry.name
-        if name == "extension.toml" or name.endswith((".kit", ".zip")):
-            parts.append(_content(entry.path, _ZIP_TAIL if name.endswith(".zip") else None))
+    for name in names:
+        if name.endswith((".toml", ".kit", ".zip")) and (name == "extension.toml" or not name.endswith(".toml")):
+            parts.append(_content(f"{folder.path}/{name}", _ZIP_TAIL if name.endswith(".zip") else None))
     return b"\0\0".join(parts) + b"\0\0\0"
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser, QueryCursor
 
 # A comment line that is a setting put out of use rather than words about one.
+_HEADING = re.compile(r"([-=*_~+/])\1\1.*\1\1\1\Z")
 _DISABLED = re.compile(r"""[\w."'\-]+\s*\+{0,2}=\s*\S""")
 
 _APP_TABLES = frozenset({"package", "core", "dependencies", "settings", "template"})
@@ -107,7 +108,7 @@ def toml_settings(
 
 
 def _documentation(comment: str) -> str:
-    lines = [line for line in comment.splitlines() if not _DISABLED.match(line)]
+    lines = [line for line in comment.splitlines() if not _DISABLED.match(line) and not _HEADING.match(line)]
     return "\n".join(lines).strip()
 
 

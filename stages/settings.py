@@ -6,9 +6,10 @@ of its Python files noted. `merge` joins all of them into the files of the data 
 How several definitions become one entry:
 
 - *Default.* The first of these that gives one: the TOML of the extension that the path names (``/exts/omni.ui/…``,
-  ``/persistent/exts/omni.ui/…`` belong to ``omni.ui``); the TOML of another extension; a ``set_default`` call in the
-  owner's code, then in another's; an app's ``.kit`` file, whose values are that app's choice rather than a default.
-  Among equals the first by id, file and line. What any other place gives that differs is listed in ``other_values``.
+  ``/persistent/exts/omni.ui/…`` belong to ``omni.ui``); a ``set_default`` call in its code; the TOML of another
+  extension; a ``set_default`` call there; an app's ``.kit`` file, whose values are that app's choice rather than a
+  default. Among equals the first by id, file and line. What any other place gives that differs stands in
+  ``other_values``.
 - *Filters.* Within one owner a value without a filter counts first, values filtered for a release build on Linux lie
   over it, and only where neither exists a value for another platform or build is taken. Tokens (``${kit}``) stay as
   they are. A value that is appended (``++``) is added to the list before it.
@@ -417,7 +418,7 @@ def _add_owner(found: dict[str, Any], settings: dict[str, _Setting], report: dic
         setting.owners.add(owner)
         setting.found_in += [f"{owner}/{item['file']}:{item['line']}" for item in definitions]
         value, decisive = _owner_value(definitions)
-        rank = (4 if app else 0 if _names(path, owner) else 1, owner, decisive["file"], decisive["line"])
+        rank = (4 if app else 0 if _names(path, owner) else 2, owner, decisive["file"], decisive["line"])
         setting.offer(rank, f"{owner}/{decisive['file']}:{decisive['line']}", value, value_type(value) or "unknown")
         documented = next((item["documentation"] for item in [decisive, *definitions] if item["documentation"]), "")
         if documented and (setting.documented_by is None or rank < setting.documented_by):
@@ -433,7 +434,7 @@ def _add_use(use: dict[str, Any], owner: str, setting: _Setting) -> None:
     setting.dynamic = setting.dynamic or use["dynamic"]
     setting.uses += use["kind"] in _USAGES
     if use["kind"] == "default" and use["default"] is not None:
-        rank = (2 if _names(use["path"], owner) else 3, owner, use["file"], use["line"])
+        rank = (1 if _names(use["path"], owner) else 3, owner, use["file"], use["line"])
         setting.offer(rank, place, use["default"], use["type"] or value_type(use["default"]) or "unknown")
     elif use["type"]:
         setting.types = setting.types or Counter()
