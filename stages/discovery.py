@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import total_ordering
 
 from stages import archives
-from stages.file_tree import Folder, Problem, walk
+from stages.file_tree import Folder, Problem, printable, walk
 
 MANIFESTS = ("config/extension.toml", "extension.toml")
 # Folders whose content is no extension of its own, wherever they lie.
@@ -100,9 +100,15 @@ def find_extensions(root: str, *, inside: str | None, leave_out: set[str], probl
         problems: What is found wrong is appended here.
     """
     found: list[Found] = []
+    told = len(problems)
     for folder in walk(root, inside=inside, problems=problems):
+        new, told = problems[told:], len(problems)
         manifest = manifest_in(folder)
         if manifest:
+            # What is wrong in an extension's own folder is told when its files are listed.
+            own = printable(folder.relative)
+            problems[told - len(new) :] = [problem for problem in new if problem.path.rpartition("/")[0] != own]
+            told = len(problems)
             found.append(Found("folder", folder.path, manifest, folder.relative))
             folder.folders[:] = [name for name in folder.folders if name == "exts"]
             continue

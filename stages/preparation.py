@@ -186,7 +186,7 @@ class _Preparation:
         reason = _why_no_id(id_)
         if reason:
             where = printable(f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest)
-            self.warn("extension-id", "", where, f"{printable(id_)!r} cannot be an extension's id: {reason}; left out.")
+            self.warn("extension-id", "", where, f"'{printable(id_)}' cannot be an extension's id: {reason}; left out.")
             return
         for broken in document.errors:
             message = f"{broken.reason}; this part of the file is left out."
@@ -390,28 +390,16 @@ class _Preparation:
             if base in listing.folders:
                 roots.setdefault(base, "")
             if path not in listing.folders and path not in listing.modules:
-                missing.append(module)
+                missing.append(module["name"])
         # In a source tree the build has yet to link `python/` to the place of the declared module.
-        unbuilt = sorted((module["name"] for module in missing), key=lambda name: (name.count("."), name))
-        if "python" in listing.folders and unbuilt:
-            roots["python"] = unbuilt[0]
-            inner = f"{unbuilt[0]}."
-            missing = [
-                module
-                for module in missing
-                if module["name"] != unbuilt[0]
-                and not (module["name"].startswith(inner) and self.lies_in_python(module["name"], inner, listing))
-            ]
-        for module in missing:
-            message = f"The declared Python module {module['name']!r} is not there."
-            candidate_file = candidate.found.manifest
-            self.warnings.append(_warning("python-module-missing", candidate.id, candidate_file, message))
+        if missing and any(name.startswith("python/") for name in listing.modules):
+            unbuilt = _unbuilt_name(candidate.id, missing)
+            roots["python"] = unbuilt
+            missing = [name for name in missing if name != unbuilt and not _lies_in_python(name, unbuilt, listing)]
+        for name in missing:
+            message = f"The declared Python module {name!r} is not there."
+            self.warn("python-module-missing", candidate.id, candidate.found.manifest, message)
         return roots
-
-    @staticmethod
-    def lies_in_python(name: str, parent: str, listing: _Listing) -> bool:
-        path = "python/" + name.removeprefix(parent).replace(".", "/")
-        return path in listing.folders or path in listing.modules
 
     # --- reporting -------------------------------------------------------------------------------------------------
 
@@ -438,6 +426,18 @@ class _Listing:
     folders: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
     size: int = 0
+
+
+def _unbuilt_name(id_: str, missing: list[str]) -> str:
+    """Return which declared module lies in ``python/``: the extension's own, or else the first, or its parent."""
+    if id_ in missing:
+        return id_
+    return min((name for name in missing if f"{missing[0]}.".startswith(f"{name}.")), key=len)
+
+
+def _lies_in_python(name: str, parent: str, listing: _Listing) -> bool:
+    path = "python/" + name.removeprefix(f"{parent}.").replace(".", "/")
+    return name.startswith(f"{parent}.") and (path in listing.folders or path in listing.modules)
 
 
 def _warning(kind: str, extension: str, file: str, message: str, line: int = 0) -> StageWarning:
