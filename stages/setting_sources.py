@@ -108,7 +108,8 @@ def toml_settings(
 
 
 def _documentation(comment: str) -> str:
-    lines = [line for line in comment.splitlines() if not _DISABLED.match(line) and not _HEADING.match(line)]
+    lines = [re.sub(r"\s*#{2,}\Z", "", line) for line in comment.splitlines()]
+    lines = [line for line in lines if not _DISABLED.match(line) and not _HEADING.match(line)]
     return "\n".join(lines).strip()
 
 

@@ -53,17 +53,18 @@ _PRIM_ROOTS = frozenset({"World", "Looks", "Render", "Root", "Environment", "env
 _KNOWN_CONSTANTS = {"PERSISTENT_SETTINGS_PREFIX": "/persistent"}
 
 # A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of a dynamic part).
-PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/[\w{}*<>:@.~+ -]+)*/?\Z")
+PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
 ROOTED = re.compile(rf"/(?:{_ROOT_PATTERN})/[\w{{]")
 ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
 # What makes a file worth a walk: see `_worth`.
-_API_WORDS = ("get_settings", "settings_interface", "ISettings", "--/", "get_as_", "subscribe_to_")
-_SETTING_CODE = re.compile(
-    r"etting\w*\(|ettings?(?:_iface|_interface)?\.\w+\(|SETTING|ChangeSetting|ChangeDraggableSetting"
+_API_WORDS = (
+    *("get_settings", "settings_interface", "ISettings", "--/", "get_as_", "subscribe_to_"),
+    *("SETTING", '"ChangeSetting', "'ChangeSetting"),
 )
+_SETTING_CODE = re.compile(r"etting(?:\w*\(|s?(?:_iface|_interface)?\.\w+\()")
 # One for each quote: a pattern that begins with fixed characters is searched several times faster.
 _ROOTED_STRINGS = (re.compile(rf'"/(?:{_ROOT_PATTERN})/'), re.compile(rf"'/(?:{_ROOT_PATTERN})/"))
-_SLASHED_CONSTANT = re.compile(r"""=\s*\(?\s*f?["']/\w""")
+_SLASHED_CONSTANT = re.compile(r"""=\s*\(?\s*(?:f?["']/\w|f["']\{[\w.]+\}/|[\w.]+\s*\+\s*f?["']/)""")
 _SETTINGS_NAME = re.compile(r"(?:^|_)i?(?:carb_?)?settings?(?:_?i?(?:face|nterface))?(?:_iface)?\Z", re.IGNORECASE)
 _CONSTANT_NAME = re.compile(r"setting", re.IGNORECASE)
 
@@ -199,13 +200,9 @@ def _worth(source: str) -> int:
 
     Plain substring tests come first: over a source tree they cost a hundredth of parsing it.
     """
-    if any(word in source for word in _API_WORDS):
+    if any(word in source for word in _API_WORDS) or _SETTING_CODE.search(source):
         return 2
-    if '"/' not in source and "'/" not in source:
-        return 0
-    if any(pattern.search(source) for pattern in _ROOTED_STRINGS) or (
-        ("etting" in source or "SETTING" in source) and _SETTING_CODE.search(source)
-    ):
+    if ('"/' in source or "'/" in source) and any(pattern.search(source) for pattern in _ROOTED_STRINGS):
         return 2
     return 1 if _SLASHED_CONSTANT.search(source) else 0
 
@@ -580,7 +577,7 @@ class _File:
     def _joined(self, parts: list[ast.expr], scope: _Scope, depth: int) -> list[_Value]:
         results = [_Value("", False)]
         for index, item in enumerate(parts):
-            if isinstance(item, ast.Constant | ast.JoinedStr | ast.FormattedValue):
+            if isinstance(item, ast.Constant | ast.JoinedStr | ast.FormattedValue | ast.BinOp):
                 self.used.add(id(item))
             options = self._values(item, scope, depth + 1, part=True)
             if not options:
