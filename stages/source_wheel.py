@@ -21,7 +21,8 @@ _KIT_TAGS = ["--platform", "manylinux_2_35_x86_64", "--python-version", "3.11", 
 _KIT_TAGS += ["--abi", "cp311", "--abi", "none"]
 _TIMEOUT_SECONDS = 1800
 _NETWORK = re.compile(
-    r"connection|timed? ?out|resolution|resolve|not known|unreachable|proxy|ssl|certificate|max retries", re.IGNORECASE
+    r"connection|timed? ?out|name resolution|could not resolve|not known|unreachable|proxy|ssl|certificate|max retries",
+    re.IGNORECASE,
 )
 
 logger = logging.getLogger(__name__)
@@ -118,8 +119,8 @@ def _download(requirement: str, expected: str, folder: Path) -> tuple[Path, str]
         digest = _sha256(wheel)
         if expected and digest != expected:
             raise StageError(
-                f"{requirement}: the package index gave a wheel with SHA-256 {digest}, but sha256 in [[input.sources]] is"
-                f" {expected}. It was not unpacked. Correct sha256, or find out why the file changed."
+                f"{requirement}: the package index gave a wheel with SHA-256 {digest}, but sha256 in [[input.sources]]"
+                f" is {expected}. It was not unpacked. Correct sha256, or find out why the file changed."
             )
         _record(wheel).write_text(digest)
         temporary.chmod(0o755)
