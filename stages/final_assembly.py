@@ -198,16 +198,16 @@ def _copy(source: Path, target: Path) -> bool:
     before: os.stat_result | None = None
     with contextlib.suppress(OSError):
         before = target.stat()
-    with replacing(target) as temporary:
-        try:
-            here = source.stat()
-            # A copy gets its original's time, so that the next run need not compare them byte by byte.
-            if before is not None and (before.st_size, before.st_mtime_ns) == (here.st_size, here.st_mtime_ns):
-                return False
+    try:
+        here = source.stat()
+        # A copy gets its original's time, so that the next run need not compare them byte by byte.
+        if before is not None and (before.st_size, before.st_mtime_ns) == (here.st_size, here.st_mtime_ns):
+            return False
+        with replacing(target) as temporary:
             shutil.copyfile(source, temporary)
-        except OSError as error:
-            raise StageError(f"{source}: cannot be copied ({error.strerror or error}).") from error
-        os.utime(temporary, ns=(here.st_atime_ns, here.st_mtime_ns))
+            os.utime(temporary, ns=(here.st_atime_ns, here.st_mtime_ns))
+    except OSError as error:
+        raise StageError(f"{source}: cannot be copied to {target} ({error.strerror or error}).") from error
     return before is None or before.st_ino != target.stat().st_ino
 
 

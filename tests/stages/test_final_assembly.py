@@ -1,0 +1,348 @@
+"""The data set's folder: what is copied, what is left, what is removed, and what the completion report tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from stages import code_examples, extension_data, faiss_index, final_assembly, settings
+from stages.errors import StageError
+from stages.jsonfile import read_json, write_bytes, write_json
+
+SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
+KINDS = ("extensions", "code_examples", "settings")
+
+
+def entry(id_: str, *, python: bool = True) -> dict[str, Any]:
+    files = {"python": ["a/__init__.py"] if python else [], "stubs": [], "toml": [], "cpp": [], "docs": []}
+    return {"id": id_, "version": "1.2.3", "source": 0, "folder": f"sources/{id_}", "files": files, "size": 10}
+
+
+def warning(kind: str, extension: str = "", file: str = "", line: int = 0) -> dict[str, Any]:
+    return {"kind": kind, "extension": extension, "file": file, "line": line, "message": f"What is wrong: {kind}."}
+
+
+class Work:
+    """A work directory with an output of every stage, and what the final assembly makes of it."""
+
+    def __init__(self, folder: Path, *, kit_version: str | None = "107.3.3") -> None:
+        self.work, self.data = folder / "work", folder / "data"
+        self.extensions = [entry("my.a"), entry("my.b"), entry("my.pure.cpp", python=False)]
+        self.kit_version = kit_version
+        self.templates: str | None = None
+        self.mode = "regular"
+        self.write()
+
+    def write(self) -> None:
+        chosen = {"kit_version": self.kit_version, "extensions": self.extensions, "apps": [{"id": "my.app"}]}
+        chosen |= {"other_versions": {"my.a": ["1.0.0"]}, "excluded": {"my.z": "input.excluded_extensions: my.z"}}
+        chosen |= {"warnings": [warning("extension-id", "", "odd")], "files_seen": {"files_python": 2}}
+        write_json(self.work / "extensions.json", chosen)
+        source = {"kind": "path", "name": "made", "root": "sources/made", "exts_paths": ["exts"], "apps_paths": []}
+        source |= {"app_template_path": self.templates, "revision": "abc", "kit_version": None}
+        sources = {"kit_version": self.kit_version, "sources": [source], "warnings": [warning("source", "", "x")]}
+        write_json(self.work / "sources.json", sources)
+        entries = {
+            item["id"]: {
+                "total_modules": 1,
+                "total_classes": 2,
+                "total_methods": 3,
+                "has_python_api": bool(item["files"]["python"]),
+            }
+            for item in self.extensions
+        }
+        write_json(self.work / "extension_data/extensions_database.json", {"extensions": entries})
+        write_json(self.work / "extension_data/extensions_summary.json", {"summary": list(entries)})
+        report = {"files": {"parsed": 2, "skipped": []}, "warnings": [warning("python-syntax", "my.b", "b.py", 3)]}
+        write_json(self.work / "extension_data/extraction_report.json", report)
+        for item in self.extensions:
+            for target in extension_data.targets(item):
+                write_json(self.work / target, {"of": target})
+        for target in code_examples.merge_targets(self.extensions, self.mode):
+            content = {"methods": [{"name": "x"}, {"name": "y"}]} if target.endswith(".example.json") else {}
+            write_json(self.work / target, content)
+        for name in settings.MERGE_TARGETS:
+            write_json(self.work / name, {"of": name})
+        write_json(self.work / settings.STATISTICS, {"total_settings": 7, "documented": 4})
+        files = {"toml": 3, "cpp": 1, "cpp_without_settings": 0, "skipped": []}
+        conflict = {"setting": "/a/b", "default": 1, "other_values": []}
+        unresolved = [{"extension": "my.a", "file": "a.py", "line": 1, "expression": "<x:Y>"}]
+        settings_report = {"files": files, "unresolved": unresolved, "conflicts": [conflict]}
+        same = warning("python-syntax", "my.b", "b.py", 3)
+        write_json(
+            self.work / settings.REPORT, {**settings_report, "warnings": [same, warning("too-large", "my.a", "a.h")]}
+        )
+        for kind in KINDS:
+            for target in faiss_index.targets(kind):
+                write_bytes(self.work / target, f"{target} \0 bytes".encode())
+
+    def assemble(self, *, with_search: bool = True) -> None:
+        final_assembly.assemble(self.work, self.data, mode=self.mode, with_search=with_search)
+
+    def targets(self, *, with_search: bool = True) -> list[str]:
+        return final_assembly.targets(self.work, mode=self.mode, with_search=with_search)
+
+    def made(self) -> list[str]:
+        return sorted(path.relative_to(self.data).as_posix() for path in self.data.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path)
+
+
+def test_the_layout_of_the_data_set(work: Work) -> None:
+    work.assemble()
+    assert work.made() == work.targets()
+    expected = {
+        "107.3/VERSION.md",
+        "107.3/extensions/extensions_database.json",
+        "107.3/extensions/extensions_summary.json",
+        "107.3/code_examples/extension_analysis_summary.json",
+        "107.3/settings/setting_summary.json",
+        "107.3/settings/setting_summary_simple.json",
+        "107.3/settings/setting_statistics.json",
+    }
+    for id_ in ("my.a", "my.b"):
+        expected |= {
+            f"107.3/extensions/codeatlas/{id_}-1.2.3.codeatlas.json",
+            f"107.3/extensions/api_docs/{id_}-1.2.3.api_docs.json",
+            f"107.3/code_examples/extracted_methods_regular/{id_}.example.json",
+        }
+    for kind in KINDS:
+        expected |= {f"107.3/{kind}/{kind}_faiss/{name}" for name in ("index.faiss", "index.json", "metadata.json")}
+    assert expected <= set(work.made())
+    # An extension without Python has no code atlas; nothing that is for the pipeline alone is handed over.
+    assert not [name for name in work.made() if "my.pure.cpp" in name and "extensions/" in name.split("107.3/")[1][:11]]
+    assert not [name for name in work.made() if "report" in name or "entries" in name or "found" in name]
+    assert (work.data / "107.3/VERSION.md").read_text() == "107.3.3\n"
+    for name in ("settings/settings_faiss/index.faiss", "extensions/extensions_database.json"):
+        source = (
+            name.replace("settings/", "faiss_databases/") if "faiss" in name else f"extension_data/{Path(name).name}"
+        )
+        assert (work.data / "107.3" / name).read_bytes() == (work.work / source).read_bytes()
+
+
+def test_dependencies_are_what_is_copied(work: Work) -> None:
+    dependencies = final_assembly.dependencies(work.work, mode="regular", with_search=True)
+    assert all((work.work / name).is_file() for name in dependencies)
+    assert {"extensions.json", "sources.json"} < set(dependencies)
+    # One more than what is copied for each of the two; VERSION.md is not copied.
+    assert len(dependencies) - 2 == len(work.targets()) - 1
+
+
+def test_before_the_preparation_nothing_is_known(tmp_path: Path) -> None:
+    assert final_assembly.targets(tmp_path) == final_assembly.dependencies(tmp_path) == []
+    with pytest.raises(StageError, match=r"extensions\.json: missing"):
+        final_assembly.assemble(tmp_path, tmp_path / "data", mode="regular", with_search=True)
+
+
+@pytest.mark.parametrize("kit_version", [None, "", "kit", "107"])
+def test_without_a_kit_version_the_error_says_what_to_set(tmp_path: Path, kit_version: str | None) -> None:
+    work = Work(tmp_path, kit_version=kit_version)
+    with pytest.raises(StageError, match=r"kit_version in the \[input\] section"):
+        work.assemble()
+    assert work.targets() == []
+    assert not work.data.exists()
+
+
+def test_an_output_that_is_missing_is_named_before_anything_is_copied(work: Work) -> None:
+    (work.work / "extension_data/extensions_summary.json").unlink()
+    with pytest.raises(StageError, match=r"extensions_summary\.json: missing"):
+        work.assemble()
+    assert not work.data.exists()
+
+
+def test_unchanged_files_keep_their_times(work: Work) -> None:
+    work.assemble()
+    changed = work.data / "107.3/extensions/extensions_summary.json"
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in work.data.rglob("*") if path.is_file()}
+    write_json(work.work / "extension_data/extensions_summary.json", {"summary": "another"})
+    # Written again with the same bytes: another time, the same content.
+    os.utime(work.work / "extension_data/extensions_database.json", ns=(1, 1))
+    work.assemble()
+    after = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in before}
+    assert [path for path in before if before[path] != after[path]] == [changed]
+    assert read_json(changed) == {"summary": "another"}
+
+
+def test_a_file_that_someone_changed_is_made_right_again(work: Work) -> None:
+    work.assemble()
+    version, atlas = work.data / "107.3/VERSION.md", work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
+    right = atlas.read_bytes()
+    version.write_text("1.2.3\n")
+    atlas.write_bytes(right[::-1])
+    work.assemble()
+    assert (version.read_text(), atlas.read_bytes()) == ("107.3.3\n", right)
+
+
+def test_what_an_extension_that_is_gone_left_is_removed_and_nothing_else(work: Work) -> None:
+    work.assemble()
+    own = [
+        *("107.3/extensions/codeatlas/my.own.codeatlas.json", "107.3/notes.txt", "106.0/VERSION.md", "readme.md"),
+        "107.3/code_examples/extracted_methods_tests/my.b.example.json",
+    ]
+    for name in own:
+        (work.data / name).parent.mkdir(parents=True, exist_ok=True)
+        (work.data / name).write_text("a person's")
+    work.extensions = [item for item in work.extensions if item["id"] != "my.b"]
+    work.write()
+    work.assemble()
+    assert work.made() == sorted([*work.targets(), *own])
+    assert not [name for name in work.targets() if "my.b" in name]
+
+
+def test_another_mode_replaces_the_examples(work: Work) -> None:
+    work.assemble()
+    work.mode = "all"
+    work.write()
+    work.assemble()
+    assert work.made() == work.targets()
+    assert not (work.data / "107.3/code_examples/extracted_methods_regular").exists()
+
+
+def test_without_search_the_indexes_are_left_out_and_older_ones_removed(work: Work) -> None:
+    work.assemble()
+    work.assemble(with_search=False)
+    assert work.made() == work.targets(with_search=False)
+    assert not list(work.data.rglob("*faiss*"))
+    shutil.rmtree(work.work / "faiss_databases")
+    work.assemble(with_search=False)
+    assert final_assembly.dependencies(work.work, with_search=False)
+
+
+def test_another_kit_version_makes_another_data_set_and_leaves_the_first(work: Work) -> None:
+    work.assemble()
+    first = work.made()
+    work.kit_version = "108.0.0"
+    work.write()
+    work.assemble()
+    assert work.made() == sorted([*first, *work.targets()])
+    # Back again, the first one is still known and kept in order.
+    work.kit_version, work.extensions = "107.3.3", work.extensions[:1]
+    work.write()
+    work.assemble()
+    assert [name for name in work.made() if name.startswith("107.3/")] == work.targets()
+
+
+def test_two_target_directories_do_not_disturb_each_other(work: Work) -> None:
+    work.assemble()
+    first, work.data = work.data, work.data.with_name("other")
+    work.extensions = work.extensions[:1]
+    work.write()
+    work.assemble()
+    assert (first / "107.3/extensions/codeatlas/my.b-1.2.3.codeatlas.json").exists()
+    assert work.made() == work.targets()
+
+
+def test_a_manifest_that_names_files_outside_removes_nothing(work: Work) -> None:
+    work.assemble()
+    manifest = work.work / "final_assembly" / "manifest.json"
+    listed = read_json(manifest)
+    outside = work.data.parent / "precious.txt"
+    outside.write_text("precious")
+    [key] = listed
+    listed[key] += ["../../precious.txt", str(outside)]
+    write_json(manifest, listed)
+    work.assemble()
+    assert outside.read_text() == "precious"
+
+
+def test_a_run_that_ends_in_the_middle_leaves_no_file_that_is_forgotten(work: Work) -> None:
+    """The manifest knows a file before it is there: here the second copy fails, and my.b is gone in the next run."""
+    blocked = work.data / "107.3/extensions/codeatlas/my.b-1.2.3.codeatlas.json"
+    blocked.mkdir(parents=True)
+    (blocked / "x").write_text("in the way")
+    with pytest.raises(StageError, match=r"my\.b"):
+        work.assemble()
+    assert work.made() != [blocked.relative_to(work.data).as_posix() + "/x"]
+    shutil.rmtree(blocked)
+    work.extensions = work.extensions[2:]
+    work.write()
+    work.assemble()
+    assert work.made() == work.targets()
+
+
+def test_app_templates_are_copied_as_far_as_they_are_text(work: Work) -> None:
+    folder = work.work / "sources/made/templates"
+    files = {
+        "apps/kit_base/app.kit": b"[package]\n",
+        "README.md": "Über".encode(),
+        "latin.txt": b"caf\xe9",
+        "icon.png": b"\x89PNG\0\0",
+        "large.txt": b"x" * (1024 * 1024 + 1),
+        ".git/config": b"text",
+        "_build/out.txt": b"text",
+    }
+    for name, content in files.items():
+        write_bytes(folder / name, content)
+    (folder / "link.txt").symlink_to("/etc/hostname")
+    work.templates = "templates"
+    work.write()
+    work.assemble()
+    copied = [name for name in work.made() if "app_templates" in name]
+    assert copied == [f"107.3/app_templates/{name}" for name in ("README.md", "apps/kit_base/app.kit", "latin.txt")]
+    assert work.made() == work.targets()
+    report(work)
+    templates = read_json(work.data / final_assembly.REPORT_NAME)["completeness"]["app_templates"]
+    assert templates["copied"] == 3
+    assert [(item["file"], item["why"][:6]) for item in templates["skipped"]] == [
+        ("app_templates/icon.png", "binary"),
+        ("app_templates/large.txt", "larger"),
+    ]
+
+
+# ---- the completion report ------------------------------------------------------------------------------------------
+
+
+def report(work: Work) -> dict[str, Any]:
+    times = {"started": "2026-01-01T00:00:00", "seconds": 1.5, "stages": {"preparation": 0.5}}
+    final_assembly.write_completion_report(work.work, work.data, configuration={"embeddings": {}}, times=times)
+    written: dict[str, Any] = read_json(work.data / final_assembly.REPORT_NAME)
+    return written
+
+
+def test_the_completion_report_counts_and_gathers(work: Work) -> None:
+    work.assemble()
+    written = report(work)
+    jsonschema.validate(written, json.loads((SCHEMAS / "pipeline_completion_report.schema.json").read_text()))
+    assert written["counts"] == {
+        "extensions": 3,
+        "extensions_with_python_api": 2,
+        "apps": 1,
+        "modules": 3,
+        "classes": 6,
+        "methods": 9,
+        "code_examples": 2 * sum(name.endswith(".example.json") for name in work.targets()),
+        "settings": 7,
+        "documented_settings": 4,
+        "app_template_files": 0,
+        "warnings": 4,
+    }
+    # Of all stages, in a fixed order; what two stages say in the same words stands once.
+    assert [item["kind"] for item in written["warnings"]] == ["extension-id", "source", "too-large", "python-syntax"]
+    assert written["data_set"]["files"] == len(work.targets())
+    assert written["data_set"]["bytes"] == sum((work.data / name).stat().st_size for name in work.targets())
+    assert written["data_set"]["searchable"] == list(KINDS)
+    assert written["excluded"] == {"my.z": "input.excluded_extensions: my.z"}
+    assert written["completeness"]["preparation"] == {"files_python": 2}
+    assert written["completeness"]["unresolved_settings"][0]["expression"] == "<x:Y>"
+    assert str(work.data.parent) not in (work.data / final_assembly.REPORT_NAME).read_text()
+
+
+def test_the_report_of_a_quick_run_says_that_nothing_is_searchable(work: Work) -> None:
+    work.assemble(with_search=False)
+    assert report(work)["data_set"]["searchable"] == []
+
+
+def test_the_report_names_an_output_that_is_missing(work: Work) -> None:
+    work.assemble()
+    (work.work / settings.REPORT).unlink()
+    with pytest.raises(StageError, match=r"settings_report\.json: cannot be read"):
+        report(work)
