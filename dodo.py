@@ -120,7 +120,7 @@ def task_code_examples() -> Iterator[Task]:
 @create_after("preparation")
 def task_settings() -> Iterator[Task]:
     """5/8 collect settings from TOML, Python and C++."""
-    stage = pipeline.stage("settings", settings.VERSION, after=["extension_data"])
+    stage = pipeline.stage("settings", settings.VERSION, after=["code_examples"])
     for owner in [*pipeline.extensions, *pipeline.apps]:
         yield stage.task(
             settings.scan,
@@ -144,7 +144,7 @@ def task_settings() -> Iterator[Task]:
 
 def task_embeddings() -> Iterator[Task]:
     """6/8 embed extensions, code examples and settings."""
-    stage = pipeline.stage("embeddings", embeddings.VERSION, after=["extension_data", "code_examples", "settings"])
+    stage = pipeline.stage("embeddings", embeddings.VERSION, after=["settings"])
     options = pipeline.embedding_options()
     for kind in embeddings.KINDS:
         yield stage.task(
@@ -177,8 +177,7 @@ def task_faiss() -> Iterator[Task]:
 @create_after("preparation")
 def task_final_assembly() -> Task:
     """8/8 assemble the versioned data set."""
-    before = ["extension_data", "code_examples", "settings", "faiss"]
-    stage = pipeline.stage("final_assembly", final_assembly.VERSION, after=before)
+    stage = pipeline.stage("final_assembly", final_assembly.VERSION, after=["settings", "faiss"])
     options = {"mode": mode, "with_search": not pipeline.quick}
     work_dir, target_dir = pipeline.config.work_dir, pipeline.config.target_dir
     return stage.task(
