@@ -1,0 +1,431 @@
+"""Stage 3: what each extension offers: its database entry, code atlas and API documentation.
+
+`extract` reads and parses every Python file of one extension, the only time in the whole run that this happens, and so
+also writes what the later stages need of them: the functions that may become code examples, and the settings they use.
+`merge` puts the extensions together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stages import python_source
+from stages.errors import StageError, StageWarning
+from stages.jsonfile import read_json, to_json, write_bytes, write_json
+from stages.python_source import PythonFile, UnreadableSource
+
+VERSION = "1"
+DATABASE_VERSION = "1.0"
+
+_FOLDER = "extension_data"
+_DATABASE = f"{_FOLDER}/extensions_database.json"
+_SUMMARY = f"{_FOLDER}/extensions_summary.json"
+_REPORT = f"{_FOLDER}/extraction_report.json"
+MERGE_TARGETS = [_DATABASE, _SUMMARY, _REPORT]
+
+_COUNTS = ("total_modules", "total_classes", "total_methods")
+_TOKEN_COUNTS = ("codeatlas_token_count", "api_docs_token_count")
+
+logger = logging.getLogger(__name__)
+
+
+def targets(extension: dict[str, Any]) -> list[str]:
+    """Return the files that `extract` writes for an extension, relative to the work directory.
+
+    Code atlas and API documentation exist for extensions with Python files or stubs alone.
+    """
+    name = extension["id"]
+    paths = [f"{_FOLDER}/{kind}/{name}.json" for kind in ("entries", "examples", "setting_uses")]
+    if _python_files(extension):
+        paths += [f"{_FOLDER}/{path}" for path in _documents(extension)]
+    return paths
+
+
+def dependencies(extension: dict[str, Any]) -> list[str]:
+    """Return the files that `extract` may read, relative to the extension's folder.
+
+    Python files, stubs and the readme or overview; the manifest is read by the stage before. Files of excluded modules
+    are among them, although `extract` never opens those.
+    """
+    return sorted({*_python_files(extension), *_descriptions(extension)})
+
+
+def merge_dependencies(extensions: list[dict[str, Any]]) -> list[str]:
+    """Return the files that `merge` reads besides ``extensions.json``, relative to the work directory."""
+    return [f"{_FOLDER}/entries/{extension['id']}.json" for extension in extensions]
+
+
+def extract(
+    extension: dict[str, Any],
+    *,
+    work_dir: Path,
+    excluded_modules: list[str],
+    include_source_code: bool,
+    encoding: str,
+) -> None:
+    """Read one extension and write its `targets`.
+
+    A file that cannot be read or parsed is left out with a warning in the entry; the rest goes on.
+
+    Args:
+        extension: An entry of ``extensions.json``.
+        work_dir: The work directory.
+        excluded_modules: Names or globs of module folders that are not the extension's own; see `python_source.place`.
+        include_source_code: Whether the code atlas holds the source of each method.
+        encoding: The encoding that tokens are counted in.
+
+    Raises:
+        StageError: The encoding is unknown or a target cannot be written.
+    """
+    from stages.tokens import count
+
+    work_dir = Path(work_dir)
+    folder = work_dir / extension["folder"]
+    with _few_collections(), warnings.catch_warnings():
+        # Odd escapes and the like in someone else's source are no business of the pipeline's user.
+        warnings.simplefilter("ignore")
+        reading = _Reading(extension, folder, excluded_modules)
+        reading.read()
+        texts = reading.texts
+        functions = reading.example_functions()
+        # A broken extension must not take its neighbours' work with it, so all is known before anything is written.
+        entry = _entry(extension, folder, reading)
+        outputs: dict[str, str] = {}
+        if _python_files(extension):
+            lines = {path: text.split("\n") for path, text in texts.items()} if include_source_code else None
+            codeatlas = reading.api.codeatlas(extension["id"], lines)
+            api_docs = reading.api.api_docs(extension["id"], extension["version"], codeatlas)
+            entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"])
+            entry |= {
+                "total_modules": len(codeatlas["modules"]),
+                "total_classes": len(codeatlas["classes"]),
+                "total_methods": len(codeatlas["methods"]),
+            }
+            for path, kind, value in zip(
+                _documents(extension), ("codeatlas", "api_docs"), (codeatlas, api_docs), strict=True
+            ):
+                content = to_json(value)
+                write_bytes(work_dir / _FOLDER / path, content)
+                outputs[path] = hashlib.sha256(content).hexdigest()
+                entry[f"{kind}_path"] = path
+                entry[f"{kind}_token_count"] = count(content.decode(), encoding)
+        write_json(
+            work_dir / _FOLDER / f"examples/{extension['id']}.json",
+            {
+                "extension": extension["id"],
+                "functions": functions,
+                "sources": {path: texts[path] for path in sorted({function["file_path"] for function in functions})},
+            },
+        )
+        write_json(
+            work_dir / _FOLDER / f"setting_uses/{extension['id']}.json",
+            {"extension": extension["id"], "uses": reading.setting_uses},
+        )
+        write_json(
+            work_dir / _FOLDER / f"entries/{extension['id']}.json",
+            {
+                "entry": entry,
+                "files": reading.report,
+                "outputs": outputs,
+                "warnings": sorted(reading.warnings, key=_warning_order),
+            },
+        )
+
+
+def merge(work_dir: Path) -> None:
+    """Put the entries of all extensions together: database, summary and report.
+
+    ``extensions_database.json`` is what the output contract says. ``extensions_summary.json`` counts, names the
+    versions that were not chosen and what was excluded, and holds the SHA-256 of every code atlas and API
+    documentation, so that whatever changes in them shows there. ``extraction_report.json`` lists every Python file that
+    is not part of the API, with the reason. Entries are read one at a time. What earlier runs left for extensions that
+    are gone is removed.
+
+    Args:
+        work_dir: The work directory.
+
+    Raises:
+        StageError: An entry is missing or unreadable, or a target cannot be written.
+    """
+    work_dir = Path(work_dir)
+    chosen = read_json(work_dir / "extensions.json")
+    entries: dict[str, Any] = {}
+    summaries: dict[str, Any] = {}
+    found: list[StageWarning] = []
+    left_out: list[dict[str, str]] = []
+    files = dict.fromkeys(("seen", "parsed", "api", "tests", "outside", "excluded", "unreadable"), 0)
+    totals = dict.fromkeys((*_COUNTS, *_TOKEN_COUNTS, "with_python_api", "with_overview"), 0)
+    for extension in chosen["extensions"]:
+        path = work_dir / _FOLDER / f"entries/{extension['id']}.json"
+        record = read_json(path)
+        try:
+            entry = entries[extension["id"]] = record["entry"]
+            found += record["warnings"]
+            for file in record["files"]:
+                files["seen"] += 1
+                files["parsed"] += file["parsed"]
+                files[file["use"]] += 1
+                if file["why"]:
+                    left_out.append({"extension": extension["id"], "file": file["file"], "why": file["why"]})
+            for name in (*_COUNTS, *_TOKEN_COUNTS):
+                totals[name] += entry[name]
+            totals["with_python_api"] += entry["has_python_api"]
+            totals["with_overview"] += entry["has_overview"]
+            summaries[extension["id"]] = {
+                "version": entry["version"],
+                **{name: entry[name] for name in _COUNTS},
+                "sha256": record["outputs"],
+            }
+        except (KeyError, TypeError) as error:
+            raise StageError(f"{path}: not an entry of this pipeline ({error!r}). Delete it and run again.") from error
+    database = {
+        "database_version": DATABASE_VERSION,
+        "kit_version": chosen.get("kit_version") or "",
+        "total_extensions": len(entries),
+        "extensions": entries,
+    }
+    write_json(work_dir / _DATABASE, database, indent=True)
+    summary = {
+        "kit_version": chosen.get("kit_version") or "",
+        "total_extensions": len(entries),
+        "totals": totals,
+        "extensions": summaries,
+        "other_versions": chosen.get("other_versions", {}),
+        "excluded": chosen.get("excluded", {}),
+    }
+    write_json(work_dir / _SUMMARY, summary, indent=True)
+    report = {
+        "files": {**files, "left_out": sorted(left_out, key=lambda item: (item["extension"], item["file"]))},
+        "warnings": sorted(found, key=_warning_order),
+    }
+    write_json(work_dir / _REPORT, report, indent=True)
+    _prune(work_dir, chosen["extensions"])
+    logger.info("%d extensions, %d Python files parsed of %d", len(entries), files["parsed"], files["seen"])
+
+
+class _Reading:
+    """One extension's Python files, read and linked.
+
+    Attributes:
+        api: The linked modules.
+        texts: Text of each file that was parsed and is no stub.
+        setting_uses: What `setting_uses.python_uses` found, by file and line.
+        report: What became of each file: ``file``, ``use``, ``why`` (empty for the API) and ``parsed``.
+        warnings: What could not be used.
+    """
+
+    def __init__(self, extension: dict[str, Any], folder: Path, excluded_modules: list[str]) -> None:
+        from stages.python_module import Module
+
+        self.id: str = extension["id"]
+        self.folder = folder
+        self.declared: list[str] = _declared(extension)
+        self.files = python_source.place(
+            _python_files(extension),
+            declared=self.declared,
+            roots=extension.get("python_roots") or {"": ""},
+            excluded_modules=excluded_modules,
+        )
+        self.texts: dict[str, str] = {}
+        self.setting_uses: list[dict[str, Any]] = []
+        self.report: list[dict[str, Any]] = []
+        self.warnings: list[StageWarning] = []
+        self._modules: dict[tuple[str, bool], Module] = {}
+        self._tests: list[Module] = []
+
+    def read(self) -> None:
+        """Read and parse every file that is not excluded, then link the modules."""
+        from stages.python_api import Api, merge_stub
+
+        for file in self.files:
+            use, why, parsed = file.use, file.why, False
+            if use != python_source.EXCLUDED:
+                try:
+                    self._read_file(file)
+                    parsed = True
+                except UnreadableSource as error:
+                    use, why = "unreadable", str(error)
+                    self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
+            self.report.append({"file": file.path, "use": use, "why": why, "parsed": parsed})
+        modules = {name: module for (name, stub), module in self._modules.items() if not stub}
+        for (name, stub), module in sorted(self._modules.items()):
+            if stub and name in modules:
+                merge_stub(modules[name], module)
+            elif stub:
+                modules[name] = module
+        for module in modules.values():
+            if module.dynamic_exports:
+                self._warn(
+                    "python-dynamic-all",
+                    module.path,
+                    module.dynamic_exports,
+                    "__all__ is computed at run time; what is known of it, or else the names without leading "
+                    "underscore, are taken for public.",
+                )
+        self.api = Api(list(modules.values()), self._tests, self.declared)
+
+    def _read_file(self, file: PythonFile) -> None:
+        from stages.python_module import Module
+        from stages.setting_uses import python_uses
+
+        text = python_source.decode(python_source.read_bytes(self.folder, file.path))
+        tree = python_source.parse(text)
+        try:
+            if not file.is_stub:
+                uses = python_uses(tree, file=file.path, source=text)
+            if file.use in (python_source.API, python_source.TESTS):
+                module = Module(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
+        except (RecursionError, MemoryError) as error:
+            raise UnreadableSource("python-nesting", 0, "is nested too deeply to be read") from error
+        if not file.is_stub:
+            self.texts[file.path] = text
+            self.setting_uses += uses
+        if file.use == python_source.API:
+            self._modules[file.module, file.is_stub] = module
+        elif file.use == python_source.TESTS and not file.is_stub:
+            self._tests.append(module)
+
+    def _warn(self, kind: str, file: str, line: int, message: str) -> None:
+        self.warnings.append({"kind": kind, "extension": self.id, "file": file, "line": line, "message": message})
+
+    def example_functions(self) -> list[dict[str, Any]]:
+        """Return what stage 4 chooses from: every function and method that has a body, those of the tests as well."""
+        functions = []
+        for is_test in (False, True):
+            for item in self.api.functions(tests=is_test):
+                if item.module.path not in self.texts:
+                    continue
+                full_name = self.api.full_name(item)
+                functions.append(
+                    {
+                        "name": item.name,
+                        "full_name": full_name,
+                        "module": self.api.module_of(item),
+                        "file_path": item.module.path,
+                        "start_line": item.start,
+                        "end_line": item.end,
+                        "complexity_score": item.complexity,
+                        "is_async": item.is_async,
+                        "is_test": is_test,
+                        "handles_errors": item.handles_errors,
+                        "is_recursive": item.is_recursive,
+                        "decorators": item.decorators,
+                        "class_usages": self.api.class_usages(item),
+                    }
+                )
+        return functions
+
+
+def _entry(extension: dict[str, Any], folder: Path, reading: _Reading) -> dict[str, Any]:
+    """Return the database entry of an extension without Python; `extract` fills in the rest."""
+    metadata = extension.get("metadata") or {}
+    return {
+        "version": extension["version"],
+        "title": metadata.get("title") or "",
+        "description": metadata.get("description") or "",
+        "long_description": _long_description(extension, folder, reading),
+        "category": metadata.get("category") or "",
+        "keywords": list(metadata.get("keywords") or []),
+        "dependencies": list(metadata.get("dependencies") or []),
+        "optional_dependencies": list(metadata.get("optional_dependencies") or []),
+        "has_python_api": False,
+        "has_overview": any(_is_overview(path) for path in extension["files"].get("docs", [])),
+        "python_modules": _declared(extension),
+        **dict.fromkeys((*_COUNTS, *_TOKEN_COUNTS), 0),
+        "codeatlas_path": None,
+        "api_docs_path": None,
+    }
+
+
+def _long_description(extension: dict[str, Any], folder: Path, reading: _Reading) -> str:
+    """Return the readme as plain text, or the overview if there is no readme or only a title in it."""
+    from stages.markdown_text import plain_text
+
+    best = ""
+    for path in _descriptions(extension):
+        try:
+            data = python_source.read_bytes(folder, path)
+        except UnreadableSource as error:
+            reading.warnings.append(
+                {
+                    "kind": "document-unreadable",
+                    "extension": extension["id"],
+                    "file": path,
+                    "line": 0,
+                    "message": f"The document is left out: it {error}.",
+                }
+            )
+            continue
+        text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
+        text = plain_text(text) if path.lower().endswith(".md") else text.strip()
+        if "\n" in text:
+            return text
+        best = best or text
+    return best
+
+
+def _descriptions(extension: dict[str, Any]) -> list[str]:
+    """Return the files that may describe the extension, the best first."""
+    docs = extension["files"].get("docs", [])
+    readme = (extension.get("metadata") or {}).get("readme")
+    first = [readme] if readme else [path for path in docs if _name(path).startswith("readme")][:1]
+    return list(dict.fromkeys([*first, *[path for path in docs if _is_overview(path)][:1]]))
+
+
+def _name(path: str) -> str:
+    return path.rsplit("/", 1)[-1].lower()
+
+
+def _is_overview(path: str) -> bool:
+    return _name(path).startswith("overview")
+
+
+def _python_files(extension: dict[str, Any]) -> list[str]:
+    files = extension["files"]
+    return [*files.get("python", []), *files.get("stubs", [])]
+
+
+def _documents(extension: dict[str, Any]) -> list[str]:
+    name = f"{extension['id']}-{extension['version']}"
+    return [f"codeatlas/{name}.codeatlas.json", f"api_docs/{name}.api_docs.json"]
+
+
+def _declared(extension: dict[str, Any]) -> list[str]:
+    return sorted({module["name"] for module in extension.get("python_modules", [])})
+
+
+def _warning_order(warning: StageWarning) -> tuple[str, str, int, str, str]:
+    return warning["extension"], warning["file"], warning["line"], warning["kind"], warning["message"]
+
+
+def _prune(work_dir: Path, extensions: list[dict[str, Any]]) -> None:
+    kept = {path for extension in extensions for path in targets(extension)}
+    for kind in ("codeatlas", "api_docs", "entries", "examples", "setting_uses"):
+        for path in sorted((work_dir / _FOLDER / kind).glob("*.json")):
+            if f"{_FOLDER}/{kind}/{path.name}" not in kept:
+                logger.info("%s/%s belongs to no extension any more: removed", kind, path.name)
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Keep Python's cycle collector from running while an extension is read.
+
+    Trees and records are made by the hundred thousand and hold no cycles, so there is nothing for it to find; looking
+    through them again and again costs a tenth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,225 @@
+"""The Python files of an extension: what each is for, the name it is imported by, and its one reading and parsing."""
+
+from __future__ import annotations
+
+import ast
+import codecs
+import fnmatch
+import io
+import re
+import tokenize
+from pathlib import Path
+from typing import NamedTuple
+
+API = "api"
+TESTS = "tests"
+OUTSIDE = "outside"
+EXCLUDED = "excluded"
+
+_TEST_FOLDERS = frozenset({"test", "tests"})
+_COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
+
+
+class PythonFile(NamedTuple):
+    """One Python file of an extension and its place.
+
+    Attributes:
+        path: Relative to the extension's folder, with ``/``.
+        use: `API`: read for everything. `TESTS`: read for settings and test examples. `OUTSIDE`: read for settings
+            alone. `EXCLUDED`: not read.
+        why: Why it is not part of the API, as a clause; empty for `API`.
+        module: The dotted name that imports it; for files outside every module, the name its path would have.
+        is_package: Whether it is an ``__init__`` file.
+        is_stub: Whether it is a ``.pyi`` file.
+    """
+
+    path: str
+    use: str
+    why: str
+    module: str
+    is_package: bool
+    is_stub: bool
+
+
+class UnreadableSource(Exception):
+    """A file that cannot be decoded or parsed.
+
+    Attributes:
+        kind: The `StageWarning` kind.
+        line: 1-based, 0 where it is not known.
+    """
+
+    def __init__(self, kind: str, line: int, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.line = line
+
+
+def place(
+    paths: list[str],
+    *,
+    declared: list[str],
+    roots: dict[str, str],
+    excluded_modules: list[str],
+) -> list[PythonFile]:
+    """Say what each file is for and how it is named, without opening any.
+
+    The rules, in this order:
+
+    * A file is *excluded* if a folder of its path, its own name without suffix, its dotted name or a package above it
+      matches one of ``excluded_modules``.
+    * It belongs to the *tests* if a folder below its declared module is called ``test`` or ``tests`` or begins with
+      ``test_``, or its own name is ``conftest``, begins with ``test_`` or ends with ``_test``. A declared module may
+      have such a name itself (``omni.kit.test``) unless it ends in ``.tests``, the usual name of an extension's tests.
+    * It is *outside* if its name cannot be written in an import statement, lies under none of ``roots``, or, where
+      modules are declared, shares its first package with none of them (``setup.py``, ``docs/conf.py``).
+    * A stub or a module that Python would not import because another file has its name first is outside, but a stub
+      beside a Python file of the same name is part of the API: what it alone declares is added.
+    * Everything else is the *API*.
+
+    Args:
+        paths: Relative to the extension's folder, with ``/``, ``.py`` and ``.pyi``.
+        declared: Names in ``[[python.module]]``.
+        roots: Folder (``""``: the extension's own) -> the dotted name of what lies in it (``""``: none).
+        excluded_modules: Names or globs.
+
+    Returns:
+        One record a path, sorted by path.
+    """
+    patterns = [re.compile(fnmatch.translate(pattern.replace("/", "."))) for pattern in excluded_modules if pattern]
+    by_length = sorted(roots.items(), key=lambda item: -len(item[0]))
+    tops = {name.split(".")[0] for name in declared}
+    own = sorted((name for name in declared if name.rsplit(".", 1)[-1] != "tests"), key=len)
+    result: list[PythonFile] = []
+    taken: dict[tuple[str, bool], str] = {}
+    # A package's __init__ comes before a module file of the same name, as in an import.
+    for path in sorted(paths, key=lambda path: (_stem(path) != "__init__", path)):
+        module, under_root = _module_name(path, by_length)
+        stem, stub = _stem(path), path.endswith(".pyi")
+        folders = path.split("/")[:-1]
+        use, why = API, ""
+        if match := _excluded(folders, stem, module, patterns, excluded_modules):
+            use, why = EXCLUDED, f"matches the excluded module {match!r}"
+        elif test := _test_part(path, module, own):
+            use, why = TESTS, f"belongs to the tests ({test})"
+        elif not under_root:
+            use, why = OUTSIDE, "lies under none of the extension's Python folders"
+        elif not all(part.isidentifier() for part in module.split(".")):
+            use, why = OUTSIDE, "has a name that cannot be imported"
+        elif tops and module.split(".")[0] not in tops:
+            use, why = OUTSIDE, "lies outside the declared modules"
+        elif (module, stub) in taken:
+            use, why = OUTSIDE, f"is not what {module} imports: {taken[module, stub]} is"
+        else:
+            taken[module, stub] = path
+        result.append(PythonFile(path, use, why, module, stem == "__init__", stub))
+    return sorted(result)
+
+
+def _stem(path: str) -> str:
+    return path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def _module_name(path: str, roots: list[tuple[str, str]]) -> tuple[str, bool]:
+    prefix, rest, found = "", path, False
+    for root, name in roots:
+        folder = "" if root == "." else root.strip("/")
+        if not folder or path.startswith(folder + "/"):
+            prefix, rest, found = name, path[len(folder) + 1 if folder else 0 :], True
+            break
+    parts = rest.rsplit(".", 1)[0].split("/")
+    if parts[-1] == "__init__":
+        parts.pop()
+    dotted = ".".join(parts)
+    return ".".join(part for part in (prefix, dotted) if part), found
+
+
+def _excluded(
+    folders: list[str], stem: str, module: str, patterns: list[re.Pattern[str]], names: list[str]
+) -> str | None:
+    if not patterns:
+        return None
+    parts = module.split(".")
+    candidates = [*folders, stem, *(".".join(parts[: end + 1]) for end in range(len(parts)))]
+    for pattern, name in zip(patterns, (name for name in names if name), strict=True):
+        if any(pattern.match(candidate) for candidate in candidates):
+            return name
+    return None
+
+
+def _test_part(path: str, module: str, own: list[str]) -> str:
+    """Return the part of the path that makes the file a test; empty if none does."""
+    parts = path.rsplit(".", 1)[0].split("/")
+    # The parts that spell the declared module are the extension's name, not a sign of tests.
+    for name in own:
+        if module == name or module.startswith(name + "."):
+            rest = module[len(name) + 1 :].split(".") if module != name else []
+            parts = [*rest, "__init__"] if parts[-1] == "__init__" else rest
+            break
+    if not parts:
+        return ""
+    for folder in parts[:-1]:
+        if folder in _TEST_FOLDERS or folder.startswith("test_"):
+            return folder
+    stem = parts[-1]
+    if stem in _TEST_FOLDERS or stem == "conftest" or stem.startswith("test_") or stem.endswith("_test"):
+        return stem
+    return ""
+
+
+def decode(data: bytes) -> str:
+    r"""Return the text of a Python file, with ``\n`` as its only line end.
+
+    The encoding is what the file declares (PEP 263) or UTF-8.
+
+    Raises:
+        UnreadableSource: The declared encoding is unknown or does not fit.
+    """
+    # A declaration stands in the first two lines: looked for there before the slower, exact rules are applied.
+    if data.startswith(codecs.BOM_UTF8) or any(_COOKIE.match(line) for line in data[:4096].split(b"\n", 2)[:2]):
+        try:
+            encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        except SyntaxError as error:
+            raise UnreadableSource("python-encoding", 1, f"cannot be decoded ({error.msg})") from error
+    else:
+        encoding = "utf-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"byte {data[error.start]:#04x} is not {encoding}; declare the file's encoding in its first line"
+        raise UnreadableSource("python-encoding", line, f"cannot be decoded ({reason})") from error
+    except (LookupError, ValueError) as error:
+        raise UnreadableSource("python-encoding", 1, f"cannot be decoded ({error})") from error
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
+
+
+def parse(text: str) -> ast.Module:
+    """Return the tree of a Python file; nothing is run.
+
+    Raises:
+        UnreadableSource: It is not Python 3 of this interpreter's version, or nested too deeply for it.
+    """
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise UnreadableSource("python-syntax", error.lineno or 0, f"is not valid Python 3 ({error.msg})") from error
+    except (RecursionError, MemoryError) as error:
+        raise UnreadableSource("python-nesting", 0, "is nested too deeply to be parsed") from error
+    except ValueError as error:  # a NUL byte, in Python 3.11
+        line = text.count("\n", 0, max(text.find("\0"), 0)) + 1
+        raise UnreadableSource("python-syntax", line, f"is not valid Python 3 ({error})") from error
+
+
+def read_bytes(folder: Path, path: str) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        UnreadableSource: The file cannot be read.
+    """
+    try:
+        return (folder / path).read_bytes()
+    except OSError as error:
+        raise UnreadableSource("python-unreadable", 0, f"cannot be read ({error.strerror or error})") from error
