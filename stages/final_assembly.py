@@ -39,6 +39,7 @@ _DATA_SET_FILES = (
 _PER_EXTENSION = ("extension_data/codeatlas/", "extension_data/api_docs/")
 # App templates: no file of text is larger, and binary files show a NUL byte early.
 _MAX_TEMPLATE_BYTES = 1024 * 1024
+_COPIES_AT_A_TIME = 8
 _SNIFFED_BYTES = 8192
 _NO_TEMPLATE_FOLDERS = frozenset({"__pycache__", "_build", "_repo", "_compiler", "node_modules"})
 
@@ -92,9 +93,7 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool) 
     names = sorted([*plan.files, "VERSION.md"])
     # Listed before they are written: a run that is killed in between leaves no file that no run knows.
     manifest.add(names)
-    written = 0
-    for name, source in sorted(plan.files.items()):
-        written += _copy(work_dir / source, version_dir / name)
+    written = sum(_copy_all([(work_dir / source, version_dir / name) for name, source in sorted(plan.files.items())]))
     written += write_bytes(version_dir / "VERSION.md", f"{plan.kit_version}\n".encode())
     removed = manifest.remove_others(names)
     _log.info("%s: %d files, %d of them new or changed, %d removed", version_dir, len(names), written, removed)
@@ -189,6 +188,19 @@ def _why_no_text(path: Path) -> str:
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
+
+
+def _copy_all(pairs: list[tuple[Path, Path]]) -> list[bool]:
+    """Copy each source to its target; several at a time, since a disk syncs many small files together faster."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_COPIES_AT_A_TIME) as pool:
+        copies = [pool.submit(_copy, source, target) for source, target in pairs]
+        try:
+            return [copy.result() for copy in copies]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _copy(source: Path, target: Path) -> bool:
