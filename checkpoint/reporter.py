@@ -46,6 +46,7 @@ class PipelineReporter:
         self._guard = threading.RLock()
         self._stages: dict[str, StageProgress] = {}
         self._began: dict[str, float] = {}
+        self._stage_began: dict[str, float] = {}
         self._failures: list[tuple[Task, BaseFail]] = []
         self._runtime_errors: list[str] = []
         self._interrupted = 0
@@ -99,10 +100,9 @@ class PipelineReporter:
             return
         with self._guard:
             stage = self._stage(task)
-            if task.name not in self._began:
-                self._began[task.name] = time.monotonic()
-            if stage.name not in self._began:
-                self._began[stage.name] = time.monotonic()
+            self._began[task.name] = time.monotonic()
+            if stage.name not in self._stage_began:
+                self._stage_began[stage.name] = time.monotonic()
                 self._not_complete(stage.name, task)
                 self._display.stage_started(stage)
                 _log.info("%s", stage.label)
@@ -199,8 +199,8 @@ class PipelineReporter:
         if task.name != stage.name or stage.complete or stage.name not in STAGES:
             return
         stage.complete = True
-        if stage.name in self._began:
-            stage.seconds = time.monotonic() - self._began[stage.name]
+        if stage.name in self._stage_began:
+            stage.seconds = time.monotonic() - self._stage_began[stage.name]
         checkpoint = self._checkpoint
         checkpoint.stage_times[stage.name] = {"finished": checkpoint_file.now(), "seconds": round(stage.seconds, 3)}
         checkpoint.completed_stages = [*(s for s in checkpoint.completed_stages if s != stage.name), stage.name]
@@ -328,7 +328,7 @@ class PipelineReporter:
 
     def _end_interrupted(self) -> str:
         name = signal.Signals(self._interrupted).name
-        running = [s.name for s in self._stages.values() if not s.complete and s.name in self._began]
+        running = [s.name for s in self._stages.values() if not s.complete and s.name in self._stage_began]
         left = [stage for stage in self.pipeline.stages if stage not in self._checkpoint.completed_stages]
         stage = min(running, key=STAGES.index) if running else (left or [STAGES[-1]])[0]
         self._checkpoint.status = "interrupted"
