@@ -26,7 +26,6 @@ from stages.errors import StageError
 from stages.jsonfile import write_json
 
 _SCHEMES = frozenset({"https", "http", "ssh", "git", "file"})
-_SAFE_URL = re.compile(r"[^\x00-\x20\x7f]+")
 _SAFE_REF = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
@@ -52,7 +51,7 @@ _SETTINGS = (
     "core.longpaths=true",
 )
 _NETWORK = re.compile(
-    r"could not resolve|unable to access|connection|timed? ?out|unreachable|could not read from remote|hung up",
+    r"could not resolve|unable to (?:access|connect)|connection|timed? ?out|unreachable|read from remote|hung up",
     re.IGNORECASE,
 )
 _MISSING_REF = re.compile(r"couldn't find remote ref|not our ref|no such ref|unadvertised object", re.IGNORECASE)
@@ -77,7 +76,8 @@ def check(source: dict[str, Any]) -> None:
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     # `ext::sh -c …` and the like name a program to run.
     transport = re.match(r"[A-Za-z0-9+.\-]*::", url)
-    if url.startswith("-") or not _SAFE_URL.fullmatch(url) or transport or (scheme and scheme not in _SCHEMES):
+    odd = not url.isprintable() or (" " in url and not _local_path(url))
+    if not url or url.startswith("-") or odd or transport or (scheme and scheme not in _SCHEMES):
         raise StageError(
             f"input.sources: url: {masked(url)!r} is refused. Give the address of a git repository with"
             f" {', '.join(sorted(_SCHEMES))}, as user@host:path, or the path of a local repository."
@@ -176,7 +176,7 @@ class _Clone:
         except _GitError as error:
             if error.missing_ref or error.network or not state.get("begun"):
                 raise StageError(self.explained(error)) from error
-            logger.warning("%s: the clone is damaged and made anew (%s)", self.name, error.last_line)
+            logger.warning("%s: the clone is damaged and made anew (%s)", self.name, error.reason)
             self.forget()
             self.folder.mkdir(parents=True)
             self.git("init", "--quiet", "--template=")
@@ -290,11 +290,11 @@ class _Clone:
             return f"{self.name}: there is no {ref}. Correct `branch` in [[input.sources]], and run again."
         if error.network:
             return (
-                f"{self.name}: the repository cannot be reached ({error.last_line}). Check the network, the address and"
+                f"{self.name}: the repository cannot be reached ({error.reason}). Check the network, the address and"
                 " git's credentials, and run again; the clone is taken up where it is."
             )
         return (
-            f"{self.name}: git failed ({error.last_line}). Correct [[input.sources]] or mend the repository, and run"
+            f"{self.name}: git failed ({error.reason}). Correct [[input.sources]] or mend the repository, and run"
             " again."
         )
 
@@ -354,11 +354,12 @@ class _GitError(Exception):
     def __init__(self, lines: list[str]) -> None:
         self.lines = [line for line in lines if line.strip()]
         told = [line for line in self.lines if line.startswith(("fatal:", "error:"))]
-        self.last_line = (told or self.lines or ["git said nothing"])[-1].strip()
+        # The first complaint says what is wrong, those after it what could not be done therefore.
+        self.reason = (told or self.lines[-1:] or ["git said nothing"])[0].strip()
         text = "\n".join(told or self.lines)
         self.missing_ref = bool(_MISSING_REF.search(text))
         self.network = bool(_NETWORK.search(text)) and not self.missing_ref
-        super().__init__(self.last_line)
+        super().__init__(self.reason)
 
 
 def _options() -> list[str]:
