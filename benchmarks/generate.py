@@ -156,7 +156,7 @@ def _block(rng: random.Random) -> str:
         f"if {a}_{b} is None:\n    {a}_{b} = self._default_{c}.{d}\nelif len({a}_{b}) > {number}:\n"
         f'    raise ValueError(f"Too many {a} items: {{len({a}_{b})}}, expected at most {number}.")',
         f"for {a} in self._{b}.{c}_{d}:\n    if not {a}.enabled or {a}.{b} < {ratio}:\n        continue\n"
-        f"    {a}.{verb}({c}={a}.{d} + {number}, force=True)",
+        f"    {a}.{verb}({c}={a}.{d} + {number}, immediate=True)",
         f'{a}_options = {{"{a}": {number}, "{b}": {ratio}, "{c}_{d}": self._{b}}}\nself._{a}.{verb}_{c}(**{a}_options)',
         f"with {a}_context(self._{b}, {c}={ratio}) as {d}:\n    {d}.{verb}()\n    self._{a}_{b}.append({d})",
         f'carb.log_info(f"[{{self._name}}] {verb} {a} {{{b}}} with {c} {{self._{d}}}")',
