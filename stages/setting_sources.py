@@ -132,6 +132,7 @@ def _arguments(text: Any, *, file: str, line: int) -> list[dict[str, Any]]:
             "file": file,
             "dynamic": False,
             "name": None,
+            "certain": True,
         }
         for match in ARGUMENT.finditer(text)
     ]
@@ -312,7 +313,9 @@ class _CppFile:
                 type_ = type_ or value_type(default)
                 if type_ == "float" and isinstance(default, int) and not isinstance(default, bool):
                     default = float(default)
-            self._add(path, kind, argument, type_=type_, default=default if kind == "default" else None)
+            self._add(
+                path, kind, argument, type_=type_, default=default if kind == "default" else None, certain=certain
+            )
             return
 
     def declaration(self, node: Node) -> None:
@@ -481,6 +484,7 @@ class _CppFile:
         type_: str | None = None,
         default: Any = None,
         name: str | None = None,
+        certain: bool = True,
     ) -> None:
         line = where if isinstance(where, int) else where.start_point[0] + 1
         record = {
@@ -492,6 +496,7 @@ class _CppFile:
             "file": self.file,
             "dynamic": "{" in path,
             "name": name,
+            "certain": certain,
         }
         self.found.append(record)
 

@@ -182,7 +182,8 @@ def python_uses(tree: ast.Module, *, file: str, source: str) -> list[dict[str, A
         path-like constant that is a setting only if another file uses it as one);
         ``type``: bool, int, float, string, array, object or null; ``default``: the literal of a ``set_default``, else
         null; ``line`` (from 1); ``file``; ``dynamic``: whether the path has a ``{name}``;
-        ``name``: of constants, where they can be imported by it (``ENABLED``, ``Keys.ENABLED``); else null.
+        ``name``: of constants, where they can be imported by it (``ENABLED``, ``Keys.ENABLED``); else null;
+        ``certain``: whether the path is given to the settings interface, or to something that has its name.
     """
     worth = _worth(source)
     if not worth:
@@ -513,6 +514,8 @@ class _File:
         function = node.func
         if isinstance(function, ast.Name) and function.id == "str" and len(node.args) == 1:
             return self._values(node.args[0], scope, depth + 1)
+        if (returned := self._returned_values(function, scope, depth)) is not None:
+            return returned
         if not isinstance(function, ast.Attribute):
             return []
         if function.attr == "format":
@@ -525,6 +528,25 @@ class _File:
                     parts += [ast.Constant(value=glue[0].text), item] if parts else [item]
                 return self._joined(parts, scope, depth)
         return []
+
+    def _returned_values(self, function: ast.expr, scope: _Scope, depth: int) -> list[_Value] | None:
+        """Return what a function of this file returns; None where it is none. Its arguments stay open."""
+        if isinstance(function, ast.Name):
+            bound = scope.lookup(function.id)
+        elif isinstance(function, ast.Attribute):
+            bound = self._class_constant(function)
+        else:
+            return None
+        functions = [pair for pair in bound if isinstance(pair[0], ast.FunctionDef)]
+        if not functions:
+            return None
+        values = []
+        for node, where in functions[:1]:
+            for statement in node.body if isinstance(node, ast.FunctionDef) else []:
+                if isinstance(statement, ast.Return) and statement.value is not None:
+                    self.used.add(id(statement.value))
+                    values += self._values(statement.value, where, depth + 1)
+        return values
 
     def _formatted(
         self, template: ast.expr, given: list[ast.expr], placeholder: str, scope: _Scope, depth: int
@@ -611,6 +633,7 @@ class _File:
         type_: str | None = None,
         default: Any = None,
         name: str | None = None,
+        certain: bool = True,
     ) -> None:
         self.found.append(
             {
@@ -622,6 +645,7 @@ class _File:
                 "file": self.file,
                 "dynamic": value.dynamic or "{" in value.text,
                 "name": name,
+                "certain": certain,
             }
         )
 
@@ -644,7 +668,7 @@ class _File:
         if name in _METHODS and receiver is not None:
             certainty = self._is_settings(receiver, scope)
             if certainty or name not in _COMMON_METHODS:
-                self._method(call, name, scope, certain=certainty == 2)
+                self._method(call, name, scope, certainty)
                 return
         if name == "execute" and call.args and isinstance(call.args[0], ast.Constant):
             command = call.args[0].value
@@ -653,7 +677,7 @@ class _File:
         elif "etting" in name and name not in _ACCESSORS:
             self._setting_call(call, name, scope)
 
-    def _method(self, call: ast.Call, name: str, scope: _Scope, *, certain: bool) -> None:
+    def _method(self, call: ast.Call, name: str, scope: _Scope, certainty: int) -> None:
         kind, type_ = _METHODS[name]
         index = 1 if name in _SECOND_ARGUMENT else 0
         named = {keyword.arg: keyword.value for keyword in call.keywords}
@@ -669,8 +693,8 @@ class _File:
             default = literal if kind == "default" else None
         elif name == "is_accessible_as" and call.args:
             type_ = _ITEM_TYPES.get(_last_name(call.args[0]))
-        for path in self._paths(argument, scope, certain=certain):
-            self._add(kind, path, argument.lineno, type_=type_, default=default)
+        for path in self._paths(argument, scope, certain=certainty == 2):
+            self._add(kind, path, argument.lineno, type_=type_, default=default, certain=certainty > 0)
 
     def _paths(self, node: ast.expr, scope: _Scope, *, certain: bool) -> list[_Value]:
         """Return the setting paths an argument can be.
@@ -738,7 +762,7 @@ class _File:
                     argument, ast.Name | ast.Attribute | ast.JoinedStr | ast.BinOp
                 ):
                     continue
-                self._add(kind, path, argument.lineno, type_=type_, default=default)
+                self._add(kind, path, argument.lineno, type_=type_, default=default, certain=False)
             if paths:
                 break
 

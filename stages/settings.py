@@ -207,7 +207,7 @@ def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dic
     for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
         path = constants.fill(use["path"], use["file"])
         if path is None or path.startswith("/{"):
-            if use["kind"] not in _NAMED:
+            if use["kind"] not in _NAMED and use["certain"]:
                 unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
         elif use["kind"] not in {"candidate", "prefix"} or constants.is_used(use):
             kind = "constant" if use["kind"] in _NAMED else use["kind"]
@@ -225,7 +225,7 @@ def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dic
         if kind == "constant" and _EXTENSION_ROOT.fullmatch(use["path"]):
             continue
         resolved.append({**use, "kind": kind})
-    records = [{key: value for key, value in use.items() if key != "name"} for use in resolved]
+    records = [{key: value for key, value in use.items() if key not in {"name", "certain"}} for use in resolved]
     records.sort(key=lambda use: (use["file"], use["line"], use["path"], use["kind"]))
     unresolved.sort(key=lambda item: (item["file"], item["line"], item["expression"]))
     return records, unresolved

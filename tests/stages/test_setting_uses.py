@@ -70,6 +70,7 @@ def test_each_method(call: str, kind: str, type_: str | None, default: Any) -> N
             "file": "pkg/module.py",
             "dynamic": False,
             "name": None,
+            "certain": True,
         }
     ]
 
@@ -231,6 +232,28 @@ def test_a_part_that_is_only_known_at_run_time(expression: str, path: str) -> No
 )
 def test_constants_of_other_files_stay_references(source: str, path: str) -> None:
     assert [use["path"] for use in uses(HEAD + source)] == [path]
+
+
+def test_a_path_that_a_function_of_the_file_makes() -> None:
+    source = f"""{HEAD}
+EXT = "my.ext"
+def key(stage):
+    number = stage.id()
+    return f"/exts/{{EXT}}/mode/{{number}}"
+class A:
+    def name(self, part):
+        return "/exts/my.ext/" + part
+    def use(self):
+        settings.get(key(1))
+        settings.get(self.name("x"))
+"""
+    found = [(use["kind"], use["path"], use["dynamic"]) for use in uses(source)]
+    assert found == [("read", "/exts/my.ext/mode/{number}", True), ("read", "/exts/my.ext/{part}", True)]
+
+
+def test_what_only_looks_like_settings_says_so() -> None:
+    source = "from .x import P\napply_settings(P)\nimport carb\ncarb.settings.get_settings().get(P)\n"
+    assert [(use["path"], use["certain"]) for use in uses(source)] == [("/<.x:P>", False), ("/<.x:P>", True)]
 
 
 def test_constants_stand_ready_for_other_files_even_where_nothing_else_speaks_of_settings() -> None:
