@@ -314,7 +314,7 @@ def _rezip(cache: Path) -> None:
         _rezip,
         lambda cache: extension(cache / "omni.c"),
         lambda cache: shutil.rmtree(cache / "omni.b-1.0.0"),
-        lambda cache: shutil.rmtree(cache),
+        shutil.rmtree,
     ],
 )
 def test_what_changes_the_signature(tmp_path: Path, cache: Path, change: Callable[[Path], object]) -> None:
@@ -407,7 +407,7 @@ def test_a_wheel_a_repository_and_a_cache_merged(
     sources = pulled(
         work_dir,
         wheel | {"sha256": hashlib.sha256(wheel_file.read_bytes()).hexdigest()},
-        git_source(repository),
+        git_source(repository, exts_path="source/extensions"),
         path_source(tmp_path / "cache"),
         cache_dir=tmp_path / "downloads",
         kit_version=None,
@@ -423,7 +423,6 @@ def test_a_wheel_a_repository_and_a_cache_merged(
         ("isaaclab_mimic", "1.0.16", 0),
         ("isaaclab_rl", "9.0.0", 2),
         ("omni.mine", "1.2.0", 1),
-        ("omni.template", "1.0.0", 1),
     ]
     assert result["other_versions"] == {"isaaclab_rl": ["0.4.7"], "omni.mine": ["1.1.0"]}
     assert list(result["excluded"]) == ["isaaclab_tasks"]
