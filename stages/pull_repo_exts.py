@@ -117,6 +117,22 @@ def pull(
         },
         indent=True,
     )
+    _forget_lost_archives(work_dir)
+
+
+def _forget_lost_archives(work_dir: Path) -> None:
+    """Make preparation run again if extensions that it unpacked have gone, as after a clean of this stage.
+
+    The same sources give the same ``sources.json``, which by itself would leave preparation up to date.
+    """
+    prepared = work_dir / "extensions.json"
+    try:
+        folders = [extension["folder"] for extension in read_json(prepared)["extensions"]]
+    except (StageError, KeyError, TypeError):
+        return
+    if any(folder.startswith("sources/unpacked/") and not (work_dir / folder).is_dir() for folder in folders):
+        logger.info("Zipped extensions that were unpacked are gone; preparation unpacks them again")
+        prepared.unlink(missing_ok=True)
 
 
 def _pull_one(

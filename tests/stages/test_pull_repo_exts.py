@@ -386,6 +386,18 @@ def test_importing_the_stages_is_cheap() -> None:
     assert heavy.isdisjoint(loaded.split())
 
 
+def test_zipped_extensions_that_have_gone_are_unpacked_again(tmp_path: Path, cache: Path) -> None:
+    work_dir = tmp_path / "work"
+    for _ in range(2):
+        pulled(work_dir, path_source(cache))
+        prepare(work_dir, excluded=[], max_extensions=-1)
+    pulled(work_dir, path_source(cache))
+    assert (work_dir / "extensions.json").exists()
+    shutil.rmtree(work_dir / "sources")
+    pulled(work_dir, path_source(cache))
+    assert not (work_dir / "extensions.json").exists()
+
+
 # --- everything at once ----------------------------------------------------------------------------------------------
 
 
