@@ -84,59 +84,52 @@ def extract(
     Raises:
         StageError: The encoding is unknown or a target cannot be written.
     """
-    from stages.tokens import count
-
-    work_dir = Path(work_dir)
-    folder = work_dir / extension["folder"]
     with _few_collections(), warnings.catch_warnings():
         # Odd escapes and the like in someone else's source are no business of the pipeline's user.
         warnings.simplefilter("ignore")
-        reading = _Reading(extension, folder, excluded_modules)
-        reading.read()
-        texts = reading.texts
-        functions = reading.example_functions()
-        # A broken extension must not take its neighbours' work with it, so all is known before anything is written.
-        entry = _entry(extension, folder, reading)
-        outputs: dict[str, str] = {}
-        if _python_files(extension):
-            lines = {path: text.split("\n") for path, text in texts.items()} if include_source_code else None
-            codeatlas = reading.api.codeatlas(extension["id"], lines)
-            api_docs = reading.api.api_docs(extension["id"], extension["version"], codeatlas)
-            entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"])
-            entry |= {
-                "total_modules": len(codeatlas["modules"]),
-                "total_classes": len(codeatlas["classes"]),
-                "total_methods": len(codeatlas["methods"]),
-            }
-            for path, kind, value in zip(
-                _documents(extension), ("codeatlas", "api_docs"), (codeatlas, api_docs), strict=True
-            ):
-                content = to_json(value)
-                write_bytes(work_dir / _FOLDER / path, content)
-                outputs[path] = hashlib.sha256(content).hexdigest()
-                entry[f"{kind}_path"] = path
-                entry[f"{kind}_token_count"] = count(content.decode(), encoding)
-        write_json(
-            work_dir / _FOLDER / f"examples/{extension['id']}.json",
-            {
-                "extension": extension["id"],
-                "functions": functions,
-                "sources": {path: texts[path] for path in sorted({function["file_path"] for function in functions})},
-            },
-        )
-        write_json(
-            work_dir / _FOLDER / f"setting_uses/{extension['id']}.json",
-            {"extension": extension["id"], "uses": reading.setting_uses},
-        )
-        write_json(
-            work_dir / _FOLDER / f"entries/{extension['id']}.json",
-            {
-                "entry": entry,
-                "files": reading.report,
-                "outputs": outputs,
-                "warnings": sorted(reading.warnings, key=_warning_order),
-            },
-        )
+        # All of it is freed when this returns, before the collector is let loose again.
+        _extract(extension, Path(work_dir), excluded_modules, include_source_code, encoding)
+
+
+def _extract(
+    extension: dict[str, Any], work_dir: Path, excluded_modules: list[str], include_source_code: bool, encoding: str
+) -> None:
+    from stages.tokens import count
+
+    folder = work_dir / extension["folder"]
+    reading = _Reading(extension, folder, excluded_modules)
+    reading.read()
+    functions = reading.example_functions()
+    entry = _entry(extension, folder, reading)
+    outputs: dict[str, str] = {}
+    if _python_files(extension):
+        lines = {path: text.split("\n") for path, text in reading.texts.items()} if include_source_code else None
+        codeatlas = reading.api.codeatlas(extension["id"], lines)
+        api_docs = reading.api.api_docs(extension["id"], extension["version"], codeatlas)
+        entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"])
+        for kind in ("modules", "classes", "methods"):
+            entry[f"total_{kind}"] = len(codeatlas[kind])
+        values = {"codeatlas": codeatlas, "api_docs": api_docs}
+        for path, (kind, value) in zip(_documents(extension), values.items(), strict=True):
+            content = to_json(value)
+            write_bytes(work_dir / _FOLDER / path, content)
+            outputs[path] = hashlib.sha256(content).hexdigest()
+            entry[f"{kind}_path"] = path
+            entry[f"{kind}_token_count"] = count(content.decode(), encoding)
+    name = f"{extension['id']}.json"
+    sources = {path: reading.texts[path] for path in sorted({function["file_path"] for function in functions})}
+    examples = {"extension": extension["id"], "functions": functions, "sources": sources}
+    write_json(work_dir / _FOLDER / "examples" / name, examples)
+    uses = {"extension": extension["id"], "uses": reading.setting_uses}
+    write_json(work_dir / _FOLDER / "setting_uses" / name, uses)
+    # The entry comes last: where it is, the rest is.
+    record = {
+        "entry": entry,
+        "files": reading.report,
+        "outputs": outputs,
+        "warnings": sorted(reading.warnings, key=_warning_order),
+    }
+    write_json(work_dir / _FOLDER / "entries" / name, record)
 
 
 def merge(work_dir: Path) -> None:
