@@ -7,9 +7,9 @@ How several definitions become one entry:
 
 - *Default.* The first of these that gives one: the TOML of the extension that the path names (``/exts/omni.ui/…``,
   ``/persistent/exts/omni.ui/…`` belong to ``omni.ui``); a ``set_default`` call in its code; the TOML of another
-  extension; a ``set_default`` call there; an app's ``.kit`` file, whose values are that app's choice rather than a
-  default. Among equals the first by id, file and line. What any other place gives that differs stands in
-  ``other_values``.
+  extension; a ``set_default`` call there; an app's ``.kit`` file (also one inside an extension), whose values are that
+  app's choice rather than a default. Among equals the first by id, file and line. What any other place gives that
+  differs stands in ``other_values``.
 - *Filters.* Within one owner a value without a filter counts first, values filtered for a release build on Linux lie
   over it, and only where neither exists a value for another platform or build is taken. Tokens (``${kit}``) stay as
   they are. A value that is appended (``++``) is added to the list before it.
@@ -118,9 +118,10 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
         data = _read(folder / file, file, identifier, report, warnings)
         if data is not None:
             # What is broken in an owner's own manifest is reported where it is first read, in the preparation.
-            known = _is_app(owner) or file == owner["manifest"]
-            found = toml_settings(data, file=file, owner=identifier, preset=_is_app(owner), broken_known=known)
-            definitions += found.definitions
+            own = _is_app(owner) or file == owner["manifest"]
+            kit = file.endswith(".kit") and (_is_app(owner) or not own)
+            found = toml_settings(data, file=file, owner=identifier, preset=kit, broken_known=own)
+            definitions += [{**item, "choice": kit} for item in found.definitions]
             uses += found.uses
             warnings += found.warnings
             report["toml"] += 1
@@ -134,7 +135,6 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
     resolved, unresolved = _resolve(uses)
     found_file = {
         "owner": identifier,
-        "app": _is_app(owner),
         "definitions": definitions,
         "uses": resolved,
         "unresolved": unresolved,
@@ -402,7 +402,7 @@ def _empty_report() -> dict[str, Any]:
 
 
 def _add_owner(found: dict[str, Any], settings: dict[str, _Setting], report: dict[str, Any]) -> None:
-    owner, app = found["owner"], found["app"]
+    owner = found["owner"]
     for kind in ("toml", "cpp", "cpp_without_settings"):
         report["files"][kind] += found["files"][kind]
     report["files"]["skipped"] += [
@@ -410,15 +410,15 @@ def _add_owner(found: dict[str, Any], settings: dict[str, _Setting], report: dic
     ]
     report["warnings"] += found["warnings"]
     report["unresolved"] += [{"extension": owner, **item} for item in found["unresolved"]]
-    by_path: dict[str, list[dict[str, Any]]] = {}
+    by_path: dict[tuple[str, bool], list[dict[str, Any]]] = {}
     for definition in found["definitions"]:
-        by_path.setdefault(definition["path"], []).append(definition)
-    for path, definitions in by_path.items():
+        by_path.setdefault((definition["path"], definition["choice"]), []).append(definition)
+    for (path, choice), definitions in by_path.items():
         setting = settings.setdefault(path, _Setting())
         setting.owners.add(owner)
         setting.found_in += [f"{owner}/{item['file']}:{item['line']}" for item in definitions]
         value, decisive = _owner_value(definitions)
-        rank = (4 if app else 0 if _names(path, owner) else 2, owner, decisive["file"], decisive["line"])
+        rank = (4 if choice else 0 if _names(path, owner) else 2, owner, decisive["file"], decisive["line"])
         setting.offer(rank, f"{owner}/{decisive['file']}:{decisive['line']}", value, value_type(value) or "unknown")
         documented = next((item["documentation"] for item in [decisive, *definitions] if item["documentation"]), "")
         if documented and (setting.documented_by is None or rank < setting.documented_by):

@@ -318,6 +318,20 @@ def test_a_preset_is_an_app_file_without_tables_of_an_app() -> None:
     assert toml_settings(b"[package]\nversion = '1'\n" + data, file="a.kit", owner="a", preset=True).definitions == []
 
 
+def test_an_app_inside_an_extension_chooses_but_gives_no_default(tmp_path: Path) -> None:
+    extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\n")
+    folder = tmp_path / "exts" / "my.a" / "data"
+    write(folder / "app.kit", "[package]\n[settings]\nexts.'my.a'.x = 2\nexts.'my.a'.y = 3\n")
+    write(folder / "preset.kit", "rtx.z = 4\n")
+    found = small(tmp_path)
+    assert {path: entry["default_value"] for path, entry in found.items()} == {
+        "/exts/my.a/x": 1,
+        "/exts/my.a/y": 3,
+        "/rtx/z": 4,
+    }
+    assert found["/exts/my.a/x"]["other_values"] == [{"found_in": "my.a/data/app.kit:3", "value": 2}]
+
+
 # ---- C++ ------------------------------------------------------------------------------------------------------------
 
 
@@ -548,6 +562,7 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
                 "filters": [],
                 "holds": True,
                 "append": False,
+                "choice": False,
             }
             for index in range(60)
         ]
@@ -564,7 +579,7 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
             for item in definitions
         ]
         files = {"toml": 1, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
-        found = {"owner": id_, "app": False, "definitions": definitions, "uses": uses, "unresolved": []}
+        found = {"owner": id_, "definitions": definitions, "uses": uses, "unresolved": []}
         write_json(tmp_path / settings.targets(entry)[0], {**found, "files": files, "warnings": []})
     code = (
         "import resource, sys; from pathlib import Path; from stages import settings;"
