@@ -34,7 +34,7 @@ from stages.jsonfile import read_json, to_json, write_json
 from stages.setting_sources import cpp_uses, toml_settings
 from stages.setting_uses import canonical, value_type
 
-VERSION = "1"
+VERSION = "2"
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +207,7 @@ def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dic
     for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
         path = constants.fill(use["path"], use["file"])
         if path is None or path.startswith("/{"):
-            if use["kind"] not in _NAMED and use["certain"]:
+            if use["kind"] not in _NAMED and use.get("certain", True):
                 unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
         elif use["kind"] not in {"candidate", "prefix"} or constants.is_used(use):
             kind = "constant" if use["kind"] in _NAMED else use["kind"]
@@ -220,7 +220,7 @@ def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dic
             if not constants.is_used(use):
                 continue
             kind = "constant"
-        elif kind == "constant" and use["name"] and constants.is_only_prefix(use):
+        elif kind == "constant" and use.get("name") and constants.is_only_prefix(use):
             continue
         if kind == "constant" and _EXTENSION_ROOT.fullmatch(use["path"]):
             continue
@@ -375,7 +375,11 @@ def merge(work_dir: Path) -> None:
     settings: dict[str, _Setting] = {}
     report = _empty_report()
     for owner in owners:
-        _add_owner(read_json(work_dir / targets(owner)[0]), settings, report)
+        path = work_dir / targets(owner)[0]
+        try:
+            _add_owner(read_json(path), settings, report)
+        except (KeyError, TypeError) as error:
+            raise StageError(f"{path}: not what this stage writes ({error!r}). Delete it and run again.") from error
     report["conflicts"] = [
         {"setting": path, "default": setting.default, "other_values": _others(setting)}
         for path, setting in sorted(settings.items())

@@ -237,6 +237,14 @@ def test_python_files_without_the_extraction_are_an_error_that_says_what_to_run(
         settings.scan(chosen["extensions"][0], work_dir=tmp_path / "work")
 
 
+def test_a_foreign_file_in_place_of_an_owners_is_named(tmp_path: Path) -> None:
+    extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\n")
+    small(tmp_path)
+    write_json(tmp_path / "work" / "settings" / "found" / "my.a.json", {"definitions": []})
+    with pytest.raises(StageError, match=r"found/my\.a\.json: not what this stage writes"):
+        settings.merge(tmp_path / "work")
+
+
 # ---- constants of other files ---------------------------------------------------------------------------------------
 
 
