@@ -9,16 +9,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sqlite3
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages import embedding_backends
-from stages.documents import KINDS, words
+from stages.documents import KINDS
 from stages.errors import StageError
 from stages.jsonfile import read_json
+from stages.word_index import WordIndex
 
 if TYPE_CHECKING:
     import numpy
@@ -91,18 +94,17 @@ def search(
     vectors: dict[str, numpy.ndarray] = {}
     hits: list[Hit] = []
     for one in KINDS if kind is None else (kind,):
-        index = Index(find_index(data_dir, one), one)
-        if mode == "lexical" or not index.count:
-            hits += index.search(query, None, k=k, mode="lexical")
-            continue
-        name = index.model
-        try:
-            if name not in backends:
-                backends[name] = index.backend(options, api_key)
-                vectors[name] = embedding_backends.embed_query(backends[name], query)
-        except StageError as error:
-            raise SearchError(str(error)) from error
-        hits += index.search(query, vectors[name], k=k, mode=mode)
+        with Index(find_index(data_dir, one), one) as index:
+            if mode == "lexical" or not index.count:
+                hits += index.search(query, None, k=k, mode="lexical")
+                continue
+            try:
+                if index.model not in backends:
+                    backends[index.model] = index.backend(options, api_key)
+                    vectors[index.model] = embedding_backends.embed_query(backends[index.model], query)
+            except StageError as error:
+                raise SearchError(str(error)) from error
+            hits += index.search(query, vectors[index.model], k=k, mode=mode)
     return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
 
 
@@ -138,26 +140,25 @@ class Index:
         self.kind = kind
         try:
             self.metadata: dict[str, Any] = read_json(folder / "metadata.json")
-            store = read_json(folder / "index.json")
-            self._faiss = faiss.read_index(str(folder / "index.faiss"))
-            version = store["format_version"]
-            rows = store["index_to_docstore_id"]
-            self._ids = [rows[str(row)] for row in range(len(rows))]
-            self._store: dict[str, Any] = store["docstore"]
-            whole = self._faiss.ntotal == len(rows) == self.metadata["count"]
-            whole = whole and self._faiss.d == self.metadata["dimension"] and all(i in self._store for i in self._ids)
-        except (StageError, RuntimeError, KeyError, TypeError) as error:
-            raise SearchError(f"{folder}: the index cannot be read ({error}). Build it again.") from error
-        if version != 1:
-            raise SearchError(f"{folder}: has format {version}; this program reads format 1.")
+            self._words = WordIndex(folder / "words.sqlite3")
+            self._vectors = faiss.read_index(str(folder / "index.faiss"))
+            self._store = (folder / "index.json").open("rb")
+            self.count: int = self.metadata["count"]
+            whole = self._vectors.ntotal == self._words.count == self.count
+            whole = whole and self._vectors.d == self.metadata["dimension"]
+            whole = whole and os.fstat(self._store.fileno()).st_size == self._words.store_size
+        except (StageError, OSError, RuntimeError, sqlite3.Error, ValueError, KeyError, TypeError) as error:
+            raise SearchError(f"{folder}: the index cannot be read ({error}). Run the pipeline again.") from error
         if not whole:
-            raise SearchError(f"{folder}: its files do not belong together. Build it again.")
-        self._lexical: sqlite3.Connection | None = None
+            raise SearchError(f"{folder}: its files do not belong together. Run the pipeline again.")
+        self._lock = threading.Lock()
 
-    @property
-    def count(self) -> int:
-        """How many documents it holds."""
-        return len(self._ids)
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._words.close()
+        self._store.close()
 
     @property
     def model(self) -> str:
@@ -197,50 +198,30 @@ class Index:
             k: How many at most.
             mode: What the score is made from.
         """
-        if not self._ids:
+        if not self.count:
             return []
-        depth = max(10 * k, 100)
+        depth = max(10 * k, 200)
         scores: dict[int, float] = {}
         if mode != "lexical" and vector is not None:
-            values, rows = self._faiss.search(vector[None, :], min(depth, len(self._ids)))
-            ranked = [(int(row), float(value)) for row, value in zip(rows[0], values[0], strict=True) if row >= 0]
-            if mode == "vector":
-                scores = dict(ranked)
-            else:
-                scores = {row: 1.0 / (60 + rank) for rank, (row, _) in enumerate(ranked, start=1)}
+            values, rows = self._vectors.search(vector[None, :], min(depth, self.count))
+            scores = {int(row): float(value) for row, value in zip(rows[0], values[0], strict=True) if row >= 0}
         if mode != "vector":
-            for rank, (row, score) in enumerate(self._words_match(query, depth), start=1):
-                scores[row] = score if mode == "lexical" else scores.get(row, 0.0) + 1.0 / (60 + rank)
+            matches = self._words.search(query, depth)
+            if mode == "hybrid":
+                # The mean of the cosine and the BM25 score as a part of the best one.
+                scores = {row: score / 2 for row, score in scores.items()}
+                for row, score in matches:
+                    scores[row] = scores.get(row, 0.0) + score / matches[0][1] / 2
+            else:
+                scores = dict(matches)
         best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
         return [self._hit(row, score) for row, score in best]
 
     def _hit(self, row: int, score: float) -> Hit:
-        entry = self._store[self._ids[row]]
-        return Hit(self.kind, self._ids[row], round(score, 6), entry["page_content"], entry["metadata"])
+        import orjson
 
-    def _words_match(self, query: str, depth: int) -> list[tuple[int, float]]:
-        if self._lexical is None:
-            self._lexical = sqlite3.connect(":memory:")
-            self._lexical.execute(
-                "CREATE VIRTUAL TABLE text USING fts5(id, body, content='', tokenize='porter unicode61')"
-            )
-            self._lexical.executemany(
-                "INSERT INTO text (rowid, id, body) VALUES (?, ?, ?)",
-                ((row, spread(i), spread(self._store[i]["page_content"])) for row, i in enumerate(self._ids)),
-            )
-        terms = list(dict.fromkeys(spread(query).split()))
-        if not terms:
-            return []
-        match = " OR ".join(f'"{term}"' for term in terms)
-        return [
-            (row, -score)
-            for row, score in self._lexical.execute(
-                "SELECT rowid, bm25(text, 2, 1) AS score FROM text WHERE text MATCH ? ORDER BY score, rowid LIMIT ?",
-                (match, depth),
-            )
-        ]
-
-
-def spread(text: str) -> str:
-    """Return the words of ``text`` with identifiers split, ready for a word index."""
-    return " ".join(words(text))
+        place = self._words.place(row)
+        with self._lock:
+            self._store.seek(place.start)
+            entry = orjson.loads(self._store.read(place.length))
+        return Hit(self.kind, place.id, round(score, 6), entry["page_content"], entry["metadata"])

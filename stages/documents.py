@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import ast
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.errors import StageError
 from stages.jsonfile import read_json
+from stages.word_index import words
 
 KINDS = ("extensions", "code_examples", "settings")
 
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
 # How much of an extension's text may be names of its API: the readme, where there is one, says more.
 _API_SHARE = 0.4
 
@@ -51,11 +52,6 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
 
     source = {"extensions": _extensions, "code_examples": _code_examples, "settings": _settings}[kind]
     return source(work_dir, cut, max_tokens)
-
-
-def words(name: str) -> list[str]:
-    """Return the words of an identifier or path, in lower case: ``/app/drawMouse2`` → ``app draw mouse 2``."""
-    return [word.lower() for word in _WORD.findall(name)]
 
 
 def _extensions(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:
@@ -121,8 +117,7 @@ def _examples_of(prefix: str, example: dict[str, Any], cut: Callable[..., str]) 
         if key in seen:  # an overload or a redefinition
             key += f"@{method['start_line']}"
         seen.add(key)
-        name = method["full_name"].removeprefix(method["module"] + ".")
-        text = cut(f"{method['full_name']}\n{' '.join(words(name))}\n{method['source_code']}")
+        text = cut(_example_text(method))
         metadata = {
             "method_key": key,
             "name": method["name"],
@@ -136,6 +131,31 @@ def _examples_of(prefix: str, example: dict[str, Any], cut: Callable[..., str]) 
             "source_code": method["source_code"],
         }
         yield Document(key, text, metadata)
+
+
+def _example_text(method: dict[str, Any]) -> str:
+    """Return what tells a function best, most telling first: a reader, and a model, may stop early.
+
+    That is: the words of its name and the first paragraph of its docstring; the full name; the signature; the rest of
+    the docstring; the code.
+    """
+    source = method["source_code"]
+    name = " ".join(words(method["full_name"].removeprefix(method["module"] + ".")))
+    lines = source.split("\n")
+    try:
+        # Invalid escapes in the code of others are no concern of this program's user.
+        warnings.filterwarnings("ignore", module="<example>")
+        tree: Any = compile(source, "<example>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        function = tree.body[0]
+        docstring = ast.get_docstring(function) or ""
+        first = function.body[0]
+        signature = "\n".join(lines[: max(function.lineno, first.lineno - 1)])
+        code = "\n".join(lines[first.end_lineno :] if docstring else lines[signature.count("\n") + 1 :])
+    except (SyntaxError, ValueError, RecursionError, MemoryError, AttributeError, IndexError, TypeError):
+        docstring, signature, code = "", source, ""
+    summary, _, rest = docstring.partition("\n\n")
+    parts = [f"{name}: {' '.join(summary.split())}" if summary else name, method["full_name"], signature, rest, code]
+    return "\n".join(part.strip("\n") for part in parts if part.strip())
 
 
 def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import logging
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -130,7 +132,11 @@ def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndar
 
 
 class LocalBackend:
-    """The 256-dimension static model that the wheel of `wordllama` ships: the mean of learned token vectors.
+    """The 256-dimension static model that the wheel of `wordllama` ships: a mean of learned token vectors.
+
+    The mean is weighted: a token weighs half of one that stands 22 tokens before it (e^(-position / 32)). Such a model
+    knows no context, and in a plain mean the code of a function drowns what its name and summary say; the documents
+    begin with what matters. See ``docs/search_quality.md`` for what it brings.
 
     Its files are read directly. The library's own loader would do, but importing it reconfigures the root logger and
     brings in an HTTP client, and it pads the texts of a batch to one length, so that a text's vector depends on the
@@ -140,6 +146,10 @@ class LocalBackend:
     remote = False
     _WEIGHTS = "weights/l2_supercat_256.safetensors"
     _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+    # e^(-1/32), as a literal and multiplied up: exp() may differ between processors in the last bit. Of a longer text
+    # than _LONGEST tokens the rest would not change the result in float32.
+    _DECAY = 0.9692332344763441
+    _LONGEST = 800
 
     def __init__(self, *, model: str = LOCAL_MODEL, dimensions: int = 0) -> None:
         """Load the model (0.3 s, 50 MB).
@@ -176,6 +186,7 @@ class LocalBackend:
                 raise StageError(
                     f"{folder / name}: the local model cannot be read ({error.strerror}). {repair}"
                 ) from error
+        digest.update(f"decay {self._DECAY} {self._LONGEST}".encode())
         self._revision = digest.hexdigest()[:16]
         try:
             import numpy
@@ -188,6 +199,10 @@ class LocalBackend:
             with safe_open(str(folder / self._WEIGHTS), framework="np") as weights:
                 table = weights.get_tensor("embedding.weight")
             self._table = numpy.ascontiguousarray(table[:, : self.dimension], dtype=numpy.float32)
+            weights_by_position = itertools.accumulate(
+                itertools.repeat(self._DECAY, self._LONGEST - 1), operator.mul, initial=1.0
+            )
+            self._decay = numpy.fromiter(weights_by_position, dtype=numpy.float64, count=self._LONGEST)
         except Exception as error:
             raise StageError(f"{folder}: the local model cannot be loaded ({error}). {repair}") from error
         if self._table.ndim != 2 or self._table.shape[1] != self.dimension:
@@ -217,9 +232,10 @@ class LocalBackend:
         sums = numpy.zeros((len(texts), self.dimension), dtype=numpy.float64)
         for row, encoding in enumerate(self._tokenizer.encode_batch(texts, add_special_tokens=False)):
             # The mean's direction is the sum's. Rows are added one after the other, in float64: no order that
-            # depends on the machine.
-            ids = numpy.minimum(numpy.array(encoding.ids, dtype=numpy.int64), len(self._table) - 1)
-            sums[row] = self._table[ids].sum(axis=0, dtype=numpy.float64)
+            # depends on the machine, as that of a matrix product does.
+            ids = numpy.array(encoding.ids[: self._LONGEST], dtype=numpy.int64)
+            ids = numpy.minimum(ids, len(self._table) - 1)
+            sums[row] = (self._table[ids] * self._decay[: len(ids), None]).sum(axis=0)
         return checked(sums, count=len(texts), dimension=self.dimension)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages import word_index
 from stages.documents import KINDS
 from stages.embeddings import read_documents
 from stages.errors import StageError
@@ -33,7 +36,10 @@ _HNSW_SEARCH = 128
 
 def targets(kind: str) -> list[str]:
     """Return the files that `build` writes, relative to the work directory."""
-    return [f"faiss_databases/{kind}_faiss/{name}" for name in ("index.faiss", "index.json", "metadata.json")]
+    return [
+        f"faiss_databases/{kind}_faiss/{name}"
+        for name in ("index.faiss", "index.json", "metadata.json", "words.sqlite3")
+    ]
 
 
 def dependencies(kind: str) -> list[str]:
@@ -77,10 +83,18 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -
             "Delete both and run again."
         )
     approximate = count > relevant_options(options or {})["hnsw_above"]
-    with replacing(folder / "index.faiss") as index_path, replacing(folder / "index.json") as store_path:
+    with (
+        replacing(folder / "index.faiss") as index_path,
+        replacing(folder / "index.json") as store_path,
+        replacing(folder / "words.sqlite3") as words_path,
+    ):
         _write_index(index_path, vectors, approximate=approximate)
         _verify_index(index_path, vectors)
-        _write_store(store_path, source / f"{kind}_documents.json", count)
+        try:
+            word_index.write(words_path, _write_store(store_path, source / f"{kind}_documents.json", count), store_path)
+            _verify_store(store_path, words_path, count)
+        except (sqlite3.Error, ValueError) as error:
+            raise StageError(f"{folder / 'words.sqlite3'}: cannot be written or read back ({error}).") from error
     write_json(
         folder / "metadata.json",
         {
@@ -137,36 +151,42 @@ def _verify_index(path: Path, vectors: numpy.ndarray) -> None:
         raise StageError(f"{path.parent / 'index.faiss'}: reads back other than it was written. Is the disk full?")
 
 
-def _write_store(path: Path, documents: Path, count: int) -> None:
-    """Write ``index.json``, one document a line; the documents come sorted by id, as the keys must be."""
+def _write_store(path: Path, documents: Path, count: int) -> Iterator[tuple[word_index.Place, str]]:
+    """Write ``index.json``, one document a line, and yield the place and the text of each.
+
+    The documents come sorted by id, as the keys must be.
+    """
     ids: list[str] = []
     with path.open("wb") as stream:
         stream.write(b'{"docstore":{')
         for document in read_documents(documents):
             identifier = document.pop("id")
-            stream.write(b",\n" if ids else b"\n")
-            stream.write(to_json(identifier).rstrip() + b":" + to_json(document).rstrip())
+            stream.write((b",\n" if ids else b"\n") + to_json(identifier).rstrip() + b":")
+            value = to_json(document).rstrip()
+            yield word_index.Place(identifier, stream.tell(), len(value)), document["page_content"]
+            stream.write(value)
             ids.append(identifier)
         if len(ids) != count:
             raise StageError(f"{documents}: holds {len(ids)} documents where {count} are embedded. Run again.")
         rows = to_json({str(row): identifier for row, identifier in enumerate(ids)}).rstrip()
         stream.write(b'\n},"format_version":%d,"index_to_docstore_id":%s}\n' % (FORMAT_VERSION, rows))
-    _verify_store(path, ids)
 
 
-def _verify_store(path: Path, ids: list[str]) -> None:
+def _verify_store(path: Path, words_path: Path, count: int) -> None:
+    """Read both files back: every document must be where the word index says."""
     import orjson
 
-    with path.open("rb") as stream:
-        stream.readline()
-        for identifier in ids:
-            line = stream.readline().rstrip(b",\n")
-            try:
-                whole = list(orjson.loads(b"{" + line + b"}")) == [identifier]
-            except orjson.JSONDecodeError:
-                whole = False
-            if not whole:
-                raise StageError(f"{path.parent / 'index.json'}: document {identifier} reads back other than written.")
+    index = word_index.WordIndex(words_path)
+    try:
+        whole = index.count == count and index.store_size == path.stat().st_size
+        with path.open("rb") as stream:
+            for place in index.places():
+                stream.seek(place.start)
+                whole = whole and set(orjson.loads(stream.read(place.length))) == {"metadata", "page_content"}
+    finally:
+        index.close()
+    if not whole:
+        raise StageError(f"{path.parent / 'index.json'}: reads back other than it was written. Is the disk full?")
 
 
 def _faiss() -> Any:

@@ -1,0 +1,118 @@
+"""The words of an index's documents, for the lexical half of the search: SQLite's FTS5, in the index's folder.
+
+Measured on the questions of ``benchmarks/search_queries.toml``, FTS5 found more than ``bm25s`` and ``rank-bm25``, since
+it also compares the stems of words, and it needs no further package; see ``docs/search_quality.md``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+FORMAT_VERSION = 1
+# A word in the document's name counts as much as two in its text.
+_NAME_WEIGHT = 2.0
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+
+# No text is stored again (content=''): index.json has it, and `place` says where.
+_SCHEMA = """
+CREATE TABLE about (format_version INTEGER, store_size INTEGER);
+CREATE TABLE place (row INTEGER PRIMARY KEY, id TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL);
+CREATE VIRTUAL TABLE words USING fts5(name, body, content='', tokenize='porter unicode61');
+"""
+
+
+class Place(NamedTuple):
+    """Where a document is: its id, and the bytes of its JSON value in ``index.json``."""
+
+    id: str
+    start: int
+    length: int
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, with identifiers split: ``/app/drawMouse2`` → ``app draw mouse 2``."""
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> None:
+    """Write the word index; the same documents give the same bytes.
+
+    Args:
+        path: Where to; an empty file or none.
+        documents: The place and the text of each, in the order of their rows.
+        store: The ``index.json`` that the places are in; complete when ``documents`` ends.
+
+    Raises:
+        sqlite3.Error: The file cannot be written.
+    """
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # A crash leaves a temporary file that nobody reads: no journal is needed.
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(_SCHEMA)
+        connection.execute("BEGIN")
+        for row, (place, text) in enumerate(documents):
+            connection.execute("INSERT INTO place VALUES (?, ?, ?, ?)", (row, *place))
+            connection.execute(
+                "INSERT INTO words (rowid, name, body) VALUES (?, ?, ?)",
+                (row, " ".join(words(place.id)), " ".join(words(text))),
+            )
+        connection.execute("INSERT INTO words (words) VALUES ('optimize')")
+        connection.execute("INSERT INTO about VALUES (?, ?)", (FORMAT_VERSION, store.stat().st_size))
+        connection.execute("COMMIT")
+
+
+class WordIndex:
+    """A word index, open for reading; several threads may use it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the index.
+
+        Raises:
+            sqlite3.Error: It is missing or broken.
+            ValueError: It is of another format.
+        """
+        address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+        self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        version, self.store_size = self._connection.execute("SELECT format_version, store_size FROM about").fetchone()
+        if version != FORMAT_VERSION:
+            raise ValueError(f"format {version} where {FORMAT_VERSION} is expected")
+        self.count: int = self._connection.execute("SELECT count(*) FROM place").fetchone()[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def places(self) -> Iterator[Place]:
+        """Yield the place of every document, in the order of their rows."""
+        for row in self._connection.execute("SELECT id, start, length FROM place ORDER BY row"):
+            yield Place(*row)
+
+    def place(self, row: int) -> Place:
+        """Return where the document of a row is."""
+        return Place(*self._connection.execute("SELECT id, start, length FROM place WHERE row = ?", (row,)).fetchone())
+
+    def search(self, query: str, count: int) -> list[tuple[int, float]]:
+        """Return the rows that share most words with ``query`` and their BM25 scores, best first.
+
+        Words that few documents have count most; a document need not have all of them.
+        """
+        terms = dict.fromkeys(words(query))
+        if not terms:
+            return []
+        # Letters and digits alone: nothing in a query can be an operator of the query language.
+        match = " OR ".join(f'"{term}"' for term in terms)
+        return [
+            (row, -score)
+            for row, score in self._connection.execute(
+                f"SELECT rowid, bm25(words, {_NAME_WEIGHT}, 1.0) AS score FROM words WHERE words MATCH ? "  # noqa: S608
+                "ORDER BY score, rowid LIMIT ?",
+                (match, count),
+            )
+        ]
