@@ -139,7 +139,7 @@ class _Preparation:
         if item.kind in ("kit", "app"):
             return name[: -len(".kit")]
         if os.path.realpath(item.path) == os.path.realpath(os.path.join(self.work_dir, self.sources[source]["root"])):
-            # The source is the extension: the folder may be called anything.
+            # The source is the extension: the folder may be called anything, and of a clone is.
             return ""
         return name
 
@@ -162,11 +162,10 @@ class _Preparation:
         except OSError as failure:
             reason = failure.strerror or failure
             raise StageError(f"{item.path}: cannot be unpacked to {self.work_dir / 'sources'} ({reason}).") from failure
-        inner = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
-        for path in [str(folder), *inner]:
+        for path in [folder, *sorted(child for child in folder.iterdir() if child.is_dir())]:
             for manifest in MANIFESTS:
-                if os.path.isfile(os.path.join(path, manifest)):
-                    return Found("folder", path, manifest, item.relative)
+                if (path / manifest).is_file():
+                    return Found("folder", str(path), manifest, item.relative)
         self.warn("archive", "", item.relative, "The archive holds no extension; it is left out.")
         return None
 
@@ -182,7 +181,7 @@ class _Preparation:
             return
         values = document.values
         package = _table(values, "package")
-        id_, folder_version = split_name(name or str(package.get("name", "")) or os.path.basename(folder))
+        id_, folder_version = split_name(name or _text(package.get("name")) or _own_name(self.sources[source]))
         reason = _why_no_id(id_)
         if reason:
             where = printable(f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest)
@@ -345,7 +344,7 @@ class _Preparation:
                     continue
                 files[kind].append(folder.below(entry.name))
                 if kind == "python":
-                    listing.size += entry.stat().st_size
+                    listing.size += _size(entry)
             total += len(folder.files)
             if total > _MAX_FILES:
                 message = f"More than {_MAX_FILES:,} files; the rest is not read."
@@ -442,6 +441,21 @@ def _lies_in_python(name: str, parent: str, listing: _Listing) -> bool:
 
 def _warning(kind: str, extension: str, file: str, message: str, line: int = 0) -> StageWarning:
     return {"kind": kind, "extension": extension, "file": file, "line": line, "message": message}
+
+
+def _own_name(source: dict[str, Any]) -> str:
+    """Return what a source that is one extension is called, if its manifest does not say: the last part of its name."""
+    name: str = source["name"]
+    if source["kind"] == "wheel":
+        return name.partition("==")[0].strip()
+    return name.split(" ")[0].rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") if source["kind"] == "git" else name
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return 0  # gone since it was listed, which the stage that reads it tells
 
 
 def _warning_order(warning: StageWarning) -> tuple[str, str, int, str, str]:

@@ -133,6 +133,18 @@ def test_a_repository_that_is_not_built(tmp_path: Path, repository: Path) -> Non
     assert [app["id"] for app in result["apps"]] == ["my.app"]
 
 
+def test_a_repository_that_is_one_extension(tmp_path: Path) -> None:
+    folder = tmp_path / "omni.my_tool.git"
+    extension(folder, "2.0.0")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "first")
+    pulled(tmp_path / "work", git_source(folder))
+    prepare(tmp_path / "work", excluded=[], max_extensions=-1)
+    (entry,) = read(tmp_path / "work/extensions.json", "extensions")["extensions"]
+    assert (entry["id"], entry["version"]) == ("omni.my_tool", "2.0.0")
+
+
 def test_paths_may_be_given_from_the_platform_folder(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
