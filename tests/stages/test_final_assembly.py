@@ -40,11 +40,21 @@ class Work:
         self.write()
 
     def write(self) -> None:
-        chosen = {"kit_version": self.kit_version, "extensions": self.extensions, "apps": [{"id": "my.app"}]}
+        chosen: dict[str, Any] = {
+            "kit_version": self.kit_version,
+            "extensions": self.extensions,
+            "apps": [{"id": "my.app"}],
+        }
         chosen |= {"other_versions": {"my.a": ["1.0.0"]}, "excluded": {"my.z": "input.excluded_extensions: my.z"}}
         chosen |= {"warnings": [warning("extension-id", "", "odd")], "files_seen": {"files_python": 2}}
         write_json(self.work / "extensions.json", chosen)
-        source = {"kind": "path", "name": "made", "root": "sources/made", "exts_paths": ["exts"], "apps_paths": []}
+        source: dict[str, Any] = {
+            "kind": "path",
+            "name": "made",
+            "root": "sources/made",
+            "exts_paths": ["exts"],
+            "apps_paths": [],
+        }
         source |= {"app_template_path": self.templates, "revision": "abc", "kit_version": None}
         sources = {"kit_version": self.kit_version, "sources": [source], "warnings": [warning("source", "", "x")]}
         write_json(self.work / "sources.json", sources)

@@ -27,7 +27,13 @@ SCHEMAS = ROOT / "stages" / "schemas"
 
 def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") -> dict[str, Any]:
     """Write what stages 1 to 3 write for this one: the sources, the extensions, the settings in Python files."""
-    source = {"kind": "path", "name": "made", "root": str(root), "exts_paths": [exts], "apps_paths": [apps]}
+    source: dict[str, Any] = {
+        "kind": "path",
+        "name": "made",
+        "root": str(root),
+        "exts_paths": [exts],
+        "apps_paths": [apps],
+    }
     source |= {"app_template_path": None, "revision": "1", "kit_version": None}
     write_json(work_dir / "sources.json", {"kit_version": "107.3.3", "sources": [source], "warnings": []})
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
