@@ -42,7 +42,7 @@ def task_pull_repo_exts() -> Task:
         targets=[at("sources.json")],
         always="update was asked for" if pipeline.flags.update else "",
         alone=True,
-        clean=pipeline.clean_sources,
+        folders=[at("sources")],
     )
 
 

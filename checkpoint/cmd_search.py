@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import getopt
 import json
 import sys
 from pathlib import Path
@@ -61,16 +63,24 @@ class Search(Command):  # type: ignore[misc]
     cmd_options = (_OPT_IN, _OPT_COUNT, _OPT_DATA, _OPT_JSON)
     execute_tasks: ClassVar[bool] = False
 
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse and execute; unlike in doit's own commands, options may also stand behind the query."""
+        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+            options, query = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+            in_args = [word for option in options for word in option if word] + ["--", *query]
+        return int(super().parse_execute(in_args))
+
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Print what is found; return the exit code."""
         query = " ".join(pos_args)
-        if not query.strip():
-            raise InvalidCommand('search: what is to be searched? Example: doit search "open a usd stage"')
+        # doit takes KEY=VALUE out of the words of a command line.
         variables = dict(doit_cmd._CMDLINE_VARS or {})
         started_in = Path(get_initial_workdir() or ".")
         named = variables.pop("config", "")
         try:
             config = load(started_in / named if named else None, variables)
+            if not query.strip():
+                raise InvalidCommand('search: what is to be searched? Example: doit search "open a usd stage"')
             hits = search(
                 query,
                 data_dir=started_in / opt_values["data"] if opt_values["data"] else _data_dir(config),

@@ -23,7 +23,7 @@ from doit import doit_cmd, get_initial_workdir
 from checkpoint import checkpoint_file, database, lock
 from checkpoint.actions import StageAction
 from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
-from checkpoint.file_state import FileStateChecker
+from checkpoint.file_state import FileStateChecker, Signature, signature
 from checkpoint.freshness import Freshness, PinnedFreshness
 from checkpoint.stage_names import STAGES, UnknownStage, position
 from checkpoint.workers import DaskWorkers, LocalWorkers
@@ -85,6 +85,8 @@ class Pipeline:
     distrust: str = ""
     restored_kit_version: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    _extensions_file: Signature | None = None
+    _extensions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def from_command_line(cls, namespace: dict[str, Any]) -> Pipeline:
@@ -228,6 +230,11 @@ class Pipeline:
         """Whether the last stage is among the selected: then the run is over when they are complete."""
         return self.selected[-1:] == [STAGES[-1]]
 
+    @property
+    def roots(self) -> tuple[str, str]:
+        """The work directory and the target directory, absolute: nothing outside them is ever removed."""
+        return str(self.config.work_dir), str(self.config.target_dir)
+
     def path(self, *parts: str) -> str:
         """Return a path below the work directory: relative to the project if it is inside, so that it may move."""
         return _short(self.config.work_dir.joinpath(*parts))
@@ -247,17 +254,17 @@ class Pipeline:
             "search_from": [Path(get_initial_workdir() or ".")],
         }
 
-    def pull_fingerprint(self, signature: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
+    def pull_fingerprint(self, state_of: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
         """Return what the output of ``pull_repo_exts`` depends on; no secret and no credentials.
 
         Args:
-            signature: Tells the state of the sources without the network.
+            state_of: Tells the state of the sources without the network.
         """
         options = self.config.section("input")
         del options["excluded_extensions"]
         if self._kit_cache:
             options["sources"] = [{"kind": "path", "path": self._kit_cache}]
-        return {**options, "signature": signature(self._sources(), self.config.work_dir)}
+        return {**options, "signature": state_of(self._sources(), self.config.work_dir)}
 
     @property
     def _kit_cache(self) -> str:
@@ -308,23 +315,28 @@ class Pipeline:
         folder = self.path(owner["folder"]) if "folder" in owner else self.path(os.path.dirname(owner["path"]))
         return [f"{folder}/{file}" for file in files]
 
-    @cached_property
+    @property
     def extensions(self) -> list[dict[str, Any]]:
         """The extensions that ``preparation`` chose, largest first, so that no worker ends with the longest task."""
-        return sorted(self._prepared.get("extensions", ()), key=lambda entry: (-entry["size"], entry["id"]))
+        return self._prepared()["extensions"]
 
-    @cached_property
+    @property
     def apps(self) -> list[dict[str, Any]]:
         """The apps that ``preparation`` found: owners of settings that are no extensions."""
-        return list(self._prepared.get("apps", ()))
+        return self._prepared()["apps"]
 
-    @cached_property
-    def _prepared(self) -> dict[str, Any]:
+    def _prepared(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what ``extensions.json`` holds now; doit asks before ``preparation`` has run, and again after."""
+        path = self.path("extensions.json")
         try:
-            prepared: dict[str, Any] = orjson.loads(Path(self.path("extensions.json")).read_bytes())
-        except (OSError, ValueError):
-            return {}  # before preparation has run; doit runs it, and then asks again
-        return prepared
+            seen = signature(os.stat(path))
+            if self._extensions_file != seen:
+                found = orjson.loads(Path(path).read_bytes())
+                found["extensions"].sort(key=lambda entry: (-entry["size"], entry["id"]))
+                self._extensions_file, self._extensions = seen, found
+        except (OSError, ValueError, KeyError, TypeError):
+            return {"extensions": [], "apps": []}
+        return self._extensions
 
     def stage(self, name: str, version: str, *, after: Sequence[str] = ()) -> Stage:
         """Return the stage that a task creator makes the tasks of.
@@ -336,33 +348,6 @@ class Pipeline:
         """
         pinned = bool(self.flags.start) and not self.resuming and position(name) < position(self.flags.start)
         return Stage(self, version, [stage for stage in after if stage in self.stages], pinned)
-
-    def clean(self, targets: Iterable[str], more: Callable[[], None] | None, dryrun: bool) -> None:
-        """Remove what a task made, and the folders that this empties."""
-        if dryrun:
-            return
-        try:
-            lock.acquire(self.config.work_dir)
-        except lock.WorkDirBusy as error:
-            sys.stderr.write(f"ERROR: {error}\n")
-            raise SystemExit(EXIT_NOT_STARTED) from None
-        roots = {self.config.work_dir, self.config.target_dir}
-        for target in targets:
-            path = Path(os.path.abspath(target))
-            path.unlink(missing_ok=True)
-            for parent in path.parents:
-                if parent in roots or not roots.intersection(parent.parents):
-                    break
-                try:
-                    parent.rmdir()
-                except OSError:
-                    break
-        if more is not None:
-            more()
-
-    def clean_sources(self) -> None:
-        """Remove the clones and unpacked wheels that ``pull_repo_exts`` made below the work directory."""
-        shutil.rmtree(self.config.work_dir / "sources", ignore_errors=True)
 
     @cached_property
     def workers(self) -> LocalWorkers | DaskWorkers:
@@ -399,7 +384,7 @@ class Stage:
         targets: Iterable[str] = (),
         always: str = "",
         alone: bool = False,
-        clean: Callable[[], None] | None = None,
+        folders: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Return a doit task that calls a function of the stage.
 
@@ -415,7 +400,7 @@ class Stage:
             targets: Files that it writes.
             always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
-            clean: Called after ``doit clean`` has removed the targets.
+            folders: Folders below the work directory that it makes and that ``doit clean`` removes with all they hold.
         """
         options = options or {}
         made_with = {**options, "version": self.version}
@@ -434,11 +419,44 @@ class Stage:
             "targets": targets,
             "uptodate": [freshness],
             "task_dep": self.after,
-            "clean": [(self.pipeline.clean, [targets, clean])],
+            "clean": [(clean, [self.pipeline.roots, targets, list(folders)])],
         }
         if name is not None:
             task["name"] = name
         return task
+
+
+def clean(roots: tuple[str, str], targets: list[str], folders: list[str], dryrun: bool) -> None:
+    """Remove what a task made, and the folders that this empties: the clean action of every task.
+
+    Args:
+        roots: The work directory, which is locked for this process, and the target directory.
+        targets: Files.
+        folders: Folders to remove with all they hold.
+        dryrun: Do nothing.
+
+    Raises:
+        SystemExit: A run is going on in the work directory (code 2).
+    """
+    if dryrun:
+        return
+    try:
+        lock.acquire(Path(roots[0]))
+    except lock.WorkDirBusy as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        raise SystemExit(EXIT_NOT_STARTED) from None
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    for target in targets:
+        path = Path(os.path.abspath(target))
+        path.unlink(missing_ok=True)
+        for parent in path.parents:
+            if str(parent) in roots or not any(parent.is_relative_to(root) for root in roots):
+                break
+            try:
+                parent.rmdir()
+            except OSError:
+                break
 
 
 def _digest(value: dict[str, Any]) -> str:

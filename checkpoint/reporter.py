@@ -21,7 +21,7 @@ from checkpoint.checkpoint_file import Checkpoint
 from checkpoint.display import Display, PlainDisplay, StageProgress
 from checkpoint.freshness import reasons
 from checkpoint.pipeline import EXIT_NOT_STARTED, Pipeline
-from checkpoint.stage_names import STAGES, stage_of
+from checkpoint.stage_names import PRE_STAGES, STAGES, stage_of
 from config import ConfigError
 from stages.errors import StageError
 
@@ -246,6 +246,9 @@ class PipelineReporter:
         self._checkpoint.stage_times = dict(found.stage_times)
         self._checkpoint.kit_cache_path, self._checkpoint.kit_version = found.kit_cache_path, found.kit_version
         if self.pipeline.resuming:
+            if not set(PRE_STAGES) <= set(found.completed_stages):
+                for stage in PRE_STAGES:
+                    Globals.dep_manager.backend.remove(stage)
             left = [stage for stage in self.pipeline.selected if stage not in found.completed_stages]
             done = ", ".join(found.completed_stages) or "none"
             self._notice("info", f"Resuming from the checkpoint of {found.timestamp}. Completed stages: {done}.")
@@ -382,7 +385,7 @@ class PipelineReporter:
     def _failure(self, task_name: str, kind: str, message: str) -> dict[str, Any]:
         stage, _, subtask = task_name.partition(":")
         before = self._previous_failure
-        again = before is not None and (before["stage"], before["subtask"]) == (stage, subtask or None)
+        again = before is not None and before["stage"] == stage
         return {
             "stage": stage,
             "subtask": subtask or None,
