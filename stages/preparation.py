@@ -444,11 +444,12 @@ def _warning(kind: str, extension: str, file: str, message: str, line: int = 0) 
 
 
 def _own_name(source: dict[str, Any]) -> str:
-    """Return what a source that is one extension is called, if its manifest does not say: the last part of its name."""
+    """Return what a source that is one extension is called, if its manifest does not say."""
     name: str = source["name"]
-    if source["kind"] == "wheel":
-        return name.partition("==")[0].strip()
-    return name.split(" ")[0].rstrip("/").rsplit("/", 1)[-1].removesuffix(".git") if source["kind"] == "git" else name
+    if source["kind"] == "git":
+        # The clone's folder: `git-<name of the repository>-<digest>`.
+        return os.path.basename(source["root"]).removeprefix("git-").rpartition("-")[0]
+    return name.partition("==")[0].strip() if source["kind"] == "wheel" else name
 
 
 def _size(entry: os.DirEntry[str]) -> int:
