@@ -12,6 +12,11 @@ from stages.python_module import KEYWORD_ONLY, POSITIONAL_ONLY, VARIADIC, Class,
 _CLASS_NAME = re.compile(r"_*[A-Z]\w*[a-z]\w*\Z")
 # What looks like a class there is a typing construct.
 _NO_CLASSES = frozenset({"typing", "typing_extensions", "collections.abc", "__future__"})
+# Packages whose modules are written like classes, and whose functions are too: by a verb.
+_LIKE_PXR = frozenset({"pxr", "usdrt"})
+_PXR_FUNCTION = re.compile(
+    r"(?:Compute|Convert|Copy|Create|Find|Flatten|Get|Has|Is|Load|Open|Register|Resolve|Set|Stitch|Traverse)[A-Z]"
+)
 _LONGEST_CHAIN = 64
 
 
@@ -188,7 +193,7 @@ class Api:
 
         A class of this extension is known as such. What other packages hold is not read: there, a part that is written
         like a class is taken for one (``omni.ui.Window`` of ``omni.ui.Window.Flags``); below ``pxr``, whose modules are
-        written like classes, the part after the module (``pxr.Gf.Vec3d``).
+        written like classes, the part after the module (``pxr.Gf.Vec3d``) unless it begins with a verb.
         """
         try:
             return self._class_names[dotted]
@@ -207,8 +212,11 @@ class Api:
         parts = found.split(".")
         if ".".join(parts[:-1]) in _NO_CLASSES:
             return None
-        for index in range(2 if parts[0] == "pxr" else 1, len(parts)):
+        like_pxr = parts[0] in _LIKE_PXR
+        for index in range(2 if like_pxr else 1, len(parts)):
             if _CLASS_NAME.match(parts[index]):
+                if like_pxr and _PXR_FUNCTION.match(parts[index]):
+                    return None
                 return ".".join(parts[: index + 1])
         return None
 

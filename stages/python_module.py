@@ -260,13 +260,20 @@ class Module:
             return
         if type(node) is ast.AugAssign:
             return
+        value = self._short(node.value)
         for target in node.targets:
             if type(target) is ast.Name:
-                owner.variables[target.id] = (None, self._short(node.value))
-            elif type(target) is ast.Tuple or type(target) is ast.List:
-                for item in target.elts:
-                    if type(item) is ast.Name:
-                        owner.variables[item.id] = (None, None)
+                owner.variables[target.id] = (None, value)
+                continue
+            targets = [target]
+            while targets:
+                item = targets.pop()
+                if type(item) is ast.Name:
+                    owner.variables[item.id] = (None, None)
+                elif type(item) is ast.Starred:
+                    targets.append(item.value)
+                elif type(item) is ast.Tuple or type(item) is ast.List:
+                    targets += item.elts
 
     def _assignment(self, node: Any) -> None:
         targets = node.targets if type(node) is ast.Assign else [node.target]

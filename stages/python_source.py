@@ -6,6 +6,7 @@ import ast
 import codecs
 import fnmatch
 import io
+import keyword
 import re
 import tokenize
 from pathlib import Path
@@ -104,7 +105,7 @@ def place(
             use, why = TESTS, f"belongs to the tests ({test})"
         elif not under_root:
             use, why = OUTSIDE, "lies under none of the extension's Python folders"
-        elif not all(part.isidentifier() for part in module.split(".")):
+        elif not all(part.isidentifier() and not keyword.iskeyword(part) for part in module.split(".")):
             use, why = OUTSIDE, "has a name that cannot be imported"
         elif tops and module.split(".")[0] not in tops:
             use, why = OUTSIDE, "lies outside the declared modules"
