@@ -448,7 +448,7 @@ def _own_name(source: dict[str, Any]) -> str:
     name: str = source["name"]
     if source["kind"] == "git":
         # The clone's folder: `git-<name of the repository>-<digest>`.
-        return os.path.basename(source["root"]).removeprefix("git-").rpartition("-")[0]
+        return os.path.basename(str(source["root"])).removeprefix("git-").rpartition("-")[0]
     return name.partition("==")[0].strip() if source["kind"] == "wheel" else name
 
 
