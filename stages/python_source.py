@@ -206,12 +206,13 @@ def parse(text: str) -> ast.Module:
     try:
         return ast.parse(text)
     except SyntaxError as error:
-        raise UnreadableSource("python-syntax", error.lineno or 0, f"is not valid Python 3 ({error.msg})") from error
+        # A NUL byte, which no line number comes with, shows where it stands.
+        line = error.lineno or (text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0)
+        raise UnreadableSource("python-syntax", line, f"is not valid Python 3 ({error.msg})") from error
     except (RecursionError, MemoryError) as error:
         raise UnreadableSource("python-nesting", 0, "is nested too deeply to be parsed") from error
-    except ValueError as error:  # a NUL byte, in Python 3.11
-        line = text.count("\n", 0, max(text.find("\0"), 0)) + 1
-        raise UnreadableSource("python-syntax", line, f"is not valid Python 3 ({error})") from error
+    except ValueError as error:  # other releases of Python have it for a NUL byte, a lone surrogate or a huge number
+        raise UnreadableSource("python-syntax", 0, f"is not valid Python 3 ({error})") from error
 
 
 def read_bytes(folder: Path, path: str) -> bytes:
