@@ -119,7 +119,7 @@ def find_index(data_dir: Path, kind: str) -> Path:
     for version in sorted(versions, key=lambda path: [int(part) for part in path.name.split(".")], reverse=True):
         candidates.append(version / kind / f"{kind}_faiss")
     for folder in candidates:
-        if (folder / "index.faiss").is_file():
+        if (folder / "metadata.json").is_file():
             return folder
     raise SearchError(f"{data_dir}: no search index for {kind} is in it. Run the pipeline first.")
 
@@ -138,6 +138,9 @@ class Index:
 
         self._folder = folder
         self.kind = kind
+        for name in ("metadata.json", "words.sqlite3", "index.faiss", "index.json"):
+            if not (folder / name).is_file():
+                raise SearchError(f"{folder / name}: is missing. Run the pipeline again.")
         try:
             self.metadata: dict[str, Any] = read_json(folder / "metadata.json")
             self._words = WordIndex(folder / "words.sqlite3")

@@ -138,6 +138,6 @@ def _told(hit: Hit) -> str:
         default = json.dumps(data["default_value"], ensure_ascii=False)
         told = f"{data['type']}, default {default}" + (f" — {data['documentation']}" if data["documentation"] else "")
     else:
-        told = f"{data['extension']}/{data['file_path']}, {data['line_count']} lines"
+        told = f"{data['extension']}/{data['file_path']}:{data['start_line']}, {data['line_count']} lines"
     plain = " ".join(told.split())
     return plain if len(plain) <= 110 else plain[:109] + "…"

@@ -121,8 +121,10 @@ def _examples_of(prefix: str, example: dict[str, Any], cut: Callable[..., str]) 
         metadata = {
             "method_key": key,
             "name": method["name"],
+            "full_name": method["full_name"],
             "module": method["module"],
             "file_path": method["file_path"],
+            "start_line": method["start_line"],
             "extension": example["extension_name"],
             "line_count": method["line_count"],
             "is_async": method["is_async"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +20,27 @@ _LOG = logging.getLogger(__name__)
 # SQLite's own limit on the variables of a statement is 32,766; older builds allow 999.
 _LOOKUP = 900
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS space (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS vector (
-    space INTEGER NOT NULL REFERENCES space(id), digest BLOB NOT NULL, vector BLOB NOT NULL, UNIQUE (space, digest));
-"""
+_FORMAT = 1
+_TABLES = (
+    "CREATE TABLE space (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL)",
+    "CREATE TABLE vector (space INTEGER NOT NULL REFERENCES space(id), digest BLOB NOT NULL, vector BLOB NOT NULL, "
+    "UNIQUE (space, digest))",
+    f"PRAGMA user_version = {_FORMAT}",
+)
+# Two threads must not both put a broken file aside.
+_OPENING = threading.Lock()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log, waiting for others: for this statement alone SQLite itself does not wait."""
+    for tries_left in reversed(range(600)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or not tries_left:
+                raise
+            time.sleep(0.1)
 
 
 class EmbeddingCache:
@@ -51,13 +69,14 @@ class EmbeddingCache:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._connection = self._open(durable)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                self._put_aside(error)
-                self._connection = self._open(durable)
+            with _OPENING:
+                try:
+                    self._connection = self._open(durable)
+                except sqlite3.DatabaseError as error:
+                    if isinstance(error, sqlite3.OperationalError):
+                        raise
+                    self._put_aside(error)
+                    self._connection = self._open(durable)
             self._space, self._dimension = self._select_space(space)
         except (OSError, sqlite3.Error) as error:
             raise StageError(f"{path}: the embedding cache cannot be opened ({error}).") from error
@@ -65,11 +84,18 @@ class EmbeddingCache:
     def _open(self, durable: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=60, isolation_level=None)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _use_wal(connection)
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("PRAGMA temp_store = FILE")
             connection.execute("PRAGMA cache_size = -16384")
-            connection.executescript(_SCHEMA)
+            connection.execute("BEGIN IMMEDIATE")
+            if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+                for statement in _TABLES:
+                    connection.execute(statement)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute("COMMIT")
+            if version != _FORMAT:
+                raise sqlite3.DatabaseError(f"format {version} where {_FORMAT} is expected")
             connection.execute("CREATE TEMP TABLE pending (digest BLOB PRIMARY KEY, text TEXT NOT NULL)")
         except BaseException:
             connection.close()

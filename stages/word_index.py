@@ -17,7 +17,8 @@ from urllib.parse import quote
 FORMAT_VERSION = 1
 # A word in the document's name counts as much as two in its text.
 _NAME_WEIGHT = 2.0
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_a-zA-Z]+")
+# An acronym before a capitalised word, a word, an acronym, a number.
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 
 # No text is stored again (content=''): index.json has it, and `place` says where.
 _SCHEMA = """
