@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-LOCK_NAME = ".pipeline.lock"
+LOCK_NAME = ".pipeline_lock"
 _held: dict[Path, FileLock] = {}
 
 

@@ -443,7 +443,7 @@ def clean(roots: tuple[str, str], targets: list[str], folders: list[str], dryrun
     try:
         lock.acquire(Path(roots[0]))
     except lock.WorkDirBusy as error:
-        sys.stderr.write(f"ERROR: {error}\n")
+        (sys.__stderr__ or sys.stderr).write(f"ERROR: {error}\n")  # doit captures sys.stderr
         raise SystemExit(EXIT_NOT_STARTED) from None
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any
@@ -39,6 +39,7 @@ class LocalWorkers:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
+        self._stopping = False
         self._executor: Executor | None = None
         self._listener: logging.handlers.QueueListener | None = None
 
@@ -49,33 +50,40 @@ class LocalWorkers:
             StageError: The worker died `ATTEMPTS` times, or the function raised it.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            executor = self._pool()
+            with self._guard:  # a process is started whole, or not at all when the run ends
+                if self._stopping:
+                    break
+                executor = self._pool()
+                future = executor.submit(function, *args, **kwargs)
             try:
-                return executor.submit(function, *args, **kwargs).result()
-            except BrokenProcessPool:
+                return future.result()
+            except (BrokenProcessPool, CancelledError):
+                if self._stopping:
+                    break
                 _log.warning("A worker process died; its task is done again (attempt %d of %d).", attempt, ATTEMPTS)
                 self._discard(executor)
+        if self._stopping:
+            raise StageError("The run ended before this task did.")
         raise StageError(
             f"The worker process died {ATTEMPTS} times at this task (killed, or out of memory). "
             "Free memory or lower processing.parallel_workers, then resume."
         )
 
     def _pool(self) -> Executor:
-        with self._guard:
-            if self._executor is None:
-                context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(_PRELOAD)
-                if self._listener is None:
-                    queue: Any = context.Queue()
-                    self._listener = logging.handlers.QueueListener(queue, _Forward())
-                    self._listener.start()
-                self._executor = ProcessPoolExecutor(
-                    _MAX_WORKERS,
-                    mp_context=context,
-                    initializer=_start_worker,
-                    initargs=(self._listener.queue, logging.getLogger().getEffectiveLevel()),
-                )
-            return self._executor
+        if self._executor is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(_PRELOAD)
+            if self._listener is None:
+                queue: Any = context.Queue()
+                self._listener = logging.handlers.QueueListener(queue, _Forward())
+                self._listener.start()
+            self._executor = ProcessPoolExecutor(
+                _MAX_WORKERS,
+                mp_context=context,
+                initializer=_start_worker,
+                initargs=(self._listener.queue, logging.getLogger().getEffectiveLevel()),
+            )
+        return self._executor
 
     def _discard(self, executor: Executor) -> None:
         with self._guard:
@@ -86,6 +94,7 @@ class LocalWorkers:
     def stop(self, *, at_once: bool = False) -> None:
         """End the worker processes, at once or when they have finished what they do."""
         with self._guard:
+            self._stopping = True
             executor, self._executor = self._executor, None
             listener, self._listener = self._listener, None
         if executor is not None:
