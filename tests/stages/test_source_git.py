@@ -293,10 +293,12 @@ def test_a_clone_that_was_killed_half_way_is_taken_up(tmp_path: Path, repository
     # What a git that is killed in other moments leaves.
     for name in ("shallow.lock", "index.lock", "HEAD.lock", "config.lock"):
         (root / ".git" / name).write_text("")
+    (root / ".git/marker").write_text("the same clone")
     server.stall_after = None
     server.released.set()
     again, commit = get(tmp_path, url)
     assert again == root
+    assert (root / ".git/marker").exists()
     assert commit == git(repository.folder, "rev-parse", "HEAD")
     assert (root / "large.bin").read_bytes() == (repository.folder / "large.bin").read_bytes()
     assert git(root, "status", "--porcelain") == ""
@@ -376,6 +378,8 @@ def test_hooks_do_not_run(tmp_path: Path, repository: Repository, monkeypatch: p
     hook = template / "post-checkout"
     hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/evil\n")
     hook.chmod(0o755)
+    (tmp_path / "gitconfig").write_text(f"[core]\n\thooksPath = {template}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     monkeypatch.setenv("GIT_TEMPLATE_DIR", str(template.parent))
     get(tmp_path, repository.folder)
     assert not (tmp_path / "evil").exists()
