@@ -538,7 +538,7 @@ def main() -> None:
     sets = [Extensions(size) for size in sizes]
     costs = []
     for each in sets:
-        costs.append(cost(each, chosen.times if each.facts["extensions"] <= 500 else 1))
+        costs.append(cost(each, chosen.times if each.facts["extensions"] <= 150 else 1))
         print(f"{costs[-1]}", file=sys.stderr, flush=True)
     small = next((each for each in sets if each.facts["extensions"] == 150), sets[0])
     lines = list(rows(costs, Extensions(6, 160), small, sets[-1]))
