@@ -50,7 +50,7 @@ class Api:
             for name, module in self._all.items()
         }
         self._exports: dict[str, list[str] | None] = {}
-        self._star: dict[str, list[str]] = {}
+        self._star: dict[str, frozenset[str]] = {}
         self._class_names: dict[str, str | None] = {}
         self._names: dict[Definition, str] = {}
         self._aliases: dict[str, dict[str, Definition]] = {}
@@ -84,21 +84,27 @@ class Api:
             self._exports[module.name] = names
         return names
 
-    def _star_names(self, module: Module, seen: frozenset[str] = frozenset()) -> list[str]:
+    def _star_names(self, module: Module) -> frozenset[str]:
         """Return the names ``from module import *`` binds, as far as they come from this extension."""
-        if module.name in self._star:
-            return self._star[module.name]
-        exports = self.exports(module)
-        if exports is not None:
-            return exports
-        names = {name for name in (*self._members[module.name], *module.bindings) if not name.startswith("_")}
-        for star in module.stars:
-            other = self._all.get(star)
-            if other is not None and other.name not in seen and other is not module:
-                names.update(self._star_names(other, seen | {module.name}))
-        result = sorted(names)
-        if not seen:
-            self._star[module.name] = result
+        known = self._star.get(module.name)
+        if known is not None:
+            return known
+        names: set[str] = set()
+        seen = {module.name}
+        waiting = [module]
+        while waiting:
+            current = waiting.pop()
+            exports = self.exports(current)
+            if exports is not None:
+                names.update(exports)
+                continue
+            names.update(name for name in self._members[current.name] if not name.startswith("_"))
+            names.update(name for name in current.bindings if not name.startswith("_"))
+            for star in current.stars:
+                if star in self._all and star not in seen:
+                    seen.add(star)
+                    waiting.append(self._all[star])
+        result = self._star[module.name] = frozenset(names)
         return result
 
     def public_names(self, module: Module) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from stages import extension_data, preparation
 from stages.jsonfile import read_json
+from stages.python_api import Api
+from stages.python_module import Module
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "python"
 EXPECTED = sorted(FIXTURES.glob("*.expected.json"))
@@ -153,3 +156,66 @@ def test_every_made_up_extension_has_an_expectation() -> None:
         path.name for path in FIXTURES.iterdir() if path.is_dir()
     )
     assert len(EXPECTED) >= 8
+
+
+def linked(**sources: str) -> Api:
+    """Link modules given as ``package__module=source``."""
+    modules = []
+    for name, source in sources.items():
+        dotted = name.replace("__", ".").removesuffix(".init")
+        is_package = name.endswith("__init")
+        modules.append(Module(dotted, f"{name}.py", is_package=is_package, text=source, tree=ast.parse(source)))
+    return Api(modules, [], ["a"])
+
+
+def test_wildcards_in_a_circle_end() -> None:
+    api = linked(
+        a__init="from .b import *\nfrom .c import *",
+        a__b="from .c import *\nclass B: ...",
+        a__c="from . import *\nfrom .b import *\nclass C: ...",
+    )
+    assert sorted(map(api.full_name, api.public())) == ["a.B", "a.C"]
+
+
+def test_wildcards_of_wildcards_take_no_time() -> None:
+    layers = {f"a__m{n}": f"from .m{n + 1} import *\nfrom .n{n + 1} import *" for n in range(30)}
+    layers |= {f"a__n{n}": f"from .m{n + 1} import *\nfrom .n{n + 1} import *" for n in range(30)}
+    api = linked(a__init="from .m0 import *", a__m30="class M: ...", a__n30="class N: ...", **layers)
+    assert sorted(map(api.full_name, api.public())) == ["a.M", "a.N"]
+
+
+def test_imports_in_a_circle_name_nothing() -> None:
+    api = linked(a__init="from .b import x, C", a__b="from .c import x\nclass C: ...", a__c="from .b import x")
+    assert list(map(api.full_name, api.public())) == ["a.C"]
+    assert api.class_name("a.x") is None
+
+
+def test_exports_of_one_another_end() -> None:
+    api = linked(
+        a__init="from . import b\nfrom .b import *\n__all__ = ['A', *b.__all__]\nclass A: ...",
+        a__b="import a\n__all__ = ['B', *a.__all__]\nclass B: ...\nclass Hidden: ...",
+    )
+    assert list(map(api.full_name, api.public())) == ["a.A", "a.B"]
+
+
+@pytest.mark.parametrize(
+    ("dotted", "expected"),
+    [
+        ("omni.ui.Window", "omni.ui.Window"),
+        ("omni.ui.Window.Flags.x", "omni.ui.Window"),
+        ("omni.ui.WINDOW_FLAGS", None),
+        ("pxr.Gf", None),
+        ("pxr.Gf.Vec3d.x", "pxr.Gf.Vec3d"),
+        ("pxr.UsdGeom.SetStageUpAxis", None),
+        ("typing.Any", None),
+        ("torch.nn.functional.relu", None),
+        ("a.C", "a.C"),
+        ("a.C.Inner.method", "a.C.Inner"),
+        ("a.f", None),
+        ("a.missing", None),
+        ("a", None),
+    ],
+)
+def test_what_is_a_class(dotted: str, expected: str | None) -> None:
+    api = linked(a__init="class C:\n    class Inner:\n        def method(self): ...\ndef f(): ...")
+    assert api.class_name(dotted) == expected

