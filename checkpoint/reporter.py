@@ -49,6 +49,7 @@ class PipelineReporter:
         self._stage_began: dict[str, float] = {}
         self._failures: list[tuple[Task, BaseFail]] = []
         self._runtime_errors: list[str] = []
+        self._under_way = False
         self._interrupted = 0
         self._started = time.monotonic()
         self._checkpoint = Checkpoint(work_dir=str(self.pipeline.config.work_dir))
@@ -85,6 +86,7 @@ class PipelineReporter:
         except (lock.WorkDirBusy, ConfigError, StageError, OSError) as error:
             sys.stderr.write(f"ERROR: {error}\n")
             raise SystemExit(EXIT_NOT_STARTED) from None
+        self._under_way = True
         self._checkpoint.configuration = pipeline.config.public()
         self._checkpoint.overrides = pipeline.overrides
         if threading.current_thread() is threading.main_thread():
@@ -159,6 +161,8 @@ class PipelineReporter:
 
     def complete_run(self) -> None:
         """The run ends, whichever way."""
+        if not self._under_way:  # it could not start, and what another run may be doing is not ours to describe
+            return
         pipeline = self.pipeline
         pipeline.workers.stop(at_once=bool(self._interrupted))
         for message in self._runtime_errors:
