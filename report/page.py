@@ -17,7 +17,6 @@ from report.run_state import STATES, RunState
 from stages.jsonfile import to_json, write_bytes
 
 _HERE = Path(__file__).parent
-# The stages that have a task for each extension, in order: the series of the plot of times.
 _API_KEYS = ("name", "full_name", "signature", "docstring", "parent_classes", "methods")
 _EXAMPLE_KEYS = ("full_name", "file_path", "start_line", "end_line", "complexity_score", "reasons", "source_code")
 _PREFIXES_SHOWN = 12
@@ -224,7 +223,8 @@ def _only(value: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: value[key] for key in keys if value.get(key) not in (None, "", [])}
 
 
-def _plots(content: Content, run: RunState) -> dict[str, dict[str, Markup]]:
+def _plots(content: Content, run: RunState) -> dict[str, Any]:
+    """Return the plots, and under ``series`` the names of the stacked parts of the one on extensions."""
     stage_seconds = {stage.name: stage.seconds for stage in run.stages if stage.seconds is not None}
     per_extension = {
         stage: {name: value for name, value in values.items() if name in content.extensions}
@@ -235,6 +235,7 @@ def _plots(content: Content, run: RunState) -> dict[str, dict[str, Markup]]:
     return {
         "stages": bars("stages", "Seconds per stage", {"seconds": stage_seconds}, unit="s", decimals=1),
         "extensions": bars("extensions", "Seconds per extension", per_extension, unit="s", decimals=2),
+        "series": list(per_extension),
         "prefixes": bars("prefixes", "Settings per prefix", {"settings": prefixes}),
     }
 

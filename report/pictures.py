@@ -76,9 +76,9 @@ def _diagram(stages: Sequence[StageState], *, across: bool) -> Diagram:
     graph = nx.transitive_reduction(graph)
     order = {name: number for number, name in enumerate(by_name)}
     layers = [sorted(layer, key=order.__getitem__) for layer in nx.topological_generations(graph)]
-    box_width, box_height = (146.0, 92.0) if across else (160.0, 84.0)
-    gap, between, margin = (28.0, 22.0, 3.0) if across else (26.0, 16.0, 3.0)
     most = max(len(layer) for layer in layers)
+    gap, between, margin = (28.0, 22.0, 3.0) if across else (22.0, 12.0, 3.0)
+    box_width, box_height = (146.0, 92.0) if across else (max(340.0 / most - between * (most - 1), 150.0), 60.0)
     along, aside = (box_width, box_height) if across else (box_height, box_width)
     breadth = most * aside + (most - 1) * between
     place: dict[str, tuple[float, float]] = {}
@@ -177,27 +177,22 @@ def _bars(
         label_font_size=13,
         major_label_font_size=13,
         value_font_size=12,
-        legend_font_size=13,
         colors=tuple(f"var(--series-{number})" for number in range(1, 6)),
         value_colors=("var(--text)",) * 5,
     )
     chart = (pygal.HorizontalStackedBar if many else pygal.HorizontalBar)(
         width=width,
-        height=len(labels) * _BAR_HEIGHT + (92 if many and narrow else 76 if many else 44),
+        height=len(labels) * _BAR_HEIGHT + 44,
         style=style,
         js=(),
         title=None,
-        show_legend=many,
-        legend_at_bottom=True,
-        legend_at_bottom_columns=2 if narrow else 3,
-        legend_box_size=12,
-        truncate_legend=-1,
+        show_legend=False,  # pygal's overlaps itself where it is narrow; the page has its own
         print_values=False,
         spacing=8,
         margin=4,
         margin_right=12,
-        x_labels_major_count=3 if narrow else 6,
-        show_minor_x_labels=False,
+        min_scale=2,
+        max_scale=3 if narrow else 8,
         value_formatter=lambda value: f"{value:,.{decimals if value % 1 else 0}f}{unit}",
         rounded_bars=2,
     )

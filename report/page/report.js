@@ -51,8 +51,8 @@
   // A table that can be searched, sorted and paged through. Only the rows of one page are elements.
   class DataTable {
     // columns: {key, label, value(row) to sort by, cell(row) to show, number, first: sorts descending first, wide}
-    constructor({ name, columns, rows, text, sort, filters = [], placeholder, pageRows = PAGE_ROWS }) {
-      Object.assign(this, { name, columns, rows, sort, filters, pageRows });
+    constructor({ name, noun, columns, rows, text, sort, filters = [], placeholder, pageRows = PAGE_ROWS }) {
+      Object.assign(this, { name, noun, columns, rows, sort, filters, pageRows });
       this.haystacks = rows.map((row) => text(row).toLowerCase());
       this.page = 0;
       const id = name.toLowerCase().replace(/\W+/g, "-");
@@ -137,8 +137,8 @@
     draw() {
       const first = this.page * this.pageRows;
       const shown = this.found.slice(first, first + this.pageRows);
-      const of = this.found.length === this.rows.length ? number(this.rows.length)
-        : `${number(this.found.length)} found in ${number(this.rows.length)}`;
+      const of = this.found.length === this.rows.length ? plural(this.rows.length, this.noun)
+        : `${number(this.found.length)} found in ${plural(this.rows.length, this.noun)}`;
       const range = shown.length < this.found.length ? `${number(first + 1)}–${number(first + shown.length)} of ` : "";
       this.status.textContent = range + of;
       this.previous.disabled = first === 0;
@@ -167,6 +167,7 @@
     const categories = [...new Set(index.extensions.map((extension) => extension.category))].filter(Boolean).sort(compare);
     tables.extensions = new DataTable({
       name: "Extensions",
+      noun: "extension",
       placeholder: "id, title, description, keyword",
       rows: index.extensions,
       sort: ["id", 1],
@@ -224,6 +225,7 @@
       const sorted = [...prefixes].sort((a, b) => b[1] - a[1] || compare(a[0], b[0]));
       tables.settings = new DataTable({
         name: "Settings",
+        noun: "setting",
         placeholder: "path, documentation, default, extension",
         rows,
         sort: ["path", 1],
@@ -245,6 +247,7 @@
       const kinds = [...new Set(index.warnings.map((row) => row.kind))].sort(compare);
       tables.warnings = new DataTable({
         name: "Warnings",
+        noun: "warning",
         placeholder: "message, file, extension",
         rows: index.warnings,
         sort: ["extension", 1],
@@ -353,12 +356,12 @@
       ...(detail.examples.length ? filtered("Search the examples", detail.examples, (example) => `${example.full_name}\n${example.source_code}`, exampleElement)
         : [h("p", { class: "muted" }, "None was selected.")]).filter(Boolean),
       h("h2", {}, `Settings (${number(settings.length)})`),
-      settings.length ? new DataTable({ name: `Settings of ${id}`, rows: settings, sort: ["path", 1], text: settingText, columns: settingColumns(false), pageRows: 50 }).element
+      settings.length ? new DataTable({ name: `Settings of ${id}`, noun: "setting", rows: settings, sort: ["path", 1], text: settingText, columns: settingColumns(false), pageRows: 50 }).element
         : h("p", { class: "muted" }, "None was found."),
     );
     if (warnings.length)
       place.append(h("h2", {}, `Warnings (${number(warnings.length)})`),
-        new DataTable({ name: `Warnings of ${id}`, rows: warnings, sort: ["file", 1], text: (row) => row.file + row.message, columns: warningColumns(false), pageRows: 50 }).element);
+        new DataTable({ name: `Warnings of ${id}`, noun: "warning", rows: warnings, sort: ["file", 1], text: (row) => row.file + row.message, columns: warningColumns(false), pageRows: 50 }).element);
     if (detail.readme)
       place.append(h("h2", {}, "Readme"), h("pre", { class: "readme", tabindex: "0", role: "region", "aria-label": "Readme" }, detail.readme));
   }
@@ -375,14 +378,21 @@
       place.append(h("p", { class: "empty" }, "No extension has been chosen yet."));
       return;
     }
-    const COLUMN = 250, ROW = 24, MARGIN = 16;
-    const at = new Map(names.map((name) => [name, [MARGIN + index.graph[name][0] * COLUMN, MARGIN + index.graph[name][1] * ROW]]));
+    const rows = Math.max(...names.map((name) => index.graph[name][1])) + 1;
+    const COLUMN = 270, ROW = rows > 12 ? 24 : 54, MARGIN = 20;
+    const shortName = (name) => (name.length > 34 ? `${name.slice(0, 11)}…${name.slice(-22)}` : name);
+    // Neighbouring columns are a third of a row apart, so that lines which pass a column do not run through its names.
+    const at = new Map(names.map((name) => {
+      const [column, row] = index.graph[name];
+      return [name, [MARGIN + column * COLUMN, MARGIN + (row + (column % 3) / 3) * ROW]];
+    }));
     const width = Math.max(...[...at.values()].map(([x]) => x)) + COLUMN;
-    const height = Math.max(...[...at.values()].map(([, y]) => y)) + ROW;
+    const height = Math.max(...[...at.values()].map(([, y]) => y)) + MARGIN + 4;
     const line = (from, to) => {
-      const [x1, y1] = at.get(from), [x2, y2] = at.get(to);
-      const bend = Math.max(40, Math.abs(x2 - x1) / 2);
-      return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+      const [x, y1] = at.get(from), [x2, y2] = at.get(to);
+      const x1 = x + 14 + shortName(from).length * 6.6; // about where its name ends
+      const bend = Math.max(30, Math.abs(x2 - x1) / 2);
+      return `M${x1.toFixed(0)} ${y1.toFixed(0)}C${(x1 + bend).toFixed(0)} ${y1.toFixed(0)} ${(x2 - bend).toFixed(0)} ${y2.toFixed(0)} ${x2} ${y2.toFixed(0)}`;
     };
     const needs = (name) => (position.has(name) ? index.extensions[position.get(name)].dependencies : []);
     const users = new Map(names.map((name) => [name, []]));
@@ -404,13 +414,12 @@
     for (const name of names) {
       const [x, y] = at.get(name);
       const inside = position.has(name);
-      const short = name.length > 34 ? `${name.slice(0, 11)}…${name.slice(-22)}` : name;
       const node = s("a", {
         class: inside ? "node" : "node outside", transform: `translate(${x} ${y})`, tabindex: name === current ? "0" : "-1",
         href: inside ? address(name) : null, role: "link", "aria-disabled": inside ? null : "true",
         "aria-label": `${name}, needs ${needs(name).length}, used by ${users.get(name).length}${inside ? "" : ", not in this data set"}`,
         onmouseenter: () => light(name), onmouseleave: () => light(null), onfocus: () => { move(name, false); light(name); }, onblur: () => light(null),
-      }, s("title", {}, name), s("circle", { r: 6 }), s("text", { x: 11, y: 4 }, short));
+      }, s("title", {}, name), s("circle", { r: 6 }), s("text", { x: 11, y: 4 }, shortName(name)));
       nodes.set(name, node);
     }
     function move(name, focus) {
@@ -479,8 +488,10 @@
     for (const candidate of views) candidate.hidden = candidate !== view;
     const current = view.dataset.view === "extension" ? "extensions" : view.dataset.view;
     for (const link of links) {
-      if (link.hash.slice(2) === current) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
+      if (link.hash.slice(2) === current) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ inline: "nearest", block: "nearest", behavior: "instant" });
+      } else link.removeAttribute("aria-current");
     }
     const shown = (show[view.dataset.view] || (() => null))(rest.join("/"));
     const heading = view.querySelector("h1");
