@@ -315,17 +315,14 @@ class OpenAIBackend:
 
     def client(self) -> AsyncOpenAI:
         """Return a new client; it lives as long as one event loop."""
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-        # Without a key no Authorization header is sent, and above all not the user's OPENAI_API_KEY, which the client
-        # would take from the environment.
-        headers: Any = {} if self._key else {"Authorization": Omit()}
         return AsyncOpenAI(
+            # Never None: the client would take the user's OPENAI_API_KEY from the environment.
             api_key=self._key or "none",
             base_url=self.endpoint,
             max_retries=0,
             timeout=self._timeout,
-            default_headers=headers,
             # A redirected POST would arrive as a GET, or elsewhere with the key.
             http_client=DefaultAsyncHttpxClient(follow_redirects=False, timeout=self._timeout),
         )
@@ -355,6 +352,7 @@ class OpenAIBackend:
                     encoding_format="float",
                     dimensions=self.dimension or openai.omit,
                     extra_body=extra,
+                    extra_headers=None if self._key else {"Authorization": openai.Omit()},
                 )
                 return bytes(response.content)
         except (TimeoutError, openai.APITimeoutError):
@@ -543,7 +541,8 @@ class _Run:
         import tenacity
 
         error = state.outcome.exception() if state.outcome else None
-        wait = float(tenacity.wait_exponential_jitter(initial=0.5, max=self._backend.longest_wait, jitter=0.25)(state))
+        doubling = tenacity.wait_exponential(multiplier=0.5, max=self._backend.longest_wait)
+        wait = float((doubling + tenacity.wait_random(0, 0.25))(state))
         if isinstance(error, _Transient) and error.after is not None:
             if error.after > self._backend.longest_wait:
                 raise _Fatal(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import hashlib
 import json
 import sys
@@ -51,6 +52,11 @@ FAILURES = {
 }
 
 
+@functools.cache
+def _model(dimension: int) -> LocalBackend:
+    return LocalBackend(dimensions=dimension)
+
+
 @dataclass
 class Failure:
     """What goes wrong, with which requests."""
@@ -85,7 +91,7 @@ class EmbeddingServer:
             delay: Seconds that every answer takes.
         """
         self.state = _State()
-        model = LocalBackend(dimensions=dimension)
+        model = _model(dimension)
         handler = type("Handler", (_Handler,), {"state": self.state, "model": model, "key": key, "delay": delay})
         self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
