@@ -78,7 +78,7 @@ def _diagram(stages: Sequence[StageState], *, across: bool) -> Diagram:
     layers = [sorted(layer, key=order.__getitem__) for layer in nx.topological_generations(graph)]
     most = max(len(layer) for layer in layers)
     gap, between, margin = (28.0, 22.0, 3.0) if across else (22.0, 12.0, 3.0)
-    box_width, box_height = (146.0, 92.0) if across else (max(340.0 / most - between * (most - 1), 150.0), 60.0)
+    box_width, box_height = (146.0, 100.0) if across else (max(340.0 / most - between * (most - 1), 150.0), 60.0)
     along, aside = (box_width, box_height) if across else (box_height, box_width)
     breadth = most * aside + (most - 1) * between
     place: dict[str, tuple[float, float]] = {}

@@ -368,7 +368,7 @@
 
   // --- the dependency graph -----------------------------------------------------------------------------------------
 
-  let graph = null;
+  let graph = false;
   function showDependencies() {
     if (graph) return;
     const names = Object.keys(index.graph);
@@ -430,7 +430,7 @@
     }
     const order = [...names].sort((a, b) => index.graph[a][0] - index.graph[b][0] || index.graph[a][1] - index.graph[b][1]);
     const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Dependency graph; the arrow keys go from one extension to the next" },
-      s("path", { class: "edges", d: all.join("") }), lit, litIn, [...nodes.values()]);
+      s("path", { class: edgeCount > 500 ? "edges many" : "edges", d: all.join("") }), lit, litIn, [...nodes.values()]);
     svg.addEventListener("keydown", (event) => {
       const column = (name, by) => {
         const target = index.graph[name][0] + by;
@@ -468,8 +468,8 @@
       h("p", { class: "legend" }, h("span", {}, h("i", {}), "in this data set"), h("span", {}, h("i", { class: "outside" }), "outside it"),
         h("span", {}, h("i", { class: "dependency" }), "needs"), h("span", {}, h("i", { class: "dependent" }), "used by")),
       status, box);
-    graph = { fit };
-    if (width > box.clientWidth && names.length <= 60) scale(Math.max(0.75, (box.clientWidth - 2) / width)); else fit();
+    graph = true;
+    scale(Math.min(1, Math.max(0.7, (box.clientWidth - 2) / width))); // names can be read; the box scrolls
   }
 
   // --- which view is shown ------------------------------------------------------------------------------------------
