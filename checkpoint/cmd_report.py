@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import orjson
 from doit import get_initial_workdir
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
 from checkpoint import database
-from checkpoint.pipeline import DATABASE_NAME, EXIT_FAILED, Pipeline
+from checkpoint.pipeline import DATABASE_NAME, Pipeline
 from checkpoint.plan import PlannedTask, plan
-from checkpoint.stage_names import stage_of
+from checkpoint.stage_names import EXIT_FAILED, stage_of
 from report.run_state import RunState, StageState
 from stages.errors import StageError
 
 REPORT_NAME = "report.html"
+COMPLETION_REPORT = "pipeline_completion_report.json"
 
 _OPT_OUTPUT: dict[str, Any] = {
     "name": "report_file",
@@ -85,17 +87,19 @@ def run_state(
     """
     found = pipeline.checkpoint
     failure = found.failure if found else None
-    # Without its intermediates nothing is up to date; a run that completed is complete all the same.
-    kept = pipeline.config.values["output"]["keep_intermediates"]
-    removed = found is None and not kept and not (pipeline.config.work_dir / "extensions.json").exists()
+    finished = {} if records or found else _completed_run(pipeline)
+    records = finished or records
     makers = {target: stage_of(task.name) for task in tasks for target in task.targets}
     stages = []
     for group in (task for task in tasks if not task.subtask_of):
         members = [task for task in tasks if stage_of(task.name) == group.name and task.actions]
-        recorded = [records[task.name] for task in members if task.name in records]
-        if removed:
-            recorded = [record for name, record in records.items() if stage_of(name) == group.name]
-        values = [record["_values_:"] for record in recorded if "seconds" in (record.get("_values_:") or {})]
+        names = records if finished else [task.name for task in members]
+        recorded = {name: records[name] for name in names if name in records and stage_of(name) == group.name}
+        values = {
+            name: record["_values_:"]
+            for name, record in recorded.items()
+            if "seconds" in (record.get("_values_:") or {})
+        }
         to_run = [task for task in planned if task.stage == group.name and task.action == "run"]
         maybe = [task for task in planned if task.stage == group.name and task.action == "maybe"]
         if group.name not in pipeline.stages:
@@ -104,7 +108,7 @@ def run_state(
             state = "interrupted" if failure["type"] == "interrupted" else "failed"
         elif not recorded:
             state = "waiting"
-        elif removed or (len(recorded) >= len(members) and not to_run and not maybe):
+        elif finished or (len(recorded) >= len(members) and not to_run and not maybe):
             state = "complete"
         else:
             state = "outdated" if len(recorded) >= len(members) else "partial"
@@ -119,13 +123,9 @@ def run_state(
                 recorded=len(recorded),
                 to_run=len(to_run) or len(maybe),
                 why=next((f"{task.name}: {task.reasons[0]}" for task in to_run + maybe if task.reasons), ""),
-                started=min((value["started"] for value in values), default=""),
-                seconds=round(sum(value["seconds"] for value in values), 3) if values else None,
-                subtasks={
-                    task.name.partition(":")[2]: records[task.name]["_values_:"]["seconds"]
-                    for task in members
-                    if task.subtask_of and "seconds" in (records.get(task.name, {}).get("_values_:") or {})
-                },
+                started=min((value["started"] for value in values.values()), default=""),
+                seconds=round(sum(value["seconds"] for value in values.values()), 3) if values else None,
+                subtasks={name.partition(":")[2]: value["seconds"] for name, value in values.items() if ":" in name},
                 after=tuple(task.name for task in tasks if not task.subtask_of and task.name in waits - {group.name}),
             )
         )
@@ -137,6 +137,22 @@ def run_state(
         overrides=pipeline.overrides,
         notes=[f"The checkpoint cannot be used: {pipeline.distrust}"] if pipeline.distrust else [],
     )
+
+
+def _completed_run(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    """Return records in the form of the database's, made from the completion report of a run that kept none."""
+    if pipeline.config.values["output"]["keep_intermediates"]:
+        return {}
+    try:
+        report = orjson.loads((pipeline.config.target_dir / COMPLETION_REPORT).read_bytes())
+        found: dict[str, dict[str, Any]] = {}
+        for stage, told in report["times"].items():
+            parts = {f"{stage}:{name}": seconds for name, seconds in told["subtasks"].items()}
+            for name, seconds in (parts or {stage: told["seconds"]}).items():
+                found[name] = {"_values_:": {"started": told["started"], "seconds": seconds}}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return found
 
 
 def _status(stages: list[StageState], failure: dict[str, Any] | None) -> str:

@@ -78,6 +78,7 @@ def render(content: Content, files: DataFiles, run: RunState, configuration: dic
         script=Markup(script),  # noqa: S704  the project's own file
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         duration=duration,
+        moment=moment,
         pretty=_pretty,
     )
 
@@ -94,6 +95,12 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def moment(iso: str) -> str:
+    """Return an ISO 8601 time to the second, for people: ``2026-01-31 12:00:00 UTC``, without a zone if it has none."""
+    zone = iso[19:].lstrip(".0123456789")
+    return f"{iso[:10]} {iso[11:19]}" + ({"+00:00": " UTC", "Z": " UTC"}.get(zone, f" {zone}") if zone else "")
 
 
 def _embedded(value: Any) -> Markup:
