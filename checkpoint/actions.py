@@ -8,22 +8,16 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
+from checkpoint.workers import Workers
 from config import ConfigError
 from stages.errors import StageError
 
 _log = logging.getLogger(__name__)
-
-
-class Workers(Protocol):
-    """What runs a function elsewhere and waits for it."""
-
-    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Call ``function`` and raise what it raises."""
 
 
 class StageFailed(TaskFailed):  # type: ignore[misc]
@@ -63,12 +57,13 @@ class StageAction(BaseAction):  # type: ignore[misc]
         del out, err
         started = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         begin = time.monotonic()
+        seconds = None
         try:
             kwargs = {key: value() if callable(value) else value for key, value in self.kwargs.items()}
             if self.workers is None or _alone():
                 self.function(*self.args, **kwargs)
             else:
-                self.workers.run(self.function, *self.args, **kwargs)
+                seconds = self.workers.run(self.function, *self.args, **kwargs)
         except (StageError, ConfigError) as error:
             return StageFailed(str(error), type(error).__name__)
         except Exception as error:
@@ -76,7 +71,8 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return StageFailed(
                 f"unexpected {type(error).__name__}: {error} (the log file has the traceback)", type(error).__name__
             )
-        self.values = {"started": started, "seconds": round(time.monotonic() - begin, 3)}
+        seconds = time.monotonic() - begin if seconds is None else seconds
+        self.values = {"started": started, "seconds": round(seconds, 3)}
         return None
 
     def __getstate__(self) -> dict[str, Any]:

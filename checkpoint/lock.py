@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK_NAME = ".pipeline_lock"
+HOLDER_NAME = LOCK_NAME + ".json"  # says who has it; differs from run to run
 _held: dict[Path, FileLock] = {}
 
 
@@ -28,7 +29,7 @@ def acquire(work_dir: Path) -> None:
     if work_dir in _held:
         return
     work_dir.mkdir(parents=True, exist_ok=True)
-    holder = work_dir / (LOCK_NAME + ".json")
+    holder = work_dir / HOLDER_NAME
     lock = FileLock(work_dir / LOCK_NAME)
     try:
         lock.acquire(timeout=0)
@@ -43,7 +44,7 @@ def release(work_dir: Path) -> None:
     """Give the work directory back, if this process has it."""
     lock = _held.pop(work_dir.resolve(), None)
     if lock is not None:
-        (work_dir / (LOCK_NAME + ".json")).unlink(missing_ok=True)
+        (work_dir / HOLDER_NAME).unlink(missing_ok=True)
         lock.release()
 
 

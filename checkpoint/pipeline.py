@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from doit import doit_cmd, get_initial_workdir
@@ -26,14 +26,21 @@ from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, Checkpoint
 from checkpoint.file_state import FileStateChecker, Signature, signature
 from checkpoint.freshness import Freshness, PinnedFreshness
 from checkpoint.stage_names import STAGES, UnknownStage, position
-from checkpoint.workers import DaskWorkers, LocalWorkers
+from checkpoint.workers import LocalWorkers, OneAtATime, Workers
 from config import Config, ConfigError, load
 from stages.errors import StageError
+
+if TYPE_CHECKING:
+    from checkpoint.dask_workers import DaskWorkers
 
 DATABASE_NAME = ".doit.db"
 EXIT_FAILED = 1
 EXIT_NOT_STARTED = 2
 _QUICK_SKIPS = ("embeddings", "faiss")
+# The stages that a Dask cluster does: what is left reads and writes beside the work directory, or is over in no time.
+_DISTRIBUTED = ("extension_data", "code_examples", "settings", "embeddings")
+# Tasks that are given to a Dask cluster at a time, where the configuration does not say.
+_IN_FLIGHT = 128
 
 
 @dataclass(frozen=True)
@@ -203,7 +210,7 @@ class Pipeline:
             "check_file_uptodate": FileStateChecker,
             "reporter": type("BoundReporter", (PipelineReporter,), {"pipeline": self}),
             "par_type": "thread",
-            "num_process": self.config.workers,
+            "num_process": self.in_flight,
             "verbosity": 2,
             "default_tasks": self.selected,
         }
@@ -347,13 +354,46 @@ class Pipeline:
             after: Stages that must be complete before.
         """
         pinned = bool(self.flags.start) and not self.resuming and position(name) < position(self.flags.start)
-        return Stage(self, version, [stage for stage in after if stage in self.stages], pinned)
+        return Stage(self, name, version, [stage for stage in after if stage in self.stages], pinned)
+
+    @property
+    def in_flight(self) -> int:
+        """How many tasks are under way at a time: a thread of this process waits for each."""
+        processing = self.config.values["processing"]
+        remote = processing["scheduler"] not in ("local", "dask")
+        return _IN_FLIGHT if remote and processing["parallel_workers"] is None else self.config.workers
 
     @cached_property
-    def workers(self) -> LocalWorkers | DaskWorkers:
-        """Where functions run: this machine's worker processes, or a Dask cluster."""
-        scheduler = self.config.values["processing"]["scheduler"]
-        return LocalWorkers() if scheduler == "local" else DaskWorkers(scheduler, self.config.workers)
+    def _local_workers(self) -> LocalWorkers:
+        return LocalWorkers()
+
+    @cached_property
+    def _cluster(self) -> DaskWorkers:
+        from checkpoint.dask_workers import DaskWorkers
+
+        return DaskWorkers(self.config.values["processing"]["scheduler"], self.in_flight, self.config.work_dir)
+
+    @cached_property
+    def _cluster_in_turn(self) -> OneAtATime:
+        return OneAtATime(self._cluster)
+
+    def workers_of(self, stage: str) -> Workers:
+        """Return where the functions of a stage run: in this machine's worker processes, or on a Dask cluster.
+
+        Embedding by a service stays here: it only waits for the service, and the key never leaves this machine. The
+        embedding cache is SQLite, which several machines must not use at once: its tasks take turns.
+        """
+        if self.config.values["processing"]["scheduler"] == "local" or stage not in _DISTRIBUTED:
+            return self._local_workers
+        if stage != "embeddings":
+            return self._cluster
+        return self._local_workers if self.config.values["embeddings"]["backend"] == "openai" else self._cluster_in_turn
+
+    def stop_workers(self, *, at_once: bool) -> None:
+        """End the worker processes and leave the cluster, at once or when they have finished what they do."""
+        for name in ("_cluster", "_local_workers"):
+            if name in self.__dict__:
+                self.__dict__[name].stop(at_once=at_once)
 
 
 @dataclass(frozen=True)
@@ -362,12 +402,14 @@ class Stage:
 
     Attributes:
         pipeline: The run they belong to.
+        name: Name of the stage.
         version: Version of the stage's code.
         after: Stages that must be complete before.
         pinned: The run starts after this stage: its tasks are taken as they are.
     """
 
     pipeline: Pipeline
+    name: str
     version: str
     after: list[str]
     pinned: bool
@@ -412,7 +454,7 @@ class Stage:
         live = checked if callable(checked) else None
         freshness = PinnedFreshness() if self.pinned else Freshness(made_with, live, always)
         targets = list(targets)
-        workers = None if alone else self.pipeline.workers
+        workers = None if alone else self.pipeline.workers_of(self.name)
         task: dict[str, Any] = {
             "actions": [StageAction(function, args, {**options, **(unchecked or {})}, workers)],
             "file_dep": [] if self.pinned else list(file_dep),

@@ -164,7 +164,7 @@ class PipelineReporter:
         if not self._under_way:  # it could not start, and what another run may be doing is not ours to describe
             return
         pipeline = self.pipeline
-        pipeline.workers.stop(at_once=bool(self._interrupted))
+        pipeline.stop_workers(at_once=bool(self._interrupted))
         for message in self._runtime_errors:
             self._notice("error", message)
         stages = [self._stages[name] for name in STAGES if name in self._stages]
@@ -321,6 +321,7 @@ class PipelineReporter:
         console.setLevel(logging.WARNING)
         logging.getLogger("stages").addHandler(console)
         logging.getLogger("checkpoint.workers").addHandler(console)
+        logging.getLogger("checkpoint.dask_workers").addHandler(console)
         logging.getLogger("checkpoint.database").addHandler(console)
 
     # --- how it ends -------------------------------------------------------------------------------------------------

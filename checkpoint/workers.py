@@ -1,8 +1,7 @@
-"""Where a stage's function runs: in this process, in a worker process of this machine, or on a Dask cluster."""
+"""Where a stage's function runs: in a worker process of this machine, unless `dask_workers` says otherwise."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import logging.handlers
 import multiprocessing
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, Protocol
 
 from stages.errors import StageError
 
@@ -32,6 +31,13 @@ _PRELOAD = [
 _MAX_WORKERS = 61
 
 _log = logging.getLogger(__name__)
+
+
+class Workers(Protocol):
+    """What runs a function elsewhere and waits for it."""
+
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
+        """Call ``function``, raise what it raises, and return the seconds that it took if the wait was longer."""
 
 
 class LocalWorkers:
@@ -106,72 +112,17 @@ class LocalWorkers:
             listener.stop()
 
 
-class DaskWorkers:
-    """The workers of a Dask cluster; they must see the work directory and the sources under the same paths."""
+class OneAtATime:
+    """Lets one task at a time through to other workers."""
 
-    def __init__(self, scheduler: str, count: int) -> None:
-        """Connect later, when there is something to do.
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._turn = threading.Lock()
 
-        Args:
-            scheduler: Address of a Dask scheduler, or ``dask`` for a cluster of ``count`` processes on this machine.
-            count: Number of worker processes of a local cluster.
-        """
-        self._scheduler = scheduler
-        self._count = count
-        self._guard = threading.Lock()
-        self._client: Any = None
-
-    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Call ``function`` on the cluster and wait for it.
-
-        Raises:
-            StageError: The scheduler cannot be reached, the workers died, or the function raised it.
-        """
-        client = self._connect()
-        from distributed.scheduler import KilledWorker
-
-        try:
-            client.submit(function, *args, **kwargs, pure=False, retries=0).result()
-        except KilledWorker as error:
-            raise StageError(
-                f"The Dask workers died at this task: {error}. Look at their logs, then resume."
-            ) from error
-
-    def _connect(self) -> Any:
-        with self._guard:
-            if self._client is None:
-                try:
-                    import distributed
-                except ImportError as error:
-                    raise StageError(
-                        "processing.scheduler asks for Dask, which is not installed. "
-                        "Install the extra: pip install 'kit-extension-pipeline[dask]'."
-                    ) from error
-                try:
-                    if self._scheduler == "dask":
-                        cluster = distributed.LocalCluster(
-                            n_workers=self._count, threads_per_worker=1, dashboard_address=None
-                        )
-                        self._client = distributed.Client(cluster)
-                    else:
-                        self._client = distributed.Client(self._scheduler, timeout="10s")
-                except (OSError, ValueError, TimeoutError) as error:
-                    raise StageError(
-                        f"processing.scheduler: no Dask scheduler answers at {self._scheduler} ({error})."
-                    ) from error
-            return self._client
-
-    def stop(self, *, at_once: bool = False) -> None:
-        """Leave the cluster; a local one ends."""
-        del at_once
-        with self._guard:
-            client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):
-                cluster = client.cluster
-                client.close()
-                if cluster is not None:
-                    cluster.close()
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
+        """Wait for the turn, then call ``function`` there."""
+        with self._turn:
+            return self._workers.run(function, *args, **kwargs)
 
 
 class _Forward(logging.Handler):
