@@ -59,12 +59,12 @@
       this.search = h("input", { type: "search", id: `search-${id}`, placeholder, autocomplete: "off", spellcheck: "false" });
       this.search.addEventListener("input", () => this.update(true));
       this.selects = filters.map((filter) =>
-        h("select", { onchange: () => this.update(true) }, h("option", { value: "" }, "all"),
+        h("select", { "aria-label": filter.label, onchange: () => this.update(true) }, h("option", { value: "" }, "all"),
           filter.options.map(([value, label]) => h("option", { value }, label))));
       const directions = columns.filter((column) => column.value).flatMap((column) => [
         [`${column.key} 1`, `${column.label} ${column.number ? "0→9" : "A→Z"}`],
         [`${column.key} -1`, `${column.label} ${column.number ? "9→0" : "Z→A"}`]]);
-      this.sorting = h("select", { onchange: () => this.sortBy(...this.sorting.value.split(" ")) },
+      this.sorting = h("select", { "aria-label": "Sort by", onchange: () => this.sortBy(...this.sorting.value.split(" ")) },
         directions.map(([value, label]) => h("option", { value }, label)));
       this.heads = columns.map((column) =>
         h("th", { scope: "col", role: "columnheader", class: column.number ? "number" : null, "aria-sort": column.value ? "none" : null },

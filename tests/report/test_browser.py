@@ -1,4 +1,4 @@
-"""The report in a real browser: Debian's Chromium, driven by Playwright, without a network, as it is meant to be read."""
+"""The report in a real browser: Debian's Chromium, driven by Playwright, without a network: as it is meant to be."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ def test_text_of_extensions_does_not_run(browser: Browser, report: Path) -> None
 def test_settings_by_prefix_and_type(browser: Browser, report: Path) -> None:
     with opened(browser, report, "#/settings/exts") as page:
         status = page.locator("#settings [role=status]")
-        expect(page.get_by_label("Prefix")).to_have_value("exts")
-        page.get_by_label("Type").select_option("int")
+        expect(page.get_by_role("combobox", name="Prefix")).to_have_value("exts")
+        page.get_by_role("combobox", name="Type").select_option("int")
         expect(status).to_have_text("1–100 of 105 found in 210 settings")
         page.get_by_label("Search").fill("up77")
         expect(page.locator("#settings tbody tr")).to_have_count(1)
