@@ -10,6 +10,7 @@ python data_collection_pipeline.py --resume --end settings  continue, up to a st
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -77,6 +78,16 @@ class DataCollectionPipeline:
     def dry_run(self, arguments: Sequence[str] = (), *, as_json: bool = False) -> int:
         """Print what a run would do, and why; change nothing. ``arguments`` are those of `run` as KEY=VALUE."""
         return self._doit("dry-run", [*(["--json"] if as_json else []), *arguments])
+
+    def report(self, file: str = "", *, resume: bool = False) -> int:
+        """Write the HTML report, to ``report.html`` in the work directory or to ``file``.
+
+        Args:
+            file: The HTML file; relative to the current folder.
+            resume: The run that it tells of was resumed: what its checkpoint keeps of the configuration is in force.
+        """
+        arguments = [*(["-o", os.path.abspath(file)] if file else []), *(["resume=1"] if resume else [])]
+        return self._doit("report", arguments)
 
     def show_checkpoint(self, *, as_json: bool = False) -> int:
         """Print the checkpoint: stages done, where it failed and why, what a resume would run."""
@@ -157,6 +168,9 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         "--show-checkpoint", action="store_true", help="show the checkpoint and what a resume would run"
     )
     parser.add_argument("--clear-checkpoint", action="store_true", help="remove the checkpoint")
+    parser.add_argument(
+        "--report", nargs="?", const="", metavar="FILE", help="write an HTML report after the run (see doit report)"
+    )
     parser.add_argument("--json", action="store_true", help="with --show-checkpoint and --dry-run: print JSON")
 
 
@@ -186,7 +200,12 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
     if arguments.dry_run:
         flags = {key: "1" for key in ("resume", "force") if getattr(arguments, key)}
         return pipeline.dry_run([f"{k}={v}" for k, v in {**selection, **flags}.items()], as_json=arguments.json)
-    return pipeline.run(selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force)
+    code = pipeline.run(selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force)
+    if arguments.report is not None and code != EXIT_NOT_STARTED:
+        # Where it was written is not part of the run's output, which may have to be JSON alone.
+        with contextlib.redirect_stdout(sys.stderr):
+            code = pipeline.report(arguments.report, resume=arguments.resume and code != 0) or code
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

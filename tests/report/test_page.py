@@ -282,3 +282,23 @@ def test_the_pipeline_is_drawn_with_the_arrows_that_no_others_imply() -> None:
     places = {box.stage.name: (box.x, box.y) for box in wide.boxes}
     assert places["a"][0] < places["b"][0] == places["c"][0] < places["d"][0]
     assert diagrams([]) == []
+
+
+def test_a_run_with_report_writes_the_page_when_it_ends(tmp_path: Path) -> None:
+    project = make_project(tmp_path, 1)
+    done = project.run("data_collection_pipeline.py", "--report")
+    assert done.code == 0, done.output
+    assert Page(project.work / "report.html").states() == dict.fromkeys(STAGES, "complete")
+    assert done.output.splitlines()[-1] == f"Report: {project.work / 'report.html'}"
+
+
+def test_a_failed_run_with_report_writes_the_page_and_keeps_its_code(tmp_path: Path) -> None:
+    project = make_project(tmp_path, 1)
+    (project.work / "settings" / "setting_summary.json" / "in the way").mkdir(parents=True)
+    page = tmp_path / "page.html"
+    assert project.run("run_pipeline.py", "--report", str(page)).code == 1
+    assert Page(page).states()["settings"] == "failed"
+    (project.work / "settings" / "setting_summary.json" / "in the way").rmdir()
+    (project.work / "settings" / "setting_summary.json").rmdir()
+    assert project.run("run_pipeline.py", "--resume", "--report", str(page)).code == 0
+    assert Page(page).states() == dict.fromkeys(STAGES, "complete")
