@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from stages.jsonfile import remove_unfinished
+
 LOCK_NAME = ".pipeline_lock"
 HOLDER_NAME = LOCK_NAME + ".json"  # says who has it; differs from run to run
 _held: dict[Path, FileLock] = {}
@@ -36,6 +38,11 @@ def acquire(work_dir: Path) -> None:
     except Timeout:
         raise WorkDirBusy(_describe(work_dir, holder)) from None
     _held[work_dir] = lock
+    # What is unfinished now was being written when a run was killed. A source is a folder of thousands of files, and
+    # nothing is made in it.
+    remove_unfinished(work_dir, leave="sources")
+    for folder in ("sources", "sources/unpacked"):
+        remove_unfinished(work_dir / folder, below=False)
     started = time.strftime("%Y-%m-%d %H:%M:%S")
     holder.write_text(json.dumps({"pid": os.getpid(), "since": started}) + "\n", encoding="utf-8")
 

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Any, Protocol
@@ -60,7 +60,12 @@ class LocalWorkers:
                 if self._stopping:
                     break
                 executor = self._pool()
-                future = executor.submit(function, *args, **kwargs)
+                try:
+                    future = executor.submit(function, *args, **kwargs)
+                except (BrokenProcessPool, EOFError, OSError) as error:
+                    # Another task's worker has just died, or the server that workers are forked from has.
+                    future = Future()
+                    future.set_exception(BrokenProcessPool(str(error)))
             try:
                 return future.result()
             except (BrokenProcessPool, CancelledError):

@@ -12,6 +12,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
+from stages.jsonfile import UMASK
+
 DEFAULT_MAX_BYTES = 4 * 1024**3
 DEFAULT_MAX_FILES = 200_000
 
@@ -50,7 +52,7 @@ def unpack(
     try:
         with zipfile.ZipFile(archive) as opened:
             _extract(opened, _checked(opened.infolist(), max_bytes, max_files), temporary, max_bytes)
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~UMASK)
         temporary.rename(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, ValueError) as error:
         raise ArchiveError(f"it is not a sound zip archive ({error})") from error

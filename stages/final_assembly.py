@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.errors import StageError, StageWarning
-from stages.jsonfile import read_json, write_bytes, write_json
+from stages.jsonfile import read_json, remove_unfinished, write_bytes, write_json
 
 VERSION = "1"
 REPORT_NAME = "pipeline_completion_report.json"
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 _EXTENSIONS = "extensions.json"
 _SOURCES = "sources.json"
-_MANIFEST = "final_assembly/manifest.json"
+MANIFEST = "final_assembly/manifest.json"
 _KINDS = ("extensions", "code_examples", "settings")
 # Folders of the work directory -> folders of the data set.
 _PLACES = {"extension_data/": "extensions/", "code_examples/": "code_examples/", "settings/": "settings/"}
@@ -89,7 +89,12 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool) 
     for source in plan.files.values():
         if not (work_dir / source).is_file():
             raise StageError(f"{work_dir / source}: missing. Run the earlier stages again; they make it.")
-    manifest = _Manifest(work_dir, target_dir, plan.folder)
+    with _alone_in(version_dir):
+        _assemble(work_dir, version_dir, plan, _Manifest(work_dir, target_dir, plan.folder))
+
+
+def _assemble(work_dir: Path, version_dir: Path, plan: _Plan, manifest: _Manifest) -> None:
+    remove_unfinished(version_dir)
     names = sorted([*plan.files, "VERSION.md"])
     # Listed before they are written: a run that is killed in between leaves no file that no run knows.
     manifest.add(names)
@@ -97,6 +102,32 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool) 
     written += write_bytes(version_dir / "VERSION.md", f"{plan.kit_version}\n".encode())
     removed = manifest.remove_others(names)
     _log.info("%s: %d files, %d of them new or changed, %d removed", version_dir, len(names), written, removed)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other run, which may have another work directory, writes to a data set, and keep others out.
+
+    The lock is on the folder itself and leaves no file in the data set; Windows, which has no such locks, goes without.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = -1
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+        # A file system without locks is no reason to stop.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    except OSError as error:
+        raise StageError(f"{folder}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class _Plan:
@@ -204,30 +235,29 @@ def _copy_all(pairs: list[tuple[Path, Path]]) -> list[bool]:
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copy a file, whatever its size, atomically; return whether the target was changed."""
-    from stages.streamed_file import replacing
+    """Copy a file, whatever its size, atomically; return whether the target was changed.
 
-    before: os.stat_result | None = None
-    with contextlib.suppress(OSError):
-        before = target.stat()
+    Contents are compared, since times can be set: a target that was edited and whose time was set back is made right.
+    """
+    from stages.streamed_file import replacing, same_content
+
+    if same_content(source, target):
+        return False
     try:
         here = source.stat()
-        # A copy gets its original's time, so that the next run need not compare them byte by byte.
-        if before is not None and (before.st_size, before.st_mtime_ns) == (here.st_size, here.st_mtime_ns):
-            return False
         with replacing(target) as temporary:
             shutil.copyfile(source, temporary)
             os.utime(temporary, ns=(here.st_atime_ns, here.st_mtime_ns))
     except OSError as error:
         raise StageError(f"{source}: cannot be copied to {target} ({error.strerror or error}).") from error
-    return before is None or before.st_ino != target.stat().st_ino
+    return True
 
 
 class _Manifest:
     """Which files the pipeline has put into the data sets, by target directory and Kit version."""
 
     def __init__(self, work_dir: Path, target_dir: Path, folder: str) -> None:
-        self.path = work_dir / _MANIFEST
+        self.path = work_dir / MANIFEST
         self.version_dir = target_dir / folder
         try:
             where = Path(os.path.relpath(target_dir, work_dir)).as_posix()

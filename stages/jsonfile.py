@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ import orjson
 from stages.errors import StageError
 
 # mkstemp makes private files; outputs get the user's own mode. Read once: setting it is the only way to read it.
-_UMASK = os.umask(0o077)
-os.umask(_UMASK)
+UMASK = os.umask(0o077)
+os.umask(UMASK)
+
+
+# What a file that is being written is called until it is whole; a killed run leaves it.
+_UNFINISHED = (".tmp-", ".part")
 
 
 def read_json(path: Path) -> Any:
@@ -95,7 +100,7 @@ def write_bytes(path: Path, content: bytes) -> bool:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
-            os.fchmod(stream.fileno(), 0o666 & ~_UMASK)
+            os.fchmod(stream.fileno(), 0o666 & ~UMASK)
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
@@ -104,3 +109,32 @@ def write_bytes(path: Path, content: bytes) -> bool:
                 os.unlink(temporary)
         raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error
     return True
+
+
+def remove_unfinished(folder: Path, *, leave: str = "", below: bool = True) -> int:
+    """Remove what killed runs were writing in a folder. Only for a folder in which nobody writes now.
+
+    Args:
+        folder: Where to look; it need not be there.
+        leave: Name of a folder in it that is not looked into.
+        below: Look into its folders as well.
+
+    Returns:
+        How many files and folders were removed.
+    """
+    removed = 0
+    pending = [str(folder)]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as scan:
+            for entry in scan:
+                is_folder = entry.is_dir(follow_symlinks=False)
+                if entry.name.startswith(_UNFINISHED[0]) and entry.name.endswith(_UNFINISHED[1]):
+                    removed += 1
+                    if is_folder:
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        with contextlib.suppress(OSError):
+                            os.unlink(entry.path)
+                elif is_folder and below and entry.path != os.path.join(folder, leave):
+                    pending.append(entry.path)
+    return removed

@@ -14,6 +14,7 @@ from typing import Any
 
 from stages import archives
 from stages.errors import StageError
+from stages.jsonfile import UMASK
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
 # The second try: the tags of the wheels that come with Kit's own Python on Linux, on whatever machine this is.
@@ -123,7 +124,7 @@ def _download(requirement: str, expected: str, folder: Path) -> tuple[Path, str]
                 f" is {expected}. It was not unpacked. Correct sha256, or find out why the file changed."
             )
         _record(wheel).write_text(digest)
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~UMASK)
         temporary.rename(folder)
         return folder / wheel.name, digest
     finally:

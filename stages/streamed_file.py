@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stages.errors import StageError
+from stages.jsonfile import UMASK
 
 _CHUNK = 1 << 20
-# mkstemp makes private files; outputs get the user's own mode. Read once: setting it is the only way to read it.
-_UMASK = os.umask(0o077)
-os.umask(_UMASK)
 
 
 @contextlib.contextmanager
@@ -32,7 +30,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".tmp-", suffix=".part", dir=path.parent)
-        os.fchmod(descriptor, 0o666 & ~_UMASK)
+        os.fchmod(descriptor, 0o666 & ~UMASK)
         os.close(descriptor)
     except OSError as error:
         raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error
@@ -41,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        if not _same_content(temporary, path):
+        if not same_content(temporary, path):
             os.replace(temporary, path)
     except OSError as error:
         raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error
@@ -50,7 +48,8 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _same_content(first: Path, second: Path) -> bool:
+def same_content(first: Path, second: Path) -> bool:
+    """Return whether two files can be read and hold the same bytes."""
     try:
         with first.open("rb") as one, second.open("rb") as other:
             if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:

@@ -1,0 +1,32 @@
+"""The one victim that all fault tests break, and the table at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from tests.faults import harness
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "faults.md"
+_BEGIN, _END = "<!-- figures: begin -->\n", "<!-- figures: end -->"
+
+
+@pytest.fixture(scope="session")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> harness.Victim:
+    return harness.make_victim(tmp_path_factory.mktemp("faults").resolve() / "project")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table; a full run of all kinds also puts it into the document (FAULTS_DOCUMENT=1)."""
+    if not harness.figures:
+        return
+    table = harness.as_table()
+    terminalreporter.write("\n" + table)
+    if os.environ.get("FAULTS_DOCUMENT") and DOCUMENT.exists():
+        before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
+        _, _, after = rest.partition(_END)
+        made_on = f"On {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}.\n\n"
+        DOCUMENT.write_text(before + _BEGIN + "\n" + made_on + table + "\n" + _END + after)

@@ -1,0 +1,160 @@
+"""What the fault tests share: a project to break, what an undisturbed run makes of it, and counts of what was tried."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.project import Project, Run, digest_of, make_project
+
+MAIN = "data_collection_pipeline.py"
+KILLS = int(os.environ.get("KILLS", "10"))
+# The full run of `make faults`; the ordinary test run takes a sample.
+FULL = KILLS >= 100
+# What a run keeps for itself in the work directory: not part of the result.
+_OWN = (".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "logs/")
+
+# kind of fault -> what was tried, what of it was survived, and how the runs that were hit ended.
+figures: dict[str, Figure] = {}
+
+
+@dataclass
+class Figure:
+    """How often a kind of fault was tried and survived.
+
+    Attributes:
+        tried: Faults injected.
+        survived: Those after which a resume gave the undisturbed result.
+        ended: How the runs that were hit ended, and how often.
+    """
+
+    tried: int = 0
+    survived: int = 0
+    ended: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+@contextlib.contextmanager
+def counted(kind: str) -> Iterator[Figure]:
+    """Count a fault as tried, and as survived if the block ends well; yields its figure."""
+    figure = figures.setdefault(kind, Figure())
+    figure.tried += 1
+    yield figure
+    figure.survived += 1
+
+
+def results_of(project: Project) -> dict[str, str]:
+    """Return a digest of every file a run is to leave: the data set, and the stages' outputs in the work directory."""
+    made = {f"data/{name}": digest for name, digest in digest_of(project.data).items()}
+    work = {f"work/{name}": digest for name, digest in digest_of(project.work).items() if not name.startswith(_OWN)}
+    return made | work
+
+
+@dataclass
+class Victim:
+    """A project and what an undisturbed run makes of it.
+
+    Attributes:
+        project: The project; `fresh` gives it back as no run has touched it.
+        undisturbed: What `results_of` says after an undisturbed run.
+        seconds: How long that run took.
+    """
+
+    project: Project
+    undisturbed: dict[str, str]
+    seconds: float
+
+    def fresh(self) -> Project:
+        """Remove what runs have made; the project stays where it is, since outputs may name its place."""
+        for folder in (self.project.work, self.project.data):
+            shutil.rmtree(folder, ignore_errors=True)
+        return self.project
+
+    def check_results(self) -> None:
+        """Require the undisturbed result, and name the files that differ."""
+        found = results_of(self.project)
+        names = sorted(found.keys() | self.undisturbed.keys())
+        differ = [name for name in names if found.get(name) != self.undisturbed.get(name)]
+        assert differ == []
+
+    def check_resume(self, *arguments: str) -> Run:
+        """Resume, and require the undisturbed result, whole and with nothing beside it."""
+        resumed = self.project.run(MAIN, "--resume", *arguments)
+        assert resumed.code == 0, resumed.output
+        assert "Traceback" not in resumed.output, resumed.output
+        self.check_results()
+        assert self.project.checkpoint() is None
+        assert (self.project.data / "pipeline_completion_report.json").is_file()
+        return resumed
+
+
+def make_victim(path: Path, count: int = 8) -> Victim:
+    """Make a project and run it undisturbed."""
+    project = make_project(path, count=count)
+    project.run(MAIN)  # files of libraries come into the system's cache
+    shutil.rmtree(project.work)
+    shutil.rmtree(project.data)
+    begin = time.monotonic()
+    first = project.run(MAIN)
+    seconds = time.monotonic() - begin
+    assert first.code == 0, first.output
+    undisturbed = results_of(project)
+    assert len(undisturbed) > 40
+    return Victim(project, undisturbed, seconds)
+
+
+def end(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> int:
+    """Send a signal to a run and all its processes, and wait for it; 0 seconds if it has ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+    return process.wait(timeout=60)
+
+
+def wait(process: subprocess.Popen[str], project: Project, seconds: float = 120) -> Run:
+    """Wait for a run to end by itself."""
+    try:
+        code = process.wait(timeout=seconds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    return Run(code, project.output())
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started, from ``/proc``."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = stat.read_text()
+            if int(text[text.rindex(")") :].split()[2]) == parent:
+                found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the worker processes of a run: what the processes that it started have started."""
+    return [worker for server in children(process.pid) for worker in children(server)]
+
+
+def one_clear_error(run: Run) -> None:
+    """Require what a run that cannot go on owes its user: an error, no traceback."""
+    assert run.code in (1, 2), run.output
+    assert "Traceback" not in run.output, run.output
+    assert "unexpected " not in run.output, run.output
+    assert "rror" in run.output, run.output
+
+
+def as_table() -> str:
+    """Return the figures as a table in Markdown."""
+    lines = ["| fault | tried | survived | how the run that was hit ended |", "|---|---:|---:|---|"]
+    for kind, figure in sorted(figures.items()):
+        ended = ", ".join(f"{how}: {count}" for how, count in sorted(figure.ended.items()))
+        lines.append(f"| {kind} | {figure.tried} | {figure.survived} | {ended} |")
+    return "\n".join(lines) + "\n"
