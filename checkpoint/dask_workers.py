@@ -1,9 +1,9 @@
 """A stage's functions on a Dask cluster: the same code on the same files, wherever a worker is.
 
 Workers share the file system: the work directory and the sources lie under the same absolute paths for them. Each runs
-the same version of this project, which it and the scheduler can import. Both are checked on every worker before its
-first subtask, also on one that joins later, because a worker that sees fewer files would make a smaller result and no
-error. What is checked and returned is plain data, so nothing of ours is left behind in a cluster that others use.
+the same version of this project. Both are checked on every worker before its first subtask, also on one that joins
+later, because a worker that sees fewer files would make a smaller result and no error. The scheduler knows nothing of
+the project, and nothing of ours is left behind in a cluster that others use.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ class DaskWorkers:
         self._futures: set[Any] = set()
         self._waiting_told = False
         self._expected: dict[str, Any] = {}
+        self._perform = _travelling()
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
         """Call ``function`` on the cluster and wait for it; return the seconds that it took there.
@@ -83,7 +84,7 @@ class DaskWorkers:
                 if self._stopping:
                     raise StageError("The run ended before this task did.")
                 future = client.submit(
-                    perform,
+                    self._perform,
                     call,
                     self._expected,
                     logging.getLogger().getEffectiveLevel(),
@@ -99,6 +100,11 @@ class DaskWorkers:
             raise
         except Exception as error:
             raise self._explained(error) from error
+        if "cannot_load" in outcome:
+            raise StageError(
+                f"The Dask worker {outcome['worker']} cannot load the project ({outcome['cannot_load']}). "
+                f"Install the same version of {_PROJECT} there, restart the worker, then resume."
+            )
         for record in outcome["records"]:
             logging.getLogger(record.name).handle(record)
         if outcome["error"] is not None:
@@ -133,9 +139,8 @@ class DaskWorkers:
             )
         reason = str(error.__cause__ or error).strip() or type(error).__name__
         return StageError(
-            f"processing.scheduler: a worker or the scheduler at {self._scheduler} cannot load the project "
-            f"({type(error).__name__}: {reason.splitlines()[0]}). "
-            f"Install the same version of {_PROJECT} for them as here, restart them, then resume."
+            f"The Dask cluster at {self._scheduler} failed ({type(error).__name__}: {reason.splitlines()[0]}). "
+            "See its logs, and whether it runs the same versions as this machine, then resume."
         )
 
     # --- the connection ----------------------------------------------------------------------------------------------
@@ -191,16 +196,17 @@ class DaskWorkers:
         return client
 
     def _check(self, client: Any) -> None:
-        theirs = client.get_versions()["scheduler"]
-        here = {"python": platform.python_version(), "distributed": metadata.version("distributed")}
-        there = {"python": theirs["host"]["python"].rpartition(".final")[0], **theirs["packages"]}
-        there["python"] = there["python"] or theirs["host"]["python"]
-        if _minor(here["python"]) != _minor(there["python"]) or here["distributed"] != there["distributed"]:
-            raise StageError(
-                f"processing.scheduler: the one at {self._scheduler} has Python {there['python']} and distributed "
-                f"{there['distributed']}, this run has {here['python']} and {here['distributed']}. "
-                "Use the same environment for both."
-            )
+        versions = client.get_versions()
+        here = _versions(versions["client"])
+        for who, told in [("scheduler", versions["scheduler"]), *sorted(versions["workers"].items())]:
+            there = _versions(told)
+            if there != here:
+                one = who if who == "scheduler" else f"worker {who}"
+                raise StageError(
+                    f"processing.scheduler: the {one} of {self._scheduler} has "
+                    f"Python {there[0]} and distributed {there[1]}, this run has {here[0]} and {here[1]}. "
+                    "Use the same environment for both."
+                )
         if not client.nthreads():
             _log.info("Waiting for a worker of the Dask cluster at %s.", self._scheduler)
             try:
@@ -251,8 +257,9 @@ def _quiet() -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
 
 
-def _minor(version: str) -> list[str]:
-    return version.split(".")[:2]
+def _versions(told: dict[str, Any]) -> tuple[str, str]:
+    """Return the Python (major.minor) and the version of ``distributed``, from what Dask tells of a process."""
+    return ".".join(told["host"]["python"].split(".")[:2]), str(told["packages"]["distributed"])
 
 
 def _rebuilt(outcome: dict[str, Any]) -> Exception:
@@ -263,6 +270,25 @@ def _rebuilt(outcome: dict[str, Any]) -> Exception:
     if not isinstance(error, StageError):
         error.add_note(f"On the worker:\n{outcome['traceback']}")
     return error  # type: ignore[no-any-return]
+
+
+def _travelling() -> Callable[..., dict[str, Any]]:
+    """Return `perform` in a form that carries its own code.
+
+    A worker that cannot import a function that it is sent ends, and takes down what else it did. An inner function is
+    pickled by value.
+    """
+
+    def travelling(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]:
+        try:
+            from checkpoint.dask_workers import perform
+        except Exception as error:
+            from distributed import get_worker
+
+            return {"cannot_load": f"{type(error).__name__}: {error}", "worker": get_worker().address}
+        return perform(call, expected, level)
+
+    return travelling
 
 
 # --- on the worker ---------------------------------------------------------------------------------------------------

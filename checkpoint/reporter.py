@@ -139,10 +139,13 @@ class PipelineReporter:
         with self._guard:
             stage = self._stage(task)
             stage.failed += 1
-            self._failures.append((task, fail))
             message = fail.message.strip()
+            # What is wrong with a whole cluster, each task that was on it says.
+            told = any(earlier.message.strip() == message for _, earlier in self._failures)
+            self._failures.append((task, fail))
             _log.error("%s: %s%s", task.name, message, "".join(fail.traceback))
-            self._display.notice("error", f"{task.name}: {message}")
+            if not told:
+                self._display.notice("error", f"{task.name}: {message}")
             if len(self._failures) == 1:
                 self._checkpoint.status = "failed"
                 self._checkpoint.failure = self._failure(task.name, _type_of(fail), message)
