@@ -17,11 +17,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from doit.exceptions import InvalidTask
+
 from checkpoint import lock
 from checkpoint.stage_names import stage_of
 
 SCHEMA_VERSION = 1
 _log = logging.getLogger(__name__)
+
+
+class NotRecorded(OSError, InvalidTask):  # type: ignore[misc]
+    """The database cannot be written: also the one kind of error that ends a run of doit without a traceback."""
 
 
 class WriteThroughDatabase:
@@ -82,7 +88,7 @@ class WriteThroughDatabase:
 
         Raises:
             checkpoint.lock.WorkDirBusy: Another run has the work directory.
-            OSError: The file cannot be written.
+            NotRecorded: The file cannot be written.
         """
         if self._connection is not None:
             return self._connection
@@ -107,7 +113,7 @@ class WriteThroughDatabase:
             connection.execute("CREATE TABLE IF NOT EXISTS task (name TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID")
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         except sqlite3.Error as error:
-            raise OSError(f"{self.name}: the dependency database cannot be written ({error}).") from error
+            raise NotRecorded(f"{self.name}: the dependency database cannot be written ({error}).") from error
         self._connection = connection
         self._read()
         return connection
@@ -151,7 +157,7 @@ class WriteThroughDatabase:
         try:
             self.open_for_writing().execute(statement, values)
         except sqlite3.Error as error:
-            raise OSError(f"{self.name}: the dependency database cannot be written ({error}).") from error
+            raise NotRecorded(f"{self.name}: the dependency database cannot be written ({error}).") from error
 
     def in_(self, task_id: str) -> bool:
         """Return whether anything is recorded of a task."""

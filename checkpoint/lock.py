@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -30,13 +31,15 @@ def acquire(work_dir: Path) -> None:
     work_dir = work_dir.resolve()
     if work_dir in _held:
         return
-    work_dir.mkdir(parents=True, exist_ok=True)
     holder = work_dir / HOLDER_NAME
     lock = FileLock(work_dir / LOCK_NAME)
     try:
+        work_dir.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise WorkDirBusy(_describe(work_dir, holder)) from None
+    except OSError as error:
+        raise OSError(f"{work_dir}: the work directory cannot be used ({error.strerror or error}).") from error
     _held[work_dir] = lock
     # What is unfinished now was being written when a run was killed. A source is a folder of thousands of files, and
     # nothing is made in it.
@@ -44,7 +47,8 @@ def acquire(work_dir: Path) -> None:
     for folder in ("sources", "sources/unpacked"):
         remove_unfinished(work_dir / folder, below=False)
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    holder.write_text(json.dumps({"pid": os.getpid(), "since": started}) + "\n", encoding="utf-8")
+    with contextlib.suppress(OSError):  # it only serves the message that others get
+        holder.write_text(json.dumps({"pid": os.getpid(), "since": started}) + "\n", encoding="utf-8")
 
 
 def release(work_dir: Path) -> None:

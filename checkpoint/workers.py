@@ -30,7 +30,16 @@ _PRELOAD = [
 # As many as threads ask for, started on demand; the limit is Windows' own.
 _MAX_WORKERS = 61
 
+# They tell every step at DEBUG, and httpx the address of each request, which may hold a password, at INFO.
+_LIBRARIES = ("filelock", "httpcore", "httpx", "markdown_it", "openai")
+
 _log = logging.getLogger(__name__)
+
+
+def quiet_libraries() -> None:
+    """Let the libraries' loggers tell warnings and errors alone."""
+    for name in _LIBRARIES:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class Workers(Protocol):
@@ -144,6 +153,7 @@ def _start_worker(queue: Any, level: int) -> None:
     root = logging.getLogger()
     root.handlers = [logging.handlers.QueueHandler(queue)]
     root.setLevel(level)
+    quiet_libraries()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -9,11 +9,12 @@ import signal
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from tests.project import Project, Run, digest_of, make_project
+from tests.project import ROOT, Project, Run, digest_of, make_project
 
 MAIN = "data_collection_pipeline.py"
 KILLS = int(os.environ.get("KILLS", "10"))
@@ -21,6 +22,8 @@ KILLS = int(os.environ.get("KILLS", "10"))
 FULL = KILLS >= 100
 # What a run keeps for itself in the work directory: not part of the result.
 _OWN = (".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "logs/")
+
+_T = TypeVar("_T")
 
 # kind of fault -> what was tried, what of it was survived, and how the runs that were hit ended.
 figures: dict[str, Figure] = {}
@@ -148,7 +151,7 @@ def one_clear_error(run: Run) -> None:
     assert run.code in (1, 2), run.output
     assert "Traceback" not in run.output, run.output
     assert "unexpected " not in run.output, run.output
-    assert "rror" in run.output, run.output
+    assert "ERROR: " in run.output, run.output
 
 
 def as_table() -> str:
@@ -158,3 +161,26 @@ def as_table() -> str:
         ended = ", ".join(f"{how}: {count}" for how, count in sorted(figure.ended.items()))
         lines.append(f"| {kind} | {figure.tried} | {figure.survived} | {ended} |")
     return "\n".join(lines) + "\n"
+
+
+def run_as(project: Project, command: list[str], **environ: str) -> Run:
+    """Run a command the way `Project.run` does; for commands that start the pipeline in some special way."""
+    with (project.path / "output.txt").open("w") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **environ},
+            start_new_session=True,
+        )
+    return wait(process, project)
+
+
+def sample(values: Sequence[_T], count: int) -> list[_T]:
+    """Return all values in a full run, else that many, spread over them."""
+    if FULL or count >= len(values):
+        return list(values)
+    return [values[(2 * number + 1) * len(values) // (2 * count)] for number in range(count)]
