@@ -8,11 +8,12 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar, TextIO
 
 from doit import Globals
-from doit.exceptions import BaseFail, UnmetDependency
+from doit.exceptions import BaseFail, InvalidTask, UnmetDependency
 from doit.loader import load_tasks
 from doit.task import Task
 
@@ -22,6 +23,7 @@ from checkpoint.display import Display, PlainDisplay, StageProgress
 from checkpoint.freshness import reasons
 from checkpoint.pipeline import EXIT_NOT_STARTED, Pipeline
 from checkpoint.stage_names import PRE_STAGES, STAGES, stage_of
+from checkpoint.workers import quiet_libraries
 from config import ConfigError
 from stages.errors import StageError
 
@@ -139,13 +141,10 @@ class PipelineReporter:
         with self._guard:
             stage = self._stage(task)
             stage.failed += 1
-            message = fail.message.strip()
-            # What is wrong with a whole cluster, each task that was on it says.
-            told = any(earlier.message.strip() == message for _, earlier in self._failures)
             self._failures.append((task, fail))
+            message = fail.message.strip()
             _log.error("%s: %s%s", task.name, message, "".join(fail.traceback))
-            if not told:
-                self._display.notice("error", f"{task.name}: {message}")
+            self._display.notice("error", f"{task.name}: {message}")
             if len(self._failures) == 1:
                 self._checkpoint.status = "failed"
                 self._checkpoint.failure = self._failure(task.name, _type_of(fail), message)
@@ -242,7 +241,15 @@ class PipelineReporter:
         self._checkpoint.kit_cache_path, self._checkpoint.kit_version = path, version
 
     def _save(self) -> None:
-        checkpoint_file.save(self._checkpoint)
+        """Write the checkpoint.
+
+        Raises:
+            _NotWritten: It cannot be written; doit ends the run.
+        """
+        try:
+            checkpoint_file.save(self._checkpoint)
+        except StageError as error:
+            raise _NotWritten(str(error)) from error
 
     # --- before the first task ---------------------------------------------------------------------------------------
 
@@ -315,11 +322,12 @@ class PipelineReporter:
     def _log_to_file(self) -> None:
         config = self.pipeline.config
         config.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(config.log_file, encoding="utf-8")
+        handler = _LogFile(config.log_file, self._display)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         root = logging.getLogger()
         root.addHandler(handler)
         root.setLevel(config.values["logging"]["level"])
+        quiet_libraries()
         console = _ToDisplay(self._display)
         console.setLevel(logging.WARNING)
         logging.getLogger("stages").addHandler(console)
@@ -412,6 +420,25 @@ class PipelineReporter:
 class _Silent:
     def write(self, text: str) -> None:
         """Swallow doit's line for each clean action."""
+
+
+class _NotWritten(StageError, InvalidTask):  # type: ignore[misc]
+    """The checkpoint cannot be written: also the one kind of error that ends a run of doit without a traceback."""
+
+
+class _LogFile(logging.FileHandler):
+    """The log file; a full disk costs the log, told once, rather than a traceback for each line."""
+
+    def __init__(self, path: Path, display: Display) -> None:
+        super().__init__(path, encoding="utf-8")
+        self._display = display
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        del record
+        if not self._told:
+            self._told = True
+            self._display.notice("warning", f"{self.baseFilename}: the log cannot be written ({sys.exc_info()[1]}).")
 
 
 class _ToDisplay(logging.Handler):
