@@ -56,6 +56,8 @@ def task_preparation() -> Task:
             "excluded": config["input"]["excluded_extensions"],
             "max_extensions": processing["max_extensions"],
         },
+        checked=lambda: pipeline.sources_state(pull_repo_exts.signature),
+        steady=True,
         file_dep=[at("sources.json")],
         targets=[at("extensions.json")],
     )

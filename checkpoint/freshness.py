@@ -25,7 +25,12 @@ class Freshness:
     """
 
     def __init__(
-        self, options: dict[str, Any], checked: Callable[[], dict[str, Any]] | None = None, always: str = ""
+        self,
+        options: dict[str, Any],
+        checked: Callable[[], dict[str, Any]] | None = None,
+        always: str = "",
+        *,
+        steady: bool = False,
     ) -> None:
         """Remember what a task is made with.
 
@@ -33,18 +38,21 @@ class Freshness:
             options: What is known before the run.
             checked: Called at each check for more.
             always: Why the task is never up to date; empty if it may be.
+            steady: Call ``checked`` again when the task has succeeded. If it returns something else then, the task has
+                read what was changing, and runs again the next time.
         """
         self.options = options
         self.reasons: list[str] = []
         self._checked = checked
         self._always = always
+        self._steady = steady
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
         """Return whether the task is up to date; file_deps and missing targets are doit's part."""
         file_state.observe(task.file_dep)
         if self._checked is not None:
             self.options = {**self.options, **self._checked()}
-        task.value_savers.append(lambda: {"options": self.options, "targets": _states(task.targets)})
+        task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
             self.reasons.append("it has not been made before" if not values else "it was made by another version")
@@ -52,6 +60,14 @@ class Freshness:
         self.reasons += option_changes(values["options"], self.options)
         self.reasons += _changed_targets(values.get("targets", {}), task.targets)
         return not self.reasons
+
+    def _made_with(self) -> dict[str, Any]:
+        """Return what to record: the options, spoilt if they changed while the task ran."""
+        if self._steady and self._checked is not None:
+            after = {**self.options, **self._checked()}
+            changed = [key for key in after if after[key] != self.options.get(key)]
+            return {**self.options, **dict.fromkeys(changed, file_state.CHANGED_WHILE_READ)}
+        return self.options
 
 
 class PinnedFreshness(Freshness):

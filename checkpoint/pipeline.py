@@ -93,6 +93,7 @@ class Pipeline:
     restored_kit_version: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     _extensions_file: Signature | None = None
+    _state_at_pull: tuple[Signature | None, str] | None = None
     _extensions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
@@ -271,7 +272,25 @@ class Pipeline:
         del options["excluded_extensions"]
         if self._kit_cache:
             options["sources"] = [{"kind": "path", "path": self._kit_cache}]
-        return {**options, "signature": state_of(self._sources(), self.config.work_dir)}
+        state = state_of(self._sources(), self.config.work_dir)
+        self._state_at_pull = (self._sources_file(), state)
+        return {**options, "signature": state}
+
+    def sources_state(self, state_of: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
+        """Return the state of the sources for the stage that lists their files.
+
+        That of ``pull_repo_exts`` does not do: files may have come and gone between the two.
+        """
+        known, self._state_at_pull = self._state_at_pull, None
+        if known is not None and known[0] is not None and known[0] == self._sources_file():
+            return {"signature": known[1]}  # nothing has been pulled since it was found out
+        return {"signature": state_of(self._sources(), self.config.work_dir)}
+
+    def _sources_file(self) -> Signature | None:
+        try:
+            return signature(os.stat(self.path("sources.json")))
+        except OSError:
+            return None
 
     @property
     def _kit_cache(self) -> str:
@@ -424,6 +443,7 @@ class Stage:
         checked: dict[str, Any] | Callable[[], dict[str, Any]] | None = None,
         file_dep: Iterable[str] = (),
         targets: Iterable[str] = (),
+        steady: bool = False,
         always: str = "",
         alone: bool = False,
         folders: Iterable[str] = (),
@@ -440,6 +460,7 @@ class Stage:
             checked: More that the output depends on; a callable is called at each check.
             file_dep: Files that it reads.
             targets: Files that it writes.
+            steady: What ``checked`` returns must not change while the task runs; if it does, the task runs again.
             always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
             folders: Folders below the work directory that it makes and that ``doit clean`` removes with all they hold.
@@ -452,7 +473,7 @@ class Stage:
             if isinstance(arg, dict):
                 made_with["extension"] = _digest(arg)
         live = checked if callable(checked) else None
-        freshness = PinnedFreshness() if self.pinned else Freshness(made_with, live, always)
+        freshness = PinnedFreshness() if self.pinned else Freshness(made_with, live, always, steady=steady)
         targets = list(targets)
         workers = None if alone else self.pipeline.workers_of(self.name)
         task: dict[str, Any] = {

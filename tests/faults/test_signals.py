@@ -1,0 +1,47 @@
+"""SIGTERM and SIGINT at any moment: the run ends by itself, in order, and a resume completes it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.faults.harness import FULL, MAIN, Victim, counted, wait
+
+_MOMENTS = 15 if FULL else 2
+
+
+@pytest.mark.parametrize("moment", [(number + 0.5) / _MOMENTS for number in range(_MOMENTS)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signalled_run_resumes(victim: Victim, number: signal.Signals, moment: float) -> None:
+    with counted(number.name) as figure:
+        project = victim.fresh()
+        process = project.start(MAIN)
+        time.sleep(moment * victim.seconds)
+        os.kill(process.pid, number)
+        run = wait(process, project, 60)
+        # Before the run has begun, and when all is done, the signal means what it means to any program.
+        assert run.code in (0, 128 + number, -number), run.output
+        assert "During handling" not in run.output, run.output
+        if run.code == 128 + number:
+            assert "Traceback" not in run.output, run.output
+            assert "interrupted" in run.output
+        figure.ended[{0: "had ended", -number: "ended before it began"}.get(run.code, "interrupted, in order")] += 1
+        victim.check_resume()
+
+
+def test_signalled_twice(victim: Victim) -> None:
+    """An impatient user: the second Ctrl-C does not hit the end of the run."""
+    with counted("SIGINT twice") as figure:
+        project = victim.fresh()
+        process = project.start(MAIN)
+        time.sleep(victim.seconds / 2)
+        for _ in range(3):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.02)
+        run = wait(process, project, 60)
+        assert "Traceback" not in run.output, run.output
+        figure.ended["interrupted, in order" if run.code == 130 else "had ended"] += 1
+        victim.check_resume()
