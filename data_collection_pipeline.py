@@ -19,12 +19,12 @@ from typing import Any
 
 from checkpoint import checkpoint_file
 from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
-from checkpoint.stage_names import PRE_STAGES, STAGES, UnknownStage, position
+from checkpoint.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, UnknownStage, position
 from config import ConfigError, load
 
 PROJECT = Path(__file__).resolve().parent
-EXIT_FAILED = 1
-EXIT_NOT_STARTED = 2
+EXIT_CODES = """exit codes: 0 all went well; 1 a stage failed (--resume continues there); 2 the run could not start:
+wrong arguments or configuration, or another run works there; 130 and 143 interrupted by Ctrl-C or SIGTERM"""
 # What doit returns → what the scripts return: a task failed or could not be checked; doit could not start.
 _EXIT_CODES = {0: 0, 1: EXIT_FAILED, 2: EXIT_FAILED, 3: EXIT_NOT_STARTED}
 
@@ -51,7 +51,7 @@ class DataCollectionPipeline:
         """
         self.config_path = Path(os.path.abspath(config_path or PROJECT / "pipeline_config.toml"))
         self.overrides: dict[str, str] = dict(overrides or {})
-        flags = ("kit_cache", "quick", "update", "no_cache")
+        flags = ("kit_cache", "quick", "update", "no_cache", "quiet", "verbose", "json", "junit", "annotations")
         self.work_dir = load(
             self.config_path, {key: value for key, value in self.overrides.items() if key not in flags}
         ).work_dir
@@ -171,7 +171,20 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", nargs="?", const="", metavar="FILE", help="write an HTML report after the run (see doit report)"
     )
-    parser.add_argument("--json", action="store_true", help="with --show-checkpoint and --dry-run: print JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print only what is wrong; the log file has all")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print each task that runs")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print a JSON summary of the run (or of --show-checkpoint, --dry-run) and nothing else on standard output",
+    )
+    parser.add_argument("--junit", metavar="FILE", help="write the stages as test cases of a JUnit XML file")
+    parser.add_argument(
+        "--annotations",
+        action=argparse.BooleanOptionalAction,
+        help="show warnings and failures at their lines on GitHub (default: where GITHUB_ACTIONS=true)",
+    )
+    parser.epilog = EXIT_CODES
 
 
 def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str], selection: Mapping[str, str]) -> int:
@@ -183,7 +196,12 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
         selection: ``start`` and ``end``, where given.
     """
     values = dict(overrides)
-    values |= {key: "1" for key in ("update", "no_cache") if getattr(arguments, key)}
+    flags = ("update", "no_cache", "quiet", "verbose", "json")
+    values |= {key: "1" for key in flags if getattr(arguments, key)}
+    if arguments.junit:
+        values["junit"] = os.path.abspath(arguments.junit)
+    if arguments.annotations is not None:
+        values["annotations"] = _text(arguments.annotations)
     try:
         for stage in selection.values():
             position(stage)
@@ -192,14 +210,18 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
         pipeline = DataCollectionPipeline(arguments.config, values)
     except (ConfigError, UnknownStage) as error:
         sys.stderr.write(f"ERROR: {error}\n")
+        if not (arguments.show_checkpoint or arguments.clear_checkpoint or arguments.dry_run):
+            from checkpoint.run_outputs import Wanted, deliver_not_started
+
+            deliver_not_started(str(error), Wanted.of(values, Path.cwd(), os.environ))
         return EXIT_NOT_STARTED
     if arguments.show_checkpoint:
         return pipeline.show_checkpoint(as_json=arguments.json)
     if arguments.clear_checkpoint:
         return pipeline.clear_checkpoint()
     if arguments.dry_run:
-        flags = {key: "1" for key in ("resume", "force") if getattr(arguments, key)}
-        return pipeline.dry_run([f"{k}={v}" for k, v in {**selection, **flags}.items()], as_json=arguments.json)
+        chosen = {key: "1" for key in ("resume", "force") if getattr(arguments, key)}
+        return pipeline.dry_run([f"{k}={v}" for k, v in {**selection, **chosen}.items()], as_json=arguments.json)
     code = pipeline.run(selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force)
     if arguments.report is not None and code != EXIT_NOT_STARTED:
         # Where it was written is not part of the run's output, which may have to be JSON alone.

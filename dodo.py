@@ -188,4 +188,5 @@ def task_final_assembly() -> Task:
         options=options,
         file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
         targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
+        others=[at(final_assembly.MANIFEST), pipeline.target_path(final_assembly.REPORT_NAME)],
     )

@@ -15,7 +15,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from data_collection_pipeline import EXIT_FAILED, add_common_arguments, run_command_line
+from checkpoint.stage_names import EXIT_FAILED
+from data_collection_pipeline import add_common_arguments, run_command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep-intermediate", action="store_true", help="keep the work directory's files at the end")
     arguments = parser.parse_args(argv)
     overrides: dict[str, str] = {}
+    if arguments.kit_cache == "":  # an unset variable of a shell, which would stand for the folder it is started in
+        parser.error("argument --kit-cache: expected a folder, found nothing")
     if arguments.kit_cache is not None:
         overrides["kit_cache"] = os.path.abspath(arguments.kit_cache)
     if arguments.max_extensions is not None:
@@ -44,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.keep_intermediate:
         overrides["output.keep_intermediates"] = "true"
     code = run_command_line(arguments, overrides, {})
-    if code == EXIT_FAILED and not arguments.resume:
+    if code == EXIT_FAILED and not (arguments.resume or arguments.json):
         print("Hint: python run_pipeline.py --resume continues where it failed.")
     return code
 

@@ -5,14 +5,20 @@ from __future__ import annotations
 import datetime
 import logging
 import multiprocessing
+import os
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
+from checkpoint import lock
+from checkpoint.stage_names import EXIT_NOT_STARTED
 from checkpoint.workers import Workers
 from config import ConfigError
 from stages.errors import StageError
@@ -81,6 +87,56 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
     def __str__(self) -> str:
         return f"{self.function.__module__}.{self.function.__qualname__}"
+
+
+class CleanAction(BaseAction):  # type: ignore[misc]
+    """Removes what a task made, and the folders that this empties: the clean action of every task.
+
+    doit does not execute it in a dry run.
+    """
+
+    def __init__(self, roots: tuple[str, str], files: list[str], folders: list[str]) -> None:
+        """Remember what to remove.
+
+        Args:
+            roots: The work directory, which is locked for this process, and the target directory.
+            files: Files.
+            folders: Folders to remove with all they hold.
+        """
+        self.roots = roots
+        self.files = files
+        self.folders = folders
+        self.task: Any = None
+
+    def execute(self, out: Any = None, err: Any = None) -> None:
+        """Remove everything.
+
+        Raises:
+            SystemExit: A run is going on in the work directory (code 2).
+        """
+        del out, err
+        try:
+            lock.acquire(Path(self.roots[0]))
+        except lock.WorkDirBusy as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            raise SystemExit(EXIT_NOT_STARTED) from None
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in self.files:
+            path = Path(os.path.abspath(name))
+            path.unlink(missing_ok=True)
+            self._remove_empty(path.parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        while str(folder) not in self.roots and any(folder.is_relative_to(root) for root in self.roots):
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+    def __str__(self) -> str:
+        return f"remove {len(self.files)} files" + (f" and {', '.join(self.folders)}" if self.folders else "")
 
 
 def _alone() -> bool:

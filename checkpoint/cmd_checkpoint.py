@@ -11,9 +11,9 @@ from doit.exceptions import InvalidCommand
 
 from checkpoint import checkpoint_file, lock
 from checkpoint.checkpoint_file import Checkpoint
-from checkpoint.pipeline import EXIT_NOT_STARTED, Pipeline
+from checkpoint.pipeline import Pipeline
 from checkpoint.plan import PlannedTask, plan
-from checkpoint.stage_names import STAGES
+from checkpoint.stage_names import EXIT_NOT_STARTED, STAGES
 from stages.errors import StageError
 
 _OPT_JSON: dict[str, Any] = {

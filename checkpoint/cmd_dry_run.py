@@ -6,10 +6,11 @@ import json
 from typing import Any, ClassVar
 
 from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
 
 from checkpoint.pipeline import Pipeline
 from checkpoint.plan import PlannedTask, plan
-from checkpoint.stage_names import STAGES, position
+from checkpoint.stage_names import STAGES, UnknownStage, position
 
 _OPT_JSON: dict[str, Any] = {
     "name": "as_json",
@@ -34,8 +35,11 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
 
     def _execute(self, as_json: bool, pos_args: list[str] | None = None) -> int:
         pipeline: Pipeline = self.loader.namespace["pipeline"]
-        for name in pos_args or ():
-            position(name)
+        try:
+            for name in pos_args or ():
+                position(name)
+        except UnknownStage as error:
+            raise InvalidCommand(str(error)) from None
         forced = pipeline.flags.force or bool(pipeline.distrust)
         planned = plan(self.task_list, pos_args or pipeline.selected, self.dep_manager, forced=forced)
         if as_json:

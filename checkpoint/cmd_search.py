@@ -13,7 +13,7 @@ from doit import doit_cmd, get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
-from checkpoint.pipeline import EXIT_FAILED, EXIT_NOT_STARTED
+from checkpoint.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 from config import ConfigError, load
 from search import Hit, SearchError, find_index, search
 

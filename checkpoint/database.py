@@ -71,7 +71,10 @@ class WriteThroughDatabase:
         if self._connection is not None:
             self._encoded = dict(self._connection.execute("SELECT name, record FROM task"))
             return
-        if not os.path.exists(self.name):
+        if not os.path.lexists(self.name):
+            return
+        if os.path.islink(self.name) or not os.path.isfile(self.name):
+            self._corrupt = "it is not a file"
             return
         try:
             with _untouched(self.name) as connection:
@@ -92,7 +95,7 @@ class WriteThroughDatabase:
         """
         if self._connection is not None:
             return self._connection
-        lock.acquire(Path(self.name).resolve().parent)
+        lock.acquire(Path(os.path.abspath(self.name)).parent)
         self._read()
         if self._corrupt:
             aside = self.name + ".corrupt"
@@ -124,12 +127,19 @@ class WriteThroughDatabase:
             encoded = self._encoded.get(task_id)
             if encoded is None:
                 return None
-            try:
-                record = self._codec.decode(encoded)
-            except ValueError:
-                record = {}
+            record = self._decoded(encoded)
             self._records[task_id] = record
         return record
+
+    def _decoded(self, encoded: Any) -> dict[str, Any]:
+        """Return a record; an empty one, for which the task runs, if it is not what `set` is given."""
+        try:
+            record: Any = self._codec.decode(encoded)
+        except (ValueError, TypeError, RecursionError):
+            return {}
+        sound = isinstance(record, dict) and isinstance(record.get("_values_:", {}), dict)
+        sound = sound and isinstance(record.get("deps:", []), list)
+        return record if sound else {}
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return what is recorded of a task under a key, or None."""

@@ -12,6 +12,7 @@ from doit.dependency import FileChangedChecker
 
 # What a record says when the file changed while a task was reading it: equal to no digest, so the task runs again.
 CHANGED_WHILE_READ = "changed while it was read"
+UNREADABLE = "cannot be read"
 # A file changed this shortly before it was recorded may change again without its times showing it.
 _TICK_NS = 20_000_000
 _COARSE_TICK_NS = 2_000_000_000
@@ -38,12 +39,18 @@ def observe(paths: Iterable[str]) -> None:
 
 
 def digest(path: str, known: Signature) -> str:
-    """Return the BLAKE2b digest (128 bits, hexadecimal) of a file; read once for each signature in this process."""
+    """Return the BLAKE2b digest (128 bits, hexadecimal) of a file; read once for each signature in this process.
+
+    A file that cannot be read has `UNREADABLE` for a digest: that too is a state, which the task has reported.
+    """
     cached = _digests.get(path)
     if cached is not None and cached[0] == known:
         return cached[1]
-    with open(path, "rb") as stream:
-        value = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    try:
+        with open(path, "rb") as stream:
+            value = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return UNREADABLE
     _digests[path] = (known, value)
     return value
 

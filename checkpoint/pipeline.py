@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from doit import doit_cmd, get_initial_workdir
 
-from checkpoint import checkpoint_file, database, lock
-from checkpoint.actions import StageAction
+from checkpoint import checkpoint_file, database
+from checkpoint.actions import CleanAction, StageAction
 from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from checkpoint.file_state import FileStateChecker, Signature, signature
 from checkpoint.freshness import Freshness, PinnedFreshness
-from checkpoint.stage_names import STAGES, UnknownStage, position
+from checkpoint.run_outputs import Wanted, deliver_not_started
+from checkpoint.stage_names import EXIT_NOT_STARTED, STAGES, UnknownStage, position
 from checkpoint.workers import LocalWorkers, OneAtATime, Workers
 from config import Config, ConfigError, load
 from stages.errors import StageError
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from checkpoint.dask_workers import DaskWorkers
 
 DATABASE_NAME = ".doit.db"
-EXIT_FAILED = 1
-EXIT_NOT_STARTED = 2
 _QUICK_SKIPS = ("embeddings", "faiss")
+# The stages whose work grows with an extension's Python files (bytes), and what each task is worth beside that.
+_BY_PYTHON = ("extension_data", "code_examples")
+_SIZE_OF_ANY = 20_000
 # The stages that a Dask cluster does: what is left reads and writes beside the work directory, or is over in no time.
 _DISTRIBUTED = ("extension_data", "code_examples", "settings", "embeddings")
 # Tasks that are given to a Dask cluster at a time, where the configuration does not say.
@@ -57,6 +58,12 @@ class Flags:
         no_cache: Embed again what the embedding cache holds.
         quick: Leave out embeddings and FAISS.
         kit_cache: A Kit cache that takes the place of the configured sources.
+        quiet: Print only what is wrong.
+        verbose: Print each task that runs.
+        json: Print a JSON summary on standard output, and all else on standard error.
+        junit: A JUnit file to write; relative to where the command was started.
+        annotations: ``1``: print warnings and failures in the form that GitHub shows them at their lines; ``0``: do
+            not; empty: where GitHub's runner reads the output.
     """
 
     config: str = ""
@@ -68,6 +75,11 @@ class Flags:
     no_cache: bool = False
     quick: bool = False
     kit_cache: str = ""
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+    junit: str = ""
+    annotations: str = ""
 
 
 @dataclass
@@ -82,6 +94,7 @@ class Pipeline:
         checkpoint: The checkpoint that is resumed, if one is.
         distrust: Why nothing that is recorded may be used; empty if it may.
         restored_kit_version: Kit version of the run that is resumed, for sources that don't tell.
+        wanted: What is to be told to machines when the run ends.
     """
 
     config: Config
@@ -92,6 +105,7 @@ class Pipeline:
     distrust: str = ""
     restored_kit_version: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
+    wanted: Wanted = field(default_factory=Wanted)
     _extensions_file: Signature | None = None
     _state_at_pull: tuple[Signature | None, str] | None = None
     _extensions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -106,10 +120,12 @@ class Pipeline:
         Raises:
             SystemExit: The command line or the configuration is wrong (code 2); one line on standard error says what.
         """
+        variables = dict(doit_cmd._CMDLINE_VARS or {})
         try:
-            return cls.from_variables(dict(doit_cmd._CMDLINE_VARS or {}), namespace)
+            return cls.from_variables(variables, namespace)
         except (ConfigError, CheckpointNewer, UnknownStage, StageError) as error:
             sys.stderr.write(f"ERROR: {error}\n")
+            deliver_not_started(str(error), _wanted(variables))
             raise SystemExit(EXIT_NOT_STARTED) from None
 
     @classmethod
@@ -126,7 +142,9 @@ class Pipeline:
         path = started_in / flags.config if flags.config else None
         for stage in filter(None, (flags.start, flags.end)):
             position(stage)
-        pipeline = cls(load(path, overrides), flags, namespace, overrides=dict(overrides))
+        if flags.annotations:
+            _as_bool("annotations", flags.annotations)
+        pipeline = cls(load(path, overrides), flags, namespace, overrides=dict(overrides), wanted=_wanted(variables))
         if flags.kit_cache:
             pipeline.overrides["kit_cache"] = str((started_in / flags.kit_cache).resolve())
         if flags.quick:
@@ -233,6 +251,15 @@ class Pipeline:
         last = position(self.flags.end) if self.flags.end else len(STAGES) - 1
         return [stage for stage in self.stages if first <= STAGES.index(stage) <= last]
 
+    def why_left_out(self, stage: str) -> str:
+        """Return why a stage is no part of this run; empty if it is."""
+        if stage in self.selected:
+            return ""
+        if stage not in self.stages:
+            return "quick"
+        started_later = self.flags.start and STAGES.index(stage) < position(self.flags.start)
+        return f"before {self.flags.start}" if started_later else f"after {self.flags.end}"
+
     @property
     def to_the_end(self) -> bool:
         """Whether the last stage is among the selected: then the run is over when they are complete."""
@@ -335,6 +362,28 @@ class Pipeline:
             if subtask:
                 told["subtasks"][subtask] = values["seconds"]
         return found
+
+    def places(self) -> dict[str, str | None]:
+        """Return, for the summary of a run, where things are and which Kit version was found."""
+        from stages import final_assembly
+
+        version, config = self.found()[1], self.config
+        checkpoint = checkpoint_file.path_in(config.work_dir)
+        data_set = config.target_dir / ".".join((version or "").split(".")[:2])
+        report = config.target_dir / final_assembly.REPORT_NAME
+        return {
+            "kit_version": version,
+            "work_dir": str(config.work_dir),
+            "data_set": str(data_set) if version and data_set.is_dir() else None,
+            "completion_report": str(report) if report.is_file() else None,
+            "checkpoint": str(checkpoint) if checkpoint.is_file() else None,
+            "log_file": str(config.log_file),
+        }
+
+    def sizes_of(self, stage: str, tasks: Sequence[str]) -> dict[str, int]:
+        """Return about how much work each task of a stage is, in any unit: for the time that is left."""
+        python = {entry["id"]: entry["size"] for entry in self.extensions} if stage in _BY_PYTHON else {}
+        return {task: _SIZE_OF_ANY + python.get(task.partition(":")[2], 0) for task in tasks}
 
     def files_of(self, owner: dict[str, Any], files: Iterable[str]) -> list[str]:
         """Return the paths of an owner's files, which are given relative to its folder."""
@@ -446,6 +495,7 @@ class Stage:
         steady: bool = False,
         always: str = "",
         alone: bool = False,
+        others: Iterable[str] = (),
         folders: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Return a doit task that calls a function of the stage.
@@ -463,6 +513,7 @@ class Stage:
             steady: What ``checked`` returns must not change while the task runs; if it does, the task runs again.
             always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
+            others: Files that it makes beside its targets, for ``doit clean``.
             folders: Folders below the work directory that it makes and that ``doit clean`` removes with all they hold.
         """
         options = options or {}
@@ -482,48 +533,19 @@ class Stage:
             "targets": targets,
             "uptodate": [freshness],
             "task_dep": self.after,
-            "clean": [(clean, [self.pipeline.roots, targets, list(folders)])],
+            "clean": [CleanAction(self.pipeline.roots, [*targets, *others], list(folders))],
         }
         if name is not None:
             task["name"] = name
         return task
 
 
-def clean(roots: tuple[str, str], targets: list[str], folders: list[str], dryrun: bool) -> None:
-    """Remove what a task made, and the folders that this empties: the clean action of every task.
-
-    Args:
-        roots: The work directory, which is locked for this process, and the target directory.
-        targets: Files.
-        folders: Folders to remove with all they hold.
-        dryrun: Do nothing.
-
-    Raises:
-        SystemExit: A run is going on in the work directory (code 2).
-    """
-    if dryrun:
-        return
-    try:
-        lock.acquire(Path(roots[0]))
-    except lock.WorkDirBusy as error:
-        (sys.__stderr__ or sys.stderr).write(f"ERROR: {error}\n")  # doit captures sys.stderr
-        raise SystemExit(EXIT_NOT_STARTED) from None
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    for target in targets:
-        path = Path(os.path.abspath(target))
-        path.unlink(missing_ok=True)
-        for parent in path.parents:
-            if str(parent) in roots or not any(parent.is_relative_to(root) for root in roots):
-                break
-            try:
-                parent.rmdir()
-            except OSError:
-                break
-
-
 def _digest(value: dict[str, Any]) -> str:
     return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def _wanted(variables: dict[str, str]) -> Wanted:
+    return Wanted.of(variables, Path(get_initial_workdir() or "."), os.environ)
 
 
 def _split(variables: dict[str, str]) -> tuple[Flags, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""The eight stages, in order."""
+"""The eight stages, in order, and how a run that did not succeed exits."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ STAGES = (
     "final_assembly",
 )
 PRE_STAGES = STAGES[:2]
+EXIT_FAILED = 1
+EXIT_NOT_STARTED = 2
 
 
 class UnknownStage(ValueError):

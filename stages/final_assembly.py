@@ -267,6 +267,8 @@ class _Manifest:
         self.made: dict[str, list[str]] = {}
         if self.path.is_file():
             self.made = read_json(self.path)
+            if not _is_manifest(self.made):
+                raise StageError(f"{self.path}: not the list of files that this stage writes. Delete it and run again.")
 
     @property
     def names(self) -> list[str]:
@@ -301,6 +303,12 @@ class _Manifest:
     def _write(self, names: list[str]) -> None:
         self.made[self.key] = names
         write_json(self.path, self.made, indent=True)
+
+
+def _is_manifest(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in value.values()
+    )
 
 
 # ---- the completion report ------------------------------------------------------------------------------------------
