@@ -163,7 +163,7 @@ def as_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def run_as(project: Project, command: list[str], **environ: str) -> Run:
+def run_as(project: Project, command: list[str], seconds: float = 120, **environ: str) -> Run:
     """Run a command the way `Project.run` does; for commands that start the pipeline in some special way."""
     with (project.path / "output.txt").open("w") as output:
         process = subprocess.Popen(
@@ -176,7 +176,7 @@ def run_as(project: Project, command: list[str], **environ: str) -> Run:
             env={**os.environ, **environ},
             start_new_session=True,
         )
-    return wait(process, project)
+    return wait(process, project, seconds)
 
 
 def sample(values: Sequence[_T], count: int) -> list[_T]:
