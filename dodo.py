@@ -63,7 +63,7 @@ def task_preparation() -> Task:
     )
 
 
-@create_after("preparation")
+@create_after("preparation")  # type: ignore[untyped-decorator]
 def task_extension_data() -> Iterator[Task]:
     """3/8 extract metadata, code atlas and API docs."""
     stage = pipeline.stage("extension_data", extension_data.VERSION, after=["preparation"])
@@ -90,7 +90,7 @@ def task_extension_data() -> Iterator[Task]:
     )
 
 
-@create_after("preparation")
+@create_after("preparation")  # type: ignore[untyped-decorator]
 def task_code_examples() -> Iterator[Task]:
     """4/8 select code examples by size and complexity."""
     stage = pipeline.stage("code_examples", code_examples.VERSION, after=["extension_data"])
@@ -119,7 +119,7 @@ def task_code_examples() -> Iterator[Task]:
     )
 
 
-@create_after("preparation")
+@create_after("preparation")  # type: ignore[untyped-decorator]
 def task_settings() -> Iterator[Task]:
     """5/8 collect settings from TOML, Python and C++."""
     stage = pipeline.stage("settings", settings.VERSION, after=["code_examples"])
@@ -176,7 +176,7 @@ def task_faiss() -> Iterator[Task]:
         )
 
 
-@create_after("preparation")
+@create_after("preparation")  # type: ignore[untyped-decorator]
 def task_final_assembly() -> Task:
     """8/8 assemble the versioned data set."""
     stage = pipeline.stage("final_assembly", final_assembly.VERSION, after=["settings", "faiss"])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from checkpoint import checkpoint_file
 from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from checkpoint.stage_names import STAGES, UnknownStage, position
 
-DOCUMENTED = {
+DOCUMENTED: dict[str, Any] = {
     "timestamp": "2025-10-28T23:46:10.577567",
     "completed_stages": ["pull_repo_exts", "preparation", "extension_data"],
     "config_snapshot": {"kit_cache_path": "/path/to/extscache", "kit_version": "107.3.0", "work_dir": "/path/to/work"},
