@@ -1,6 +1,7 @@
 """What a run shows: plain lines for pipes, CI and logs, and a live view for a terminal (`checkpoint.display_rich`).
 
-A display keeps no account of its own. It is told of events, and draws from the `StageProgress` records that the reporter
+A display keeps no account of its own. It is told of events, and draws from the `StageProgress` records that the
+reporter
 keeps.
 """
 
@@ -334,7 +335,7 @@ def _printable(character: str) -> str:
 
 
 def first_few(warnings: Sequence[StageWarning], named: set[str]) -> list[StageWarning]:
-    """Return the first warnings, at most one of an extension, and none of one that is in ``named``; add theirs to it."""
+    """Return the first warnings, at most one of an extension, and of none that is in ``named``; add theirs to it."""
     found: list[StageWarning] = []
     for warning in warnings:
         if len(found) == SHOWN_WARNINGS:

@@ -157,7 +157,7 @@ class LiveView:
         return Text(stage.left_out or state, style=_STYLES[state])
 
     def _below(self) -> list[Text]:
-        """Return the lines below the stages: which tasks are under way, what is said of them, how long the run takes."""
+        """Return the lines below the stages: tasks under way, what is said of them, how long the run takes."""
         now = time.monotonic()
         under_way = sorted((start, name) for stage in self._stages for name, start in list(stage.running.items()))
         names = [f"{printable(name.partition(':')[2] or name)} ({now - start:.0f} s)" for start, name in under_way]

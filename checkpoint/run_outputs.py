@@ -157,7 +157,7 @@ def junit(outcome: RunOutcome, timestamp: str) -> bytes:
         suite.add_testcase(case)
     document = JUnitXml("kit-extension-pipeline")
     document.add_testsuite(suite)
-    document.update_statistics()
+    document.update_statistics()  # type: ignore[no-untyped-call]
     output = BytesIO()
     document.write(output, pretty=True)
     return output.getvalue()
@@ -173,7 +173,7 @@ def _problem(kind: Any, message: str, type_: str) -> Any:
 # --- annotations -----------------------------------------------------------------------------------------------------
 
 
-def annotations(outcome: RunOutcome) -> list[str]:
+def workflow_commands(outcome: RunOutcome) -> list[str]:
     """Return GitHub workflow commands: an error for each failure, then a warning for each warning, up to a limit.
 
     Those with a file and a line come first; where there are more than `MAX_ANNOTATIONS`, the last one says how many.
@@ -269,7 +269,7 @@ def deliver(outcome: RunOutcome, wanted: Wanted, timestamp: str, stdout: TextIO,
         StageError: The JUnit file cannot be written.
     """
     if wanted.annotate:
-        for line in annotations(outcome):
+        for line in workflow_commands(outcome):
             write_line(line, stderr if wanted.json else stdout)
     if wanted.json:
         for line in summary_text(outcome).splitlines():

@@ -19,7 +19,7 @@ MAIN = "data_collection_pipeline.py"
 GOOD = '[package]\nversion = "1.0.0"\ntitle = "Bad"\n[[python.module]]\nname = "bad.ext"\n'
 _LONG = "n" * 251
 
-Spoil = Callable[[Project], None]
+Spoil = Callable[[Project], object]
 
 
 @dataclass(frozen=True)
