@@ -15,7 +15,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from data_collection_pipeline import EXIT_FAILED, add_common_arguments, run_command_line
+from checkpoint.stage_names import EXIT_FAILED
+from data_collection_pipeline import add_common_arguments, run_command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.keep_intermediate:
         overrides["output.keep_intermediates"] = "true"
     code = run_command_line(arguments, overrides, {})
-    if code == EXIT_FAILED and not arguments.resume:
+    if code == EXIT_FAILED and not (arguments.resume or arguments.json):
         print("Hint: python run_pipeline.py --resume continues where it failed.")
     return code
 

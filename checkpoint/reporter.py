@@ -17,12 +17,13 @@ from doit.exceptions import BaseFail, InvalidTask, UnmetDependency
 from doit.loader import load_tasks
 from doit.task import Task
 
-from checkpoint import checkpoint_file, lock
+from checkpoint import checkpoint_file, lock, run_outputs
 from checkpoint.checkpoint_file import Checkpoint
-from checkpoint.display import Display, PlainDisplay, StageProgress
+from checkpoint.display import Display, StageProgress, choose, warning_text
 from checkpoint.freshness import reasons
-from checkpoint.pipeline import EXIT_NOT_STARTED, Pipeline
-from checkpoint.stage_names import PRE_STAGES, STAGES, stage_of
+from checkpoint.pipeline import Pipeline
+from checkpoint.stage_names import EXIT_NOT_STARTED, PRE_STAGES, STAGES, stage_of
+from checkpoint.stage_warnings import LocatedWarning, WarningsOfRun
 from checkpoint.workers import quiet_libraries
 from config import ConfigError
 from stages.errors import StageError
@@ -44,16 +45,21 @@ class PipelineReporter:
         """Take doit's output stream; ``options`` is part of doit's interface and not used."""
         del options
         self._outstream = outstream
-        self._display: Display = PlainDisplay(outstream)
+        flags = self.pipeline.flags
+        self._wanted = self.pipeline.wanted
+        progress = sys.stderr if self._wanted.json else outstream
+        self._display: Display = choose(progress, quiet=flags.quiet, verbose=flags.verbose)
         self._guard = threading.RLock()
-        self._stages: dict[str, StageProgress] = {}
-        self._began: dict[str, float] = {}
-        self._stage_began: dict[str, float] = {}
+        self._stages: dict[str, StageProgress] = {
+            name: StageProgress(name, left_out=self.pipeline.why_left_out(name)) for name in STAGES
+        }
+        self._warnings = WarningsOfRun(self.pipeline.config.work_dir)
         self._failures: list[tuple[Task, BaseFail]] = []
         self._runtime_errors: list[str] = []
         self._under_way = False
         self._interrupted = 0
         self._started = time.monotonic()
+        self._started_at = checkpoint_file.now()
         self._checkpoint = Checkpoint(work_dir=str(self.pipeline.config.work_dir))
         self._previous_failure: dict[str, Any] | None = None
         self._times: dict[str, dict[str, Any]] = {}
@@ -77,6 +83,7 @@ class PipelineReporter:
                 pipeline.api_key()
             database.open_for_writing()
             self._log_to_file()
+            self._display.begin(list(self._stages.values()))
             for level, message in pipeline.notices:
                 self._notice(level, message)
             if pipeline.flags.start and not pipeline.resuming:
@@ -89,6 +96,7 @@ class PipelineReporter:
                 self._continue(pipeline.checkpoint)
         except (lock.WorkDirBusy, ConfigError, StageError, OSError) as error:
             sys.stderr.write(f"ERROR: {error}\n")
+            run_outputs.deliver_not_started(str(error), self._wanted)
             raise SystemExit(EXIT_NOT_STARTED) from None
         self._under_way = True
         self._checkpoint.configuration = pipeline.config.public()
@@ -106,9 +114,9 @@ class PipelineReporter:
             return
         with self._guard:
             stage = self._stage(task)
-            self._began[task.name] = time.monotonic()
-            if stage.name not in self._stage_began:
-                self._stage_began[stage.name] = time.monotonic()
+            first = not stage.began
+            stage.started(task.name)
+            if first:
                 self._not_complete(stage.name, task)
                 self._display.stage_started(stage)
                 _log.info("%s", stage.label)
@@ -120,7 +128,7 @@ class PipelineReporter:
             stage = self._stage(task)
             if task.actions:
                 stage.ran += 1
-                seconds = time.monotonic() - self._began.get(task.name, time.monotonic())
+                seconds = stage.finished(task.name, ran=True)
                 self._display.task_finished(stage, task.name, seconds)
                 _log.debug("%s: done in %.2f s", task.name, seconds)
             self._complete(task, stage)
@@ -130,6 +138,7 @@ class PipelineReporter:
         with self._guard:
             stage = self._stage(task)
             stage.up_to_date += 1
+            stage.finished(task.name, ran=False)
             self._complete(task, stage)
 
     def skip_ignore(self, task: Task) -> None:
@@ -143,10 +152,14 @@ class PipelineReporter:
         with self._guard:
             stage = self._stage(task)
             stage.failed += 1
-            self._failures.append((task, fail))
+            stage.finished(task.name, ran=False)
             message = fail.message.strip()
+            # What is wrong with a whole cluster, each task that was on it says.
+            told = any(earlier.message.strip() == message for _, earlier in self._failures)
+            self._failures.append((task, fail))
             _log.error("%s: %s%s", task.name, message, "".join(fail.traceback))
-            self._display.notice("error", f"{task.name}: {message}")
+            if not told:
+                self._display.notice("error", f"{task.name}: {message}")
             if len(self._failures) == 1:
                 self._checkpoint.status = "failed"
                 self._checkpoint.failure = self._failure(task.name, _type_of(fail), message)
@@ -171,28 +184,55 @@ class PipelineReporter:
         pipeline.stop_workers(at_once=bool(self._interrupted))
         for message in self._runtime_errors:
             self._notice("error", message)
-        stages = [self._stages[name] for name in STAGES if name in self._stages]
+        stages = list(self._stages.values())
+        for stage in stages:
+            stage.end()
+        warnings = self._warnings.located(self._wanted.origin) if self._wanted else []
         done = self._checkpoint.completed_stages
+        result = "failed"
         try:
             if self._interrupted:
-                message = self._end_interrupted()
+                result, message = "interrupted", self._end_interrupted()
             elif self._failures or self._runtime_errors:
                 message = self._end_failed()
             elif pipeline.to_the_end and all(stage in done for stage in pipeline.selected):
                 message = self._end_complete()
+                result = "complete" if any(stage.ran for stage in stages) else "nothing-to-do"
             else:
-                message = self._end_stopped()
+                result, message = "stopped", self._end_stopped()
         except StageError as error:
             self._notice("error", str(error))
-            message = ""
-        self._display.close(stages, message)
+            message = str(error)
+        self._display.close(stages, message, failed=result in ("failed", "interrupted"))
         if message:
             _log.info("%s", message)
+        if self._wanted:
+            self._deliver(result, message, warnings)
         logging.shutdown()
         # Which subtasks there are is known when preparation has run: only now can doit be told that one is none.
         unknown = [name for name in self._selected if ":" in name and not self._tasks[name].actions]
         if unknown and not (self._interrupted or self._failures or self._runtime_errors):
             raise InvalidTask(f"there is no task {unknown[0]!r}; doit list --all shows the tasks.")
+
+    def _deliver(self, result: str, message: str, warnings: list[LocatedWarning]) -> None:
+        """Print and write what machines are to know of the run."""
+        pipeline = self.pipeline
+        outcome = run_outputs.RunOutcome(
+            result,
+            message,
+            time.monotonic() - self._started,
+            list(self._stages.values()),
+            [
+                run_outputs.TaskFailure(task.name, stage_of(task.name), _type_of(fail), fail.message.strip())
+                for task, fail in self._failures
+            ],
+            warnings,
+            pipeline.places(),
+        )
+        try:
+            run_outputs.deliver(outcome, self._wanted, self._started_at, self._outstream, sys.stderr)
+        except StageError as error:
+            self._notice("error", str(error))
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -203,7 +243,9 @@ class PipelineReporter:
             stage = self._stages[name] = StageProgress(name)
         if not stage.total and name in self._tasks:
             group = self._tasks[name]
-            stage.total = sum(dep.startswith(name + ":") for dep in group.task_dep) or 1
+            tasks = [dep for dep in group.task_dep if dep.startswith(name + ":")]
+            stage.total = len(tasks) or 1
+            stage.sizes = self.pipeline.sizes_of(name, tasks)
         return stage
 
     def _complete(self, task: Task, stage: StageProgress) -> None:
@@ -211,8 +253,7 @@ class PipelineReporter:
         if task.name != stage.name or stage.complete or stage.name not in STAGES:
             return
         stage.complete = True
-        if stage.name in self._stage_began:
-            stage.seconds = time.monotonic() - self._stage_began[stage.name]
+        stage.end()
         checkpoint = self._checkpoint
         checkpoint.stage_times[stage.name] = {"finished": checkpoint_file.now(), "seconds": round(stage.seconds, 3)}
         checkpoint.completed_stages = [*(s for s in checkpoint.completed_stages if s != stage.name), stage.name]
@@ -222,7 +263,20 @@ class PipelineReporter:
             self._snapshot()
         self._save()
         self._display.stage_finished(stage)
-        _log.info("%s: complete (%d run, %d up to date)", stage.label, stage.ran, stage.up_to_date)
+        _log.info(
+            "%s: complete in %.2f s (%d run, %d up to date)", stage.label, stage.seconds, stage.ran, stage.up_to_date
+        )
+        if stage.ran or self._wanted:
+            self._tell_warnings(stage)
+
+    def _tell_warnings(self, stage: StageProgress) -> None:
+        """Read what a stage had to leave out or repair; the log file gets all of it."""
+        found = self._warnings.read(stage.name)
+        stage.warnings = len(found)
+        if stage.ran and found:
+            self._display.warnings_found(stage, found)
+            for warning in found:
+                _log.warning("%s: %s", stage.name, warning_text(warning))
 
     def _not_complete(self, name: str, task: Task) -> None:
         """A task of this stage runs: whatever was said of it and of the stages after it has to be shown again."""
@@ -340,7 +394,6 @@ class PipelineReporter:
         root.setLevel(config.values["logging"]["level"])
         quiet_libraries()
         console = _ToDisplay(self._display)
-        console.setLevel(logging.WARNING)
         logging.getLogger("stages").addHandler(console)
         logging.getLogger("checkpoint.workers").addHandler(console)
         logging.getLogger("checkpoint.dask_workers").addHandler(console)
@@ -358,7 +411,7 @@ class PipelineReporter:
 
     def _end_interrupted(self) -> str:
         name = signal.Signals(self._interrupted).name
-        running = [s.name for s in self._stages.values() if not s.complete and s.name in self._stage_began]
+        running = [s.name for s in self._stages.values() if not s.complete and s.began]
         left = [stage for stage in self.pipeline.stages if stage not in self._checkpoint.completed_stages]
         stage = min(running, key=STAGES.index) if running else (left or [STAGES[-1]])[0]
         self._checkpoint.status = "interrupted"
@@ -453,14 +506,17 @@ class _LogFile(logging.FileHandler):
 
 
 class _ToDisplay(logging.Handler):
-    """Shows the warnings of stages."""
+    """Shows the warnings of stages, and in a live view what they are at."""
 
     def __init__(self, display: Display) -> None:
         super().__init__()
         self._display = display
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._display.notice(record.levelname.lower(), record.getMessage())
+        if record.levelno >= logging.WARNING:
+            self._display.notice(record.levelname.lower(), record.getMessage())
+        elif record.levelno == logging.INFO and record.name.startswith("stages"):
+            self._display.detail(record.getMessage())
 
 
 def _type_of(fail: BaseFail) -> str:
