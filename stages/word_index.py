@@ -19,6 +19,8 @@ FORMAT_VERSION = 1
 _NAME_WEIGHT = 2.0
 # An acronym before a capitalised word, a word, an acronym, a number.
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
+# The same where all of the text is ASCII, in half the time.
+_ASCII_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 # No text is stored again (content=''): index.json has it, and `place` says where.
 _SCHEMA = """
@@ -38,7 +40,12 @@ class Place(NamedTuple):
 
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case, with identifiers split: ``/app/drawMouse2`` → ``app draw mouse 2``."""
-    return [word.lower() for word in _WORD.findall(text)]
+    return spaced(text).split()
+
+
+def spaced(text: str) -> str:
+    """Return the words of a text as `words` does, with a space between."""
+    return " ".join((_ASCII_WORD if text.isascii() else _WORD).findall(text)).lower()
 
 
 def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> None:
@@ -62,7 +69,7 @@ def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> No
             connection.execute("INSERT INTO place VALUES (?, ?, ?, ?)", (row, *place))
             connection.execute(
                 "INSERT INTO words (rowid, name, body) VALUES (?, ?, ?)",
-                (row, " ".join(words(place.id)), " ".join(words(text))),
+                (row, spaced(place.id), spaced(text)),
             )
         connection.execute("INSERT INTO words (words) VALUES ('optimize')")
         connection.execute("INSERT INTO about VALUES (?, ?)", (FORMAT_VERSION, store.stat().st_size))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages import documents as documents_module
 from stages import tokens
 from stages.documents import KINDS, documents
 from stages.errors import StageError
@@ -165,3 +166,41 @@ def test_words_of_identifiers(name: str, expected: str) -> None:
 def test_words_hold_every_letter_and_digit(text: str) -> None:
     kept = "".join(re.findall(r"[^\W_]", text))
     assert "".join(words(text)).replace("ς", "σ") == kept.lower().replace("ς", "σ")
+
+
+ODD_FUNCTIONS = [
+    "def f(a, b=lambda x: x, *, c={'k': 1}) -> Callable[[int], str]:  # a comment: with a colon\n    return a",
+    "def f():\n    # a comment first\n\n    'A docstring.'\n    return 1",
+    'def f(\n    a: int = 1,  # first:\n    b: str = """b:\n""",\n):\n    """A.\n\n    B: "c".\n    """\n    pass',
+    '@decorated(lambda: 1)\n@other\nasync def f(self):\n    r"""Raw \\d."""',
+    "def f(): return 1",
+    "def f():\n    @wraps(f)\n    def g():\n        pass\n    return g",
+    "def f():\n    f'''not a docstring {1}'''\n    return 2",
+    "def f():\n    b'neither'\n    return 2",
+    "def f():\n    'one' 'two'\n    return 2",
+    "def f():\n    'one' \\\n    'two'\n    return 2",
+    "def f():\n    'not one'.strip()\n    return 2",
+    "def f():\n    'one'; x = 1\n    return 2",
+    "def f():\n    x = 'no docstring'\n    return 2",
+    "def f():\n\tif x:\n\t\treturn 'tab'\n\treturn",
+    "def f():\n    if x:\n        return 1\n    return 2",
+    "def f():\n    'a \\d'\r\n    return 2",
+    "def f(a:\n      int):\n    return a[1:\n        2]",
+    "def f():\n    (\n        'in brackets'\n    )\n    return 2",
+    "  def f():\n    return 1",
+    "def f():",
+    "x = 1",
+    "",
+]
+
+
+@pytest.mark.parametrize("source", ODD_FUNCTIONS)
+def test_a_function_is_taken_apart_as_if_all_of_it_were_parsed(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = documents_module._parts(source)
+    monkeypatch.setattr(documents_module, "_head", lambda lines: None)
+    assert found == documents_module._parts(source)
+
+
+@given(st.text())
+def test_words_of_ascii_text_are_split_as_those_of_any_other(text: str) -> None:
+    assert words(text) == words(text + " ö")[:-1]
