@@ -203,4 +203,5 @@ def _validator() -> Any:
     from jsonschema import Draft202012Validator
 
     schema = json.loads(Path(__file__).with_name("checkpoint.schema.json").read_bytes())
+    schema["properties"]["completed_stages"]["items"]["enum"] = list(STAGES)  # the documented ones and any added since
     return Draft202012Validator(schema)

@@ -353,10 +353,11 @@ class PipelineReporter:
         self._notice("info", f"Forced: cleaned and forgot {', '.join(s for s in STAGES if s in wanted)}.")
 
     def _remove_intermediates(self) -> None:
-        """Clean and forget all stages but the last, whose output is the result. The embedding cache stays."""
+        """Clean the stages before the final assembly, whose output is the result. The embedding cache stays."""
         database = Globals.dep_manager.backend
+        before = STAGES[: STAGES.index("final_assembly")]
         for task in load_tasks(self.pipeline.namespace):
-            if stage_of(task.name) != STAGES[-1]:
+            if stage_of(task.name) in before:
                 task.clean(_Silent(), False)
         database.remove_all()
         database.dump()
