@@ -93,7 +93,8 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
     """
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
-        """Return whether ``file_path`` is another than the one recorded in ``state``."""
+        """Return whether ``file_path`` is another than the one recorded in ``state``; observe it."""
+        _observed[file_path] = signature(file_stat)
         return differs(file_path, file_stat, state)
 
     def get_state(self, dep: str, current_state: list[Any] | None) -> list[Any]:

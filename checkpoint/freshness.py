@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,11 @@ class Freshness:
         options: What the task is made with, as JSON.
         reasons: After a check, why the task is not up to date, for people.
     """
+
+    # Found out by doit for each task otherwise, at some cost.
+    __signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")]
+    )
 
     def __init__(
         self,
@@ -49,16 +55,17 @@ class Freshness:
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
         """Return whether the task is up to date; file_deps and missing targets are doit's part."""
-        file_state.observe(task.file_dep)
         if self._checked is not None:
             self.options = {**self.options, **self._checked()}
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
             self.reasons.append("it has not been made before" if not values else "it was made by another version")
-            return False
-        self.reasons += option_changes(values["options"], self.options)
-        self.reasons += _changed_targets(values.get("targets", {}), task.targets)
+        else:
+            self.reasons += option_changes(values["options"], self.options)
+            self.reasons += _changed_targets(values.get("targets", {}), task.targets)
+        if self.reasons:
+            file_state.observe(task.file_dep)  # else doit now compares each of them, which observes it
         return not self.reasons
 
     def _made_with(self) -> dict[str, Any]:

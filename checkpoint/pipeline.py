@@ -106,6 +106,7 @@ class Pipeline:
     restored_kit_version: str | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=Wanted)
+    _short_folders: dict[Path, str] = field(default_factory=dict)
     _extensions_file: Signature | None = None
     _state_at_pull: tuple[Signature | None, str] | None = None
     _extensions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -270,13 +271,26 @@ class Pipeline:
         """The work directory and the target directory, absolute: nothing outside them is ever removed."""
         return str(self.config.work_dir), str(self.config.target_dir)
 
-    def path(self, *parts: str) -> str:
-        """Return a path below the work directory: relative to the project if it is inside, so that it may move."""
-        return _short(self.config.work_dir.joinpath(*parts))
+    def path(self, name: str) -> str:
+        """Return a path below the work directory: relative to the project if it is inside, so that it may move.
 
-    def target_path(self, *parts: str) -> str:
+        Args:
+            name: Relative to the work directory, or absolute.
+        """
+        return self._below(self.config.work_dir, name)
+
+    def target_path(self, name: str) -> str:
         """Return a path below the target directory, in the form of `path`."""
-        return _short(self.config.target_dir.joinpath(*parts))
+        return self._below(self.config.target_dir, name)
+
+    def _below(self, folder: Path, name: str) -> str:
+        # Asked for each file of each task: only the folder is worth a look at how it lies to the project.
+        if os.path.isabs(name) or not name or name[0] == ".":
+            return _short(folder / name)
+        short = self._short_folders.get(folder)
+        if short is None:
+            short = self._short_folders[folder] = _short(folder)
+        return os.path.join(short, name)
 
     def pull_arguments(self) -> dict[str, Any]:
         """Return the arguments of `stages.pull_repo_exts.pull` beside the work directory."""

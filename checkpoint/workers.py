@@ -23,9 +23,10 @@ _PRELOAD = [
     "stages.extension_data",
     "stages.code_examples",
     "stages.settings",
-    "griffe",
-    "radon.visitors",
+    "stages.python_api",
+    "stages.markdown_text",
     "markdown_it",
+    "toktok",
 ]
 # As many as threads ask for, started on demand; the limit is Windows' own.
 _MAX_WORKERS = 61
