@@ -1,0 +1,92 @@
+"""The main job on the real extensions of the wheel, as ``make`` runs it, in two folders."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tomli
+
+from tests.project import ROOT, Project, digest_of
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+
+def run(folder: Path) -> Project:
+    """Run the pipeline on the default configuration, in a folder of its own."""
+    folder.mkdir(parents=True)
+    project = Project(folder)
+    text = (ROOT / "pipeline_config.toml").read_text()
+    project.config.write_text(text.replace('work_dir = "_pipeline_output"', 'work_dir = "work"'))
+    done = project.run("doit")
+    assert done.code == 0, done.output
+    return project
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory, wheel_file: Path) -> tuple[Project, Project]:
+    """Two runs in different folders; ``wheel_file`` skips where no package index can be reached."""
+    folder = tmp_path_factory.mktemp("wheel").resolve()
+    return run(folder / "one"), run(folder / "a longer name" / "two")
+
+
+def test_two_runs_in_two_folders_give_the_same_bytes(projects: tuple[Project, Project]) -> None:
+    first, second = projects
+    assert digest_of(first.data) == digest_of(second.data)
+    assert (first.data / "107.3/VERSION.md").exists()
+
+
+def test_exactly_the_six_extensions_with_their_versions(projects: tuple[Project, Project], wheel_root: Path) -> None:
+    database = json.loads((projects[0].data / "107.3/extensions/extensions_database.json").read_text())
+    expected = {
+        manifest.parent.parent.name: tomli.loads(manifest.read_text())["package"]["version"]
+        for manifest in wheel_root.glob("isaaclab/source/*/config/extension.toml")
+    }
+    assert len(expected) == 6
+    assert {id_: entry["version"] for id_, entry in database["extensions"].items()} == expected
+
+
+def test_every_class_is_in_the_code_atlas_once(projects: tuple[Project, Project], wheel_root: Path) -> None:
+    """Counted again with ast: each class statement of each file that the atlas names."""
+    data = projects[0].data / "107.3/extensions"
+    database = json.loads((data / "extensions_database.json").read_text())["extensions"]
+    for id_, entry in database.items():
+        if not entry["codeatlas_path"]:
+            continue
+        atlas = json.loads((data / entry["codeatlas_path"]).read_text())
+        root = wheel_root / "isaaclab/source" / id_
+        counted = 0
+        for file in {module["file_path"] for module in atlas["modules"].values()}:
+            tree = ast.parse((root / file).read_bytes())
+            inside_functions = {
+                id(inner)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+                for inner in ast.walk(node)
+            }
+            counted += sum(isinstance(n, ast.ClassDef) and id(n) not in inside_functions for n in ast.walk(tree))
+        assert entry["total_classes"] == counted, id_
+
+
+def test_a_query_finds_an_extension_in_the_index(projects: tuple[Project, Project]) -> None:
+    import faiss
+
+    from stages.embedding_backends import LocalBackend
+
+    folder = projects[0].data / "107.3/extensions/extensions_faiss"
+    index = faiss.read_index(str(folder / "index.faiss"))
+    store = json.loads((folder / "index.json").read_text())
+    query = LocalBackend()._vectors(["reinforcement learning environment manager"])
+    _, rows = index.search(query, 1)
+    best = store["docstore"][store["index_to_docstore_id"][str(rows[0][0])]]
+    assert best["metadata"]["extension_id"].startswith("isaaclab")
+
+
+def test_a_second_run_does_nothing(projects: tuple[Project, Project]) -> None:
+    run = projects[0].run("doit")
+    assert run.code == 0
+    assert "nothing to do" in run.output
+    shutil.rmtree(projects[1].path)
