@@ -154,13 +154,24 @@ def one_clear_error(run: Run) -> None:
     assert "ERROR: " in run.output, run.output
 
 
-def as_table() -> str:
-    """Return the figures as a table in Markdown."""
-    lines = ["| fault | tried | survived | how the run that was hit ended |", "|---|---:|---:|---|"]
-    for kind, figure in sorted(figures.items()):
+def rows() -> dict[str, str]:
+    """Return the rows of the table by kind of fault."""
+    made = {}
+    for kind, figure in figures.items():
         ended = ", ".join(f"{how}: {count}" for how, count in sorted(figure.ended.items()))
-        lines.append(f"| {kind} | {figure.tried} | {figure.survived} | {ended} |")
-    return "\n".join(lines) + "\n"
+        made[kind] = f"| {kind} | {figure.tried} | {figure.survived} | {ended} |"
+    return made
+
+
+def row_of(line: str) -> tuple[str, str]:
+    """Return the kind of fault of a row, and the row."""
+    return line.split(" | ")[0].removeprefix("| "), line
+
+
+def as_table(lines: dict[str, str]) -> str:
+    """Return rows as a table in Markdown."""
+    head = ["| fault | tried | survived | how the run that was hit ended |", "|---|---:|---:|---|"]
+    return "\n".join([*head, *(lines[kind] for kind in sorted(lines))]) + "\n"
 
 
 def run_as(project: Project, command: list[str], seconds: float = 120, **environ: str) -> Run:

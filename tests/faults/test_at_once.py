@@ -37,7 +37,7 @@ def _ends(processes: list[subprocess.Popen[str]]) -> list[int]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("runs", [2, 4])
+@pytest.mark.parametrize("runs", [2, 4] if FULL else [2])
 @pytest.mark.parametrize("attempt", range(10 if FULL else 1))
 def test_on_one_work_directory(victim: Victim, runs: int, attempt: int) -> None:
     with counted(f"{runs} runs at once on one work directory") as figure:
@@ -54,7 +54,7 @@ def test_on_one_work_directory(victim: Victim, runs: int, attempt: int) -> None:
         victim.check_resume()
 
 
-@pytest.mark.parametrize("runs", [2, 4])
+@pytest.mark.parametrize("runs", [2, 4] if FULL else [2])
 def test_on_different_work_directories(victim: Victim, tmp_path: Path, runs: int) -> None:
     with counted(f"{runs} runs at once on different work directories") as figure:
         projects = []
@@ -72,7 +72,7 @@ def test_on_different_work_directories(victim: Victim, tmp_path: Path, runs: int
         figure.ended["all worked"] += 1
 
 
-@pytest.mark.parametrize("runs", [2, 4])
+@pytest.mark.parametrize("runs", [2, 4] if FULL else [2])
 def test_on_one_target_directory(victim: Victim, tmp_path: Path, runs: int) -> None:
     """The data set is one of theirs, whole, and not a mixture."""
     with counted(f"{runs} work directories, one target directory") as figure:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import FULL, MAIN, Victim, counted, results_of, wait
+from tests.faults.harness import FULL, MAIN, Victim, counted, results_of, sample, wait
 from tests.project import Project, make_extension
 
 
@@ -56,7 +56,7 @@ _CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", _CHANGES)
+@pytest.mark.parametrize("change", sample(list(_CHANGES), 1))
 @pytest.mark.parametrize("attempt", range(5 if FULL else 1))
 def test_input_that_changes_during_a_run(victim: Victim, tmp_path: Path, change: str, attempt: int) -> None:
     with counted(f"input changes during a run: {change}") as figure:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults.harness import FULL, MAIN, Victim, counted, wait
 
-_MOMENTS = 15 if FULL else 2
+_MOMENTS = 15 if FULL else 1
 
 
 @pytest.mark.parametrize("moment", [(number + 0.5) / _MOMENTS for number in range(_MOMENTS)])
@@ -32,6 +32,7 @@ def test_a_signalled_run_resumes(victim: Victim, number: signal.Signals, moment:
         victim.check_resume()
 
 
+@pytest.mark.skipif(not FULL, reason="only in a full run (make faults)")
 def test_signalled_twice(victim: Victim) -> None:
     """An impatient user: the second Ctrl-C does not hit the end of the run."""
     with counted("SIGINT twice") as figure:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import MAIN, Victim, counted, results_of, run_as
+from tests.faults.harness import FULL, MAIN, Victim, counted, results_of, run_as, sample
 from tests.project import Project
 
 _OLD, _NEW = '"""Add up what is worth it."""', '"""Sum up what is worth it."""'
@@ -49,7 +49,7 @@ def _require_the_edit(project: Project, victim: Victim) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["restored", "long ago", "far in the future", "whole seconds"])
+@pytest.mark.parametrize("kind", sample(["long ago", "far in the future", "restored", "whole seconds"], 1))
 def test_an_edit_whose_time_lies_is_seen(victim: Victim, kind: str) -> None:
     with counted(f"modification time of an edited source: {kind}") as figure:
         project = victim.fresh()
@@ -69,7 +69,8 @@ def test_an_edit_whose_time_lies_is_seen(victim: Victim, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["work/extension_data/entries/made.up02.json", "data/107.3/extensions/extensions_database.json"]
+    "name",
+    sample(["work/extension_data/entries/made.up02.json", "data/107.3/extensions/extensions_database.json"], 1),
 )
 def test_an_edited_output_whose_time_was_set_back_is_made_again(victim: Victim, name: str) -> None:
     with counted("modification time of an edited output restored") as figure:
@@ -93,7 +94,7 @@ def _faked(project: Project, clock: str) -> list[str]:
     return ["env", *setting, *project.command(MAIN)]
 
 
-@pytest.mark.parametrize("clock", ["-10d", "+10d", "1999-12-31 23:59:59"])
+@pytest.mark.parametrize("clock", sample(["+10d", "-10d", "1999-12-31 23:59:59"], 1))
 def test_the_clock_jumps_between_runs(victim: Victim, clock: str) -> None:
     with counted("clock jumps between two runs, with an edit") as figure:
         project = victim.fresh()
@@ -108,6 +109,7 @@ def test_the_clock_jumps_between_runs(victim: Victim, clock: str) -> None:
         victim.check_resume()
 
 
+@pytest.mark.skipif(not FULL, reason="only in a full run (make faults)")
 def test_the_clock_jumps_back_during_a_run(victim: Victim) -> None:
     """The system's clock itself is not touched: libfaketime reads a file that the test changes."""
     with counted("clock jumps back during a run") as figure:
