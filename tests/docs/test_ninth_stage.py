@@ -25,7 +25,7 @@ def block(title: str) -> str:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with what the page adds: a file in ``stages/``, and in ``dodo.py`` a task and its import."""
+    """A copy of the project with what the page adds: a file in ``stages/``; in ``dodo.py`` a task and its import."""
     copy = tmp_path_factory.mktemp("copy")
     for name in ("checkpoint", "config", "stages", "report"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
