@@ -72,6 +72,17 @@ class StageAction(BaseAction):  # type: ignore[misc]
                 seconds = self.workers.run(self.function, *self.args, **kwargs)
         except (StageError, ConfigError) as error:
             return StageFailed(str(error), type(error).__name__)
+        except MemoryError as error:
+            return StageFailed(
+                "There is not enough memory. Free memory or lower processing.parallel_workers, then resume.",
+                type(error).__name__,
+            )
+        except ImportError as error:
+            return StageFailed(
+                f"A library cannot be loaded ({error}). Free memory if it cannot be mapped, or else install the pinned "
+                "packages again (make), then resume.",
+                type(error).__name__,
+            )
         except Exception as error:
             _log.debug("%s failed unexpectedly", self.task.name, exc_info=True)
             return StageFailed(
