@@ -144,10 +144,12 @@ def task_settings() -> Iterator[Task]:
     )
 
 
+@create_after("preparation")  # type: ignore[untyped-decorator]
 def task_embeddings() -> Iterator[Task]:
     """6/8 embed extensions, code examples and settings."""
     stage = pipeline.stage("embeddings", embeddings.VERSION, after=["settings"])
     options = pipeline.embedding_options()
+    examples = code_examples.example_files(pipeline.extensions, mode)
     for kind in embeddings.KINDS:
         yield stage.task(
             embeddings.embed,
@@ -156,7 +158,7 @@ def task_embeddings() -> Iterator[Task]:
             unchecked=folders
             | {"options": options, "api_key": pipeline.api_key, "use_cache": not pipeline.flags.no_cache},
             checked=embeddings.relevant_options(options),
-            file_dep=map(at, embeddings.dependencies(kind)),
+            file_dep=map(at, embeddings.dependencies(kind, examples)),
             targets=map(at, embeddings.targets(kind)),
         )
 

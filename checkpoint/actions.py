@@ -65,7 +65,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         begin = time.monotonic()
         seconds = None
         try:
-            kwargs = {key: value() if callable(value) else value for key, value in self.kwargs.items()}
+            kwargs = self._known()
             if self.workers is None or _alone():
                 self.function(*self.args, **kwargs)
             else:
@@ -93,8 +93,11 @@ class StageAction(BaseAction):  # type: ignore[misc]
         return None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the workers behind: in another process the function runs right there."""
-        return {**self.__dict__, "workers": None, "task": None}
+        """Leave the workers behind: in another process the function runs right there, with what is known now."""
+        return {**self.__dict__, "kwargs": self._known(), "workers": None, "task": None}
+
+    def _known(self) -> dict[str, Any]:
+        return {key: value() if callable(value) else value for key, value in self.kwargs.items()}
 
     def __str__(self) -> str:
         return f"{self.function.__module__}.{self.function.__qualname__}"

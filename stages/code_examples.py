@@ -40,11 +40,16 @@ def dependencies(extension: dict[str, Any]) -> list[str]:
 
 
 def merge_targets(extensions: list[dict[str, Any]], mode: str) -> list[str]:
-    """Return the files that `merge` writes, relative to the work directory.
+    """Return the files that `merge` writes, relative to the work directory."""
+    return [*example_files(extensions, mode), _SUMMARY]
+
+
+def example_files(extensions: list[dict[str, Any]], mode: str) -> list[str]:
+    """Return the files that hold the examples, relative to the work directory.
 
     There is one for each extension with Python files, also if no function of it was chosen.
     """
-    return [_example_file(extension["id"], mode) for extension in extensions if _has_python(extension)] + [_SUMMARY]
+    return [_example_file(extension["id"], mode) for extension in extensions if _has_python(extension)]
 
 
 def merge_dependencies(extensions: list[dict[str, Any]]) -> list[str]:

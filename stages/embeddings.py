@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,13 +37,17 @@ def targets(kind: str) -> list[str]:
     return [f"embeddings/{kind}_{name}" for name in ("documents.json", "embeddings.json", "embeddings.npy")]
 
 
-def dependencies(kind: str) -> list[str]:
-    """Return the merged files that `embed` reads, relative to the work directory.
+def dependencies(kind: str, examples: Sequence[str] = ()) -> list[str]:
+    """Return the files that `embed` reads, relative to the work directory.
 
-    It also reads the files of single extensions that those stand for: API docs for ``extensions``, examples for
-    ``code_examples``.
+    The database stands for the API docs of single extensions, which are read as well. The summary of the examples does
+    not stand for them: it also counts what was not chosen, and changes with any function.
+
+    Args:
+        kind: One of `KINDS`.
+        examples: The files of code examples.
     """
-    return list(_INPUTS[kind])
+    return list(examples) if kind == "code_examples" and examples else list(_INPUTS[kind])
 
 
 def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
