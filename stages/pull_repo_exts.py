@@ -47,12 +47,16 @@ def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
         return ""
     work_dir = Path(os.path.abspath(work_dir))
     digest = hashlib.blake2b(digest_size=16)
-    for source in sources:
+    recorded = _recorded_revisions(work_dir)
+    for number, source in enumerate(sources):
         if source["kind"] == "path":
             root = Path(source["path"])
             try:
                 exts, apps = _locate(source, root)
                 state = _listing_digest(root, [*exts, *apps], work_dir)
+                if number < len(recorded) and recorded[number] != state:
+                    # Pulled while it was changing: what sources.json says is not what there is, whatever was recorded.
+                    state += f" but {recorded[number]}"
             except (StageError, OSError) as error:
                 state = f"unusable: {error}"
         elif source["kind"] == "git":
@@ -62,6 +66,14 @@ def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
         digest.update(f"{source['kind']} {state}\n".encode("utf-8", "surrogateescape"))
     digest.update("".join(_gone(work_dir)).encode())
     return digest.hexdigest()
+
+
+def _recorded_revisions(work_dir: Path) -> list[str]:
+    """Return the revision of each source that ``sources.json`` holds; nothing if there is no such file."""
+    try:
+        return [str(source["revision"]) for source in read_json(work_dir / "sources.json")["sources"]]
+    except (StageError, KeyError, TypeError):
+        return []
 
 
 def pull(

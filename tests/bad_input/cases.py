@@ -293,8 +293,21 @@ CASES = [
         (MAIN,),
     ),
     Case("configuration", "no such encoding", _with(embeddings__encoding_model="klingon"), "klingon", 2),
-    Case("configuration", "no such local model", _with(embeddings__model="nothing/here"), "nothing/here", 1, (MAIN,)),
-    Case("configuration", "no Dask there", _with(processing__scheduler="tcp://127.0.0.1:9"), "127.0.0.1:9", 1),
+    Case(
+        "configuration",
+        "no such local model",
+        _with(embeddings__model="nothing/here", processing__parallel_workers=1),
+        "nothing/here",
+        1,
+        (MAIN,),
+    ),
+    Case(
+        "configuration",
+        "no Dask there",
+        _with(processing__scheduler="tcp://127.0.0.1:9", processing__parallel_workers=1),
+        "127.0.0.1:9",
+        1,
+    ),
     Case("configuration", "everything is excluded", _with(input__excluded_extensions=["*"]), "excludes all", 1),
     Case(
         "configuration",
