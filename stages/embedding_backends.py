@@ -131,6 +131,16 @@ def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndar
     return result
 
 
+def local_release() -> str:
+    """Return the release of the installed package that the local model is part of; empty if it is not installed."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("wordllama")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 class LocalBackend:
     """The 256-dimension static model that the wheel of `wordllama` ships: a mean of learned token vectors.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "VERSION", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
 
-VERSION = "1"
+VERSION = "2"
 _LOG = logging.getLogger(__name__)
 # Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
 _CHUNK = 500
@@ -51,10 +51,13 @@ def dependencies(kind: str, examples: Sequence[str] = ()) -> list[str]:
 
 
 def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those options that the result depends on: a change of another needs no new run."""
+    """Return what the result depends on: these options, and the release of the local model."""
     always = ("backend", "model", "dimensions", "max_tokens", "encoding_model")
-    remote = ("endpoint_url", "input_type", "truncate") if options.get("backend", "local") == "openai" else ()
-    return {key: options[key] for key in (*always, *remote) if key in options}
+    if options.get("backend", "local") == "openai":
+        remote = ("endpoint_url", "input_type", "truncate")
+        return {key: options[key] for key in (*always, *remote) if key in options}
+    relevant = {key: options[key] for key in always if key in options}
+    return relevant | {"model_release": embedding_backends.local_release()}
 
 
 def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | None, use_cache: bool = True) -> None:

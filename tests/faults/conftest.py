@@ -27,9 +27,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write("\n" + table)
     if os.environ.get("FAULTS_DOCUMENT") and DOCUMENT.exists():
         before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
-        _, _, after = rest.partition(_END)
+        figures, _, after = rest.partition(_END)
         # Kinds that were not tried this time keep their rows.
-        kept = dict(harness.row_of(line) for line in rest.splitlines() if line.startswith("| ") and "tried" not in line)
+        kept = dict(
+            harness.row_of(line) for line in figures.splitlines() if line.startswith("| ") and "tried" not in line
+        )
         table = harness.as_table(kept | harness.rows())
         made_on = f"On {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}.\n\n"
         DOCUMENT.write_text(before + _BEGIN + "\n" + made_on + table + "\n" + _END + after)

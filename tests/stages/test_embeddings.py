@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import logging
 import os
@@ -224,7 +225,9 @@ def test_missing_input_is_named(work_dir: Path, missing: str, kind: str) -> None
 
 def test_options_that_matter() -> None:
     local = {"backend": "local", "model": "", "max_tokens": 500, "batch_size": 50, "endpoint_url": "x", "max_tries": 5}
-    assert embeddings.relevant_options(local) == {"backend": "local", "model": "", "max_tokens": 500}
+    relevant = embeddings.relevant_options(local)
+    assert relevant.pop("model_release") == importlib.metadata.version("wordllama")
+    assert relevant == {"backend": "local", "model": "", "max_tokens": 500}
     remote = embeddings.relevant_options({**local, "backend": "openai", "truncate": "END"})
     assert remote.keys() == {"backend", "model", "max_tokens", "endpoint_url", "truncate"}
 
