@@ -1,0 +1,74 @@
+"""Make the pictures of the terminal: a real run on a pseudo terminal, its failure, and the run that goes on.
+
+    python docs/make_terminal_pictures.py
+
+Writes ``docs/images/terminal-running.svg``, ``terminal-failed.svg`` and ``terminal-resumed.svg``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pyte
+from rich.console import Console
+from rich.text import Text
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.project import make_project  # noqa: E402
+from tests.terminal import run_on_terminal  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
+COLUMNS, LINES = 100, 30
+
+
+def picture(screen: pyte.Screen, name: str, title: str) -> None:
+    """Write what a screen shows as an SVG."""
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
+        last = max((number for number, row in enumerate(screen.display) if row.strip()), default=0)
+        for number in range(last + 1):
+            line = Text()
+            for column in range(COLUMNS):
+                cell = screen.buffer[number][column]
+                colour = "" if cell.fg == "default" else cell.fg if len(cell.fg) != 6 else f"#{cell.fg}"
+                colour = {"brown": "yellow"}.get(colour, colour)
+                line.append(cell.data, " ".join(filter(None, [colour, "bold" if cell.bold else ""])))
+            line.rstrip()
+            console.print(line)
+        console.save_svg(str(IMAGES / name), title=title, unique_id=name.removesuffix(".svg"))
+
+
+def main() -> None:
+    """Run, fail, resume, and write the three pictures."""
+    environ = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
+    for key in ("NO_COLOR", "CI", "GITHUB_ACTIONS"):
+        environ.pop(key, None)
+    with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
+        project = make_project(Path(folder).resolve() / "kit", count=60)
+        command = project.command("data_collection_pipeline.py")
+        shown: set[str] = set()
+
+        def look(screen: pyte.Screen) -> None:
+            row = next((text for text in screen.display if "extension_data" in text), "")
+            if "running" not in shown and any(f"{number} of 60" in row for number in range(20, 50)):
+                shown.add("running")
+                picture(screen, "terminal-running.svg", "python data_collection_pipeline.py")
+
+        size = {"columns": COLUMNS, "lines": LINES}
+        blocker = project.work / "faiss_databases"
+        blocker.parent.mkdir(parents=True)
+        blocker.write_text("in the way")
+        _, screen = run_on_terminal(command, cwd=ROOT, environ=environ, look=look, **size)
+        picture(screen, "terminal-failed.svg", "python data_collection_pipeline.py")
+        blocker.unlink()
+        _, screen = run_on_terminal([*command, "--resume"], cwd=ROOT, environ=environ, **size)
+        picture(screen, "terminal-resumed.svg", "python data_collection_pipeline.py --resume")
+
+
+if __name__ == "__main__":
+    main()
