@@ -38,7 +38,7 @@ def task_pull_repo_exts() -> Task:
     return stage.task(
         pull_repo_exts.pull,
         unchecked=folders | pipeline.pull_arguments(),
-        checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.signature),
+        checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.state_of),
         targets=[at("sources.json")],
         always="update was asked for" if pipeline.flags.update else "",
         alone=True,
@@ -56,8 +56,8 @@ def task_preparation() -> Task:
             "excluded": config["input"]["excluded_extensions"],
             "max_extensions": processing["max_extensions"],
         },
-        checked=lambda: pipeline.sources_state(pull_repo_exts.signature),
-        steady=True,
+        checked=lambda: pipeline.sources_state(pull_repo_exts.state_of),
+        steady=["times"],
         file_dep=[at("sources.json")],
         targets=[at("extensions.json")],
     )

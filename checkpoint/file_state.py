@@ -25,6 +25,7 @@ def signature(status: os.stat_result) -> Signature:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
+_NOT_THERE: Signature = (-1, -1, -1, -1)
 _observed: dict[str, Signature] = {}
 _digests: dict[str, tuple[Signature, str]] = {}
 
@@ -35,7 +36,7 @@ def observe(paths: Iterable[str]) -> None:
         try:
             _observed[path] = signature(os.stat(path))
         except OSError:
-            _observed.pop(path, None)
+            _observed[path] = _NOT_THERE
 
 
 def digest(path: str, known: Signature) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from doit.task import Task
@@ -36,7 +36,7 @@ class Freshness:
         checked: Callable[[], dict[str, Any]] | None = None,
         always: str = "",
         *,
-        steady: bool = False,
+        steady: Collection[str] = (),
     ) -> None:
         """Remember what a task is made with.
 
@@ -44,19 +44,22 @@ class Freshness:
             options: What is known before the run.
             checked: Called at each check for more.
             always: Why the task is never up to date; empty if it may be.
-            steady: Call ``checked`` again when the task has succeeded. If it returns something else then, the task has
-                read what was changing, and runs again the next time.
+            steady: Names of what ``checked`` returns that is compared only with what it returns when the task has
+                succeeded. If they differ, the task has read what was changing, and runs again the next time.
         """
         self.options = options
         self.reasons: list[str] = []
         self._checked = checked
         self._always = always
         self._steady = steady
+        self._before: dict[str, Any] = {}
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
         """Return whether the task is up to date; file_deps and missing targets are doit's part."""
         if self._checked is not None:
-            self.options = {**self.options, **self._checked()}
+            found = self._checked()
+            self._before = {name: found.pop(name) for name in self._steady}
+            self.options = {**self.options, **found}
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
@@ -69,11 +72,14 @@ class Freshness:
         return not self.reasons
 
     def _made_with(self) -> dict[str, Any]:
-        """Return what to record: the options, spoilt if they changed while the task ran."""
+        """Return what to record: the options, spoilt if what was to be steady changed while the task ran."""
         if self._steady and self._checked is not None:
-            after = {**self.options, **self._checked()}
-            changed = [key for key in after if after[key] != self.options.get(key)]
-            return {**self.options, **dict.fromkeys(changed, file_state.CHANGED_WHILE_READ)}
+            after = self._checked()
+            if any(after[name] != self._before[name] for name in self._steady):
+                return {
+                    **self.options,
+                    **dict.fromkeys(after.keys() - set(self._steady), file_state.CHANGED_WHILE_READ),
+                }
         return self.options
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from stages.errors import StageError
 
 if TYPE_CHECKING:
     from checkpoint.dask_workers import DaskWorkers
+    from stages.pull_repo_exts import State
 
 DATABASE_NAME = ".doit.db"
 _QUICK_SKIPS = ("embeddings", "faiss")
@@ -108,7 +109,7 @@ class Pipeline:
     wanted: Wanted = field(default_factory=Wanted)
     _short_folders: dict[Path, str] = field(default_factory=dict)
     _extensions_file: Signature | None = None
-    _state_at_pull: tuple[Signature | None, str] | None = None
+    _state_at_pull: tuple[Signature | None, State] | None = None
     _extensions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
@@ -303,7 +304,7 @@ class Pipeline:
             "search_from": [Path(get_initial_workdir() or ".")],
         }
 
-    def pull_fingerprint(self, state_of: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
+    def pull_fingerprint(self, state_of: Callable[[list[dict[str, Any]], Path], State]) -> dict[str, Any]:
         """Return what the output of ``pull_repo_exts`` depends on; no secret and no credentials.
 
         Args:
@@ -315,17 +316,17 @@ class Pipeline:
             options["sources"] = [{"kind": "path", "path": self._kit_cache}]
         state = state_of(self._sources(), self.config.work_dir)
         self._state_at_pull = (self._sources_file(), state)
-        return {**options, "signature": state}
+        return {**options, "signature": state.signature}
 
-    def sources_state(self, state_of: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
-        """Return the state of the sources for the stage that lists their files.
+    def sources_state(self, state_of: Callable[[list[dict[str, Any]], Path], State]) -> dict[str, Any]:
+        """Return the state of the sources, as a dictionary, for the stage that lists their files.
 
         That of ``pull_repo_exts`` does not do: files may have come and gone between the two.
         """
         known, self._state_at_pull = self._state_at_pull, None
         if known is not None and known[0] is not None and known[0] == self._sources_file():
-            return {"signature": known[1]}  # nothing has been pulled since it was found out
-        return {"signature": state_of(self._sources(), self.config.work_dir)}
+            return known[1]._asdict()  # nothing has been pulled since it was found out
+        return state_of(self._sources(), self.config.work_dir)._asdict()
 
     def _sources_file(self) -> Signature | None:
         try:
@@ -506,7 +507,7 @@ class Stage:
         checked: dict[str, Any] | Callable[[], dict[str, Any]] | None = None,
         file_dep: Iterable[str] = (),
         targets: Iterable[str] = (),
-        steady: bool = False,
+        steady: Collection[str] = (),
         always: str = "",
         alone: bool = False,
         others: Iterable[str] = (),
@@ -524,7 +525,8 @@ class Stage:
             checked: More that the output depends on; a callable is called at each check.
             file_dep: Files that it reads.
             targets: Files that it writes.
-            steady: What ``checked`` returns must not change while the task runs; if it does, the task runs again.
+            steady: Names of what ``checked`` returns that only must not change while the task runs; if it does, the
+                task runs again the next time.
             always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
             others: Files that it makes beside its targets, for ``doit clean``.

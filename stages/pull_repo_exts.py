@@ -6,14 +6,16 @@ A source is a ``wheel``, a ``git`` repository or a ``path``; see the modules of 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages import kit_detection, source_git, source_wheel
 from stages.errors import StageError, StageWarning
@@ -24,27 +26,56 @@ VERSION = "1"
 
 # The end of a zip file holds the checksums of what is in it.
 _ZIP_TAIL = 65_536
+# What has changed this shortly before may change again without its time showing it.
+_TICK_NS = 20_000_000
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)*")
 
 logger = logging.getLogger(__name__)
 
 
-def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
-    """Return a digest of the state of the sources, without any network.
+class State(NamedTuple):
+    """What the sources are like, as far as it can be told without any network.
 
-    It changes when a ``path`` source gains, loses or renames a file, or one of its manifests, ``.kit`` files or zip
-    archives changes; when a local git repository has another commit; and when a clone or an unpacked wheel that a
-    former run made is gone. Edits of other files do not change it.
+    Attributes:
+        signature: Hexadecimal digits, none if there are no sources. They change when a ``path`` source gains, loses or
+            renames a file, or one of its manifests, ``.kit`` files or zip archives changes; when a local git repository
+            has another commit; and when a clone or an unpacked wheel that a former run made is gone. Edits of other
+            files do not change them.
+        times: Hexadecimal digits that also change when what ``signature`` is about changed and is as before again.
+    """
+
+    signature: str
+    times: str
+
+
+class _Times:
+    """Times of change, collected on the way through a source: they tell that a file came and went in between."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._begin = time.time_ns()
+        self._newest = 0
+
+    def add(self, status: os.stat_result) -> None:
+        self._digest.update(b"%d " % status.st_ctime_ns)
+        self._newest = max(self._newest, status.st_ctime_ns)
+
+    def hexdigest(self) -> str:
+        if self._newest > self._begin - _TICK_NS:
+            self._digest.update(b"%d" % self._begin)  # so young that another change could leave the time as it is
+        return self._digest.hexdigest()
+
+
+def state_of(sources: list[dict[str, Any]], work_dir: Path) -> State:
+    """Return the state of the sources, without any network.
 
     Args:
         sources: The ``[[input.sources]]``, paths absolute.
         work_dir: The work directory.
-
-    Returns:
-        Hexadecimal digits; nothing if there are no sources.
     """
     if not sources:
-        return ""
+        return State("", "")
+    times = _Times()
     work_dir = Path(os.path.abspath(work_dir))
     digest = hashlib.blake2b(digest_size=16)
     recorded = _recorded_revisions(work_dir)
@@ -53,7 +84,7 @@ def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
             root = Path(source["path"])
             try:
                 exts, apps = _locate(source, root)
-                state = _listing_digest(root, [*exts, *apps], work_dir)
+                state = _listing_digest(root, [*exts, *apps], work_dir, times)
                 if number < len(recorded) and recorded[number] != state:
                     # Pulled while it was changing: what sources.json says is not what there is, whatever was recorded.
                     state += f" but {recorded[number]}"
@@ -65,7 +96,7 @@ def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
             state = ""
         digest.update(f"{source['kind']} {state}\n".encode("utf-8", "surrogateescape"))
     digest.update("".join(_gone(work_dir)).encode())
-    return digest.hexdigest()
+    return State(digest.hexdigest(), times.hexdigest())
 
 
 def _recorded_revisions(work_dir: Path) -> list[str]:
@@ -175,7 +206,7 @@ def _pull_one(
                     f"input.sources: {name}: {path} is a link that leads out of the source; it is refused."
                 )
     if kind == "path":
-        revision = _listing_digest(root, [*exts, *apps], work_dir)
+        revision = _listing_digest(root, [*exts, *apps], work_dir, _Times())
     found = kit_detection.kit_version(root)
     if found:
         logger.info("%s: Kit %s (from %s)", name, *found)
@@ -276,8 +307,11 @@ def _as_list(value: Any) -> list[str]:
 # --- what state it is in ---------------------------------------------------------------------------------------------
 
 
-def _listing_digest(root: Path, folders: list[str], work_dir: Path) -> str:
-    """Return a digest of the names of all files, and of the content of manifests, apps and the directories of zips."""
+def _listing_digest(root: Path, folders: list[str], work_dir: Path, times: _Times) -> str:
+    """Return a digest of the names of all files, and of the content of manifests, apps and the directories of zips.
+
+    The times of change of folders and of the files that are read are added to ``times``.
+    """
     digest = hashlib.blake2b(digest_size=16)
     own = os.path.realpath(work_dir)
     own_name = os.path.basename(own)
@@ -287,27 +321,30 @@ def _listing_digest(root: Path, folders: list[str], work_dir: Path) -> str:
             # What the pipeline makes is not its own source.
             if own_name in folder.folders and os.path.realpath(f"{folder.path}/{own_name}") == own:
                 folder.folders.remove(own_name)
-            digest.update(_state_of(folder))
+            digest.update(_state_of(folder, times))
     return digest.hexdigest()
 
 
-def _state_of(folder: Folder) -> bytes:
+def _state_of(folder: Folder, times: _Times) -> bytes:
+    with contextlib.suppress(OSError):
+        times.add(os.stat(folder.path))
     names = [entry.name for entry in folder.files]
     parts = ["\0".join([folder.relative, *names]).encode()]
     for name in names:
         if name.endswith((".toml", ".kit", ".zip")) and (name == "extension.toml" or not name.endswith(".toml")):
-            parts.append(_content(f"{folder.path}/{name}", _ZIP_TAIL if name.endswith(".zip") else None))
+            parts.append(_content(f"{folder.path}/{name}", _ZIP_TAIL if name.endswith(".zip") else None, times))
     return b"\0\0".join(parts) + b"\0\0\0"
 
 
-def _content(path: str, tail: int | None) -> bytes:
+def _content(path: str, tail: int | None, times: _Times) -> bytes:
     try:
         with open(path, "rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            times.add(status)
             if tail is None:
                 return stream.read()
-            size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - tail))
-            return f"{size} ".encode() + hashlib.blake2b(stream.read(), digest_size=16).digest()
+            stream.seek(max(0, status.st_size - tail))
+            return f"{status.st_size} ".encode() + hashlib.blake2b(stream.read(), digest_size=16).digest()
     except OSError as error:
         return f"unreadable: {error.strerror}".encode()
 

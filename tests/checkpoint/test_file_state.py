@@ -55,6 +55,15 @@ def test_a_file_as_young_as_its_record_is_compared_by_content(tmp_path: Path) ->
     assert FileStateChecker().get_state(str(path), None)[1] == -1
 
 
+def test_a_file_that_came_back_while_a_task_wanted_it_is_modified_the_next_time(old: Path) -> None:
+    content = old.read_text()
+    old.unlink()
+    file_state.observe([str(old)])
+    old.write_text(content)
+    time.sleep(0.05)
+    assert modified(old, FileStateChecker().get_state(str(old), None))
+
+
 def test_a_file_that_changed_while_a_task_read_it_is_modified_the_next_time(old: Path) -> None:
     file_state.observe([str(old)])
     old.write_text("two")

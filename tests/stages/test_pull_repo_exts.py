@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from stages.errors import StageError
 from stages.preparation import prepare
-from stages.pull_repo_exts import pull, signature
+from stages.pull_repo_exts import pull, state_of
 
 PROJECT = Path(__file__).parents[2]
 SCHEMAS = PROJECT / "stages" / "schemas"
@@ -297,6 +298,10 @@ def test_no_source_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 # --- signature -------------------------------------------------------------------------------------------------------
 
 
+def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
+    return state_of(sources, work_dir).signature
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     root = tmp_path / "cache"
@@ -353,6 +358,22 @@ def test_what_does_not_change_the_signature(tmp_path: Path, cache: Path, change:
     before = signature([path_source(cache)], tmp_path / "work")
     change(cache)
     assert signature([path_source(cache)], tmp_path / "work") == before
+
+
+@pytest.mark.parametrize("change", ["folder", "manifest"])
+def test_the_times_tell_that_something_changed_and_changed_back(tmp_path: Path, cache: Path, change: str) -> None:
+    time.sleep(0.1)  # what has just been made may change again within one tick of the clock
+    before = state_of([path_source(cache)], tmp_path / "work")
+    assert state_of([path_source(cache)], tmp_path / "work") == before
+    if change == "folder":
+        (cache / "new.file").touch()
+        (cache / "new.file").unlink()
+    else:
+        manifest = next(cache.rglob("extension.toml"))
+        manifest.write_bytes(manifest.read_bytes())
+    after = state_of([path_source(cache)], tmp_path / "work")
+    assert after.signature == before.signature
+    assert after.times != before.times
 
 
 def test_the_signature_does_not_see_the_pipelines_own_files(cache: Path) -> None:
