@@ -140,9 +140,13 @@ class Project:
 
     def start(self, script: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
         """Start a script (or ``doit``) in a process group of its own, output into ``output.txt``."""
+        return self.start_command(self.command(script, *arguments), **environ)
+
+    def start_command(self, command: list[str], **environ: str) -> subprocess.Popen[str]:
+        """Start a command the way `start` does; for what starts the pipeline in some special way."""
         with (self.path / "output.txt").open("w") as output:
             return subprocess.Popen(
-                self.command(script, *arguments),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -157,9 +161,12 @@ class Project:
 
     def run(self, script: str = "data_collection_pipeline.py", *arguments: str, **environ: str) -> Run:
         """Run a script (or ``doit``) to its end."""
-        process = self.start(script, *arguments, **environ)
+        return self.finish(self.start(script, *arguments, **environ))
+
+    def finish(self, process: subprocess.Popen[str], seconds: float = 300) -> Run:
+        """Wait for a run to end by itself; nothing of it is left behind."""
         try:
-            code = process.wait(timeout=300)
+            code = process.wait(timeout=seconds)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -195,3 +202,14 @@ def make_project(path: Path, count: int = 4, **values: Any) -> Project:
         make_extension(project.extensions, number)
     project.configure(**values)
     return project
+
+
+def children(parent: int) -> list[int]:
+    """Return the processes that a process has started, from ``/proc``."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = stat.read_text()
+            if int(text[text.rindex(")") :].split()[2]) == parent:
+                found.append(int(stat.parent.name))
+    return sorted(found)

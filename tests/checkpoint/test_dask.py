@@ -23,7 +23,7 @@ from checkpoint.lock import HOLDER_NAME
 from checkpoint.stage_names import STAGES
 from stages import jsonfile, settings
 from stages.errors import StageError
-from tests.checkpoint.test_interruption import finish, recorded, wait_for
+from tests.checkpoint.test_interruption import recorded, wait_for
 from tests.embedding_server import EmbeddingServer
 from tests.project import ROOT, Project, digest_of, make_project
 
@@ -161,7 +161,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, cluster:
     process = project.start("doit")
     wait_for(project, process, 4, "extension_data:")
     cluster.kill("second")
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == 0, run.output
     assert outputs(project) == expected
     assert project.checkpoint() is None
@@ -175,7 +175,7 @@ def test_workers_all_killed_and_one_that_joins(tmp_path: Path, cluster: Cluster)
     cluster.kill("first")
     cluster.kill("second")
     cluster.start_worker("third", threads=4)
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == 0, run.output
     assert outputs(project) == expected
 
@@ -186,7 +186,7 @@ def test_an_interrupted_run_leaves_no_task_behind(tmp_path: Path, cluster: Clust
     process = project.start(MAIN)
     wait_for(project, process, 3, "extension_data:")
     os.kill(process.pid, signal.SIGINT)
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == 130, run.output
     assert "Pipeline interrupted at stage: extension_data" in run.output
     assert "Traceback" not in run.output
@@ -210,7 +210,7 @@ def test_a_scheduler_that_is_killed_leaves_a_run_to_resume(tmp_path: Path, clust
     process = project.start(MAIN)
     wait_for(project, process, 3, "extension_data:")
     cluster.kill("scheduler")
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == 1, run.output
     assert run.output.count(f"The connection to the Dask scheduler at {cluster.address} was lost") == 1
     assert "Traceback" not in run.output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 
 from checkpoint.checkpoint_file import load
 from checkpoint.database import records
-from tests.project import Project, Run, make_project
+from tests.project import Project, children, make_project
 
 MAIN = "data_collection_pipeline.py"
 COUNT = 30
@@ -35,26 +34,6 @@ def wait_for(project: Project, process: subprocess.Popen[str], count: int, prefi
         assert process.poll() is None, project.output()
         assert time.monotonic() < end, project.output()
         time.sleep(0.005)
-
-
-def finish(process: subprocess.Popen[str], project: Project) -> Run:
-    try:
-        code = process.wait(timeout=60)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    return Run(code, project.output())
-
-
-def children(parent: int) -> list[int]:
-    """Return the processes that a process has started, from ``/proc``."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            text = stat.read_text()
-            if int(text[text.rindex(")") :].split()[2]) == parent:
-                found.append(int(stat.parent.name))
-    return sorted(found)
 
 
 @pytest.mark.parametrize("how", ["-n 0", "-n 2"])
@@ -96,7 +75,7 @@ def test_an_interrupted_run_says_so_and_resumes(project: Project, number: signal
     process = project.start(MAIN)
     wait_for(project, process, 3, "extension_data:")
     os.kill(process.pid, number)
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == code, run.output
     assert "Traceback" not in run.output
     assert "Pipeline interrupted at stage: extension_data" in run.output
@@ -115,7 +94,7 @@ def test_interrupted_with_plain_doit(project: Project) -> None:
     process = project.start("doit", "-n", "0")
     wait_for(project, process, 3, "extension_data:")
     os.kill(process.pid, signal.SIGINT)
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == 130, run.output
     assert "Traceback" not in run.output
 
@@ -135,7 +114,7 @@ def test_a_second_run_is_refused_and_says_who_holds_it(project: Project) -> None
         cwd=Path(__file__).parent.parent.parent,
         stdin=subprocess.DEVNULL,
     )
-    first = finish(process, project)
+    first = project.finish(process, 60)
     assert first.code == 0, first.output
     assert second.returncode == 2
     assert f"process {process.pid}, since " in second.stderr
@@ -149,6 +128,6 @@ def test_a_dead_worker_takes_no_task_with_it(project: Project) -> None:
     workers = [worker for server in children(process.pid) for worker in children(server)]
     assert workers
     os.kill(workers[-1], signal.SIGKILL)
-    run = finish(process, project)
+    run = project.finish(process, 60)
     assert run.code == 0, run.output
     assert "A worker process died" in run.output

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tests.project import ROOT, Project, Run, digest_of, make_project
+from tests.project import Project, Run, children, digest_of, make_project
 
 MAIN = "data_collection_pipeline.py"
 KILLS = int(os.environ.get("KILLS", "10"))
@@ -120,27 +120,6 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> int:
     return process.wait(timeout=60)
 
 
-def wait(process: subprocess.Popen[str], project: Project, seconds: float = 120) -> Run:
-    """Wait for a run to end by itself."""
-    try:
-        code = process.wait(timeout=seconds)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    return Run(code, project.output())
-
-
-def children(parent: int) -> list[int]:
-    """Return the processes that a process has started, from ``/proc``."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            text = stat.read_text()
-            if int(text[text.rindex(")") :].split()[2]) == parent:
-                found.append(int(stat.parent.name))
-    return sorted(found)
-
-
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """Return the worker processes of a run: what the processes that it started have started."""
     return [worker for server in children(process.pid) for worker in children(server)]
@@ -176,18 +155,7 @@ def as_table(lines: dict[str, str]) -> str:
 
 def run_as(project: Project, command: list[str], seconds: float = 120, **environ: str) -> Run:
     """Run a command the way `Project.run` does; for commands that start the pipeline in some special way."""
-    with (project.path / "output.txt").open("w") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **environ},
-            start_new_session=True,
-        )
-    return wait(process, project, seconds)
+    return project.finish(project.start_command(command, **environ), seconds)
 
 
 def sample(values: Sequence[_T], count: int) -> list[_T]:

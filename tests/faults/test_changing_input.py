@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import FULL, MAIN, Victim, counted, results_of, sample, wait
+from tests.faults.harness import FULL, MAIN, Victim, counted, results_of, sample
 from tests.project import Project, make_extension
 
 
@@ -71,7 +71,7 @@ def test_input_that_changes_during_a_run(victim: Victim, tmp_path: Path, change:
             number += 1
             _CHANGES[change](project, number)
             pause.wait(0.01 + 0.007 * attempt)
-        run = wait(process, project)
+        run = project.finish(process, 120)
         assert "Traceback" not in run.output, run.output
         assert "unexpected " not in run.output, run.output
         assert run.code in (0, 1), run.output

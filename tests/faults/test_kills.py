@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.faults.harness import KILLS, MAIN, Victim, children, counted, end, one_clear_error, wait, workers_of
+from tests.faults.harness import KILLS, MAIN, Victim, counted, end, one_clear_error, workers_of
+from tests.project import children
 
 # Half of the kills hit everything at once, as a power cut does; the others the run alone, a worker alone, the server
 # that workers are forked from.
@@ -57,7 +58,7 @@ def test_a_killed_run_resumes(victim: Victim, number: int, kind: int, moment: fl
             if there:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(there[number % len(there)], signal.SIGKILL)
-            run = wait(process, project)
+            run = project.finish(process, 120)
             assert "Traceback" not in run.output, run.output
             if run.code:
                 one_clear_error(run)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.faults.harness import FULL, MAIN, Victim, counted, wait
+from tests.faults.harness import FULL, MAIN, Victim, counted
 
 _MOMENTS = 15 if FULL else 1
 
@@ -21,7 +21,7 @@ def test_a_signalled_run_resumes(victim: Victim, number: signal.Signals, moment:
         process = project.start(MAIN)
         time.sleep(moment * victim.seconds)
         os.kill(process.pid, number)
-        run = wait(process, project, 60)
+        run = project.finish(process, 60)
         # Before the run has begun, and when all is done, the signal means what it means to any program.
         assert run.code in (0, 128 + number, -number), run.output
         assert "During handling" not in run.output, run.output
@@ -42,7 +42,7 @@ def test_signalled_twice(victim: Victim) -> None:
         for _ in range(3):
             os.killpg(process.pid, signal.SIGINT)
             time.sleep(0.02)
-        run = wait(process, project, 60)
+        run = project.finish(process, 60)
         assert "Traceback" not in run.output, run.output
         figure.ended["interrupted, in order" if run.code == 130 else "had ended"] += 1
         victim.check_resume()
