@@ -230,8 +230,8 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
     return code
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script's command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -240,6 +240,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--end", metavar="STAGE", help="last stage to run")
     parser.add_argument("--list-stages", action="store_true", help="list the stages in order")
     parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help="configuration values, as for doit")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+    parser = argument_parser()
     arguments = parser.parse_args(argv)
     if arguments.list_stages:
         for number, stage in enumerate(STAGES, 1):

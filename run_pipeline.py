@@ -19,8 +19,8 @@ from checkpoint.stage_names import EXIT_FAILED
 from data_collection_pipeline import add_common_arguments, run_command_line
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of this script's command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
@@ -32,6 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="no embeddings and no FAISS")
     parser.add_argument("--include-source", action="store_true", help="put source code into the code atlas")
     parser.add_argument("--keep-intermediate", action="store_true", help="keep the work directory's files at the end")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+    parser = argument_parser()
     arguments = parser.parse_args(argv)
     overrides: dict[str, str] = {}
     if arguments.kit_cache == "":  # an unset variable of a shell, which would stand for the folder it is started in

@@ -475,7 +475,7 @@ _KEYWORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "$ref": lambda value, limit, _: _conforms(value, _schema()["$defs"][limit.rpartition("/")[2]]),
 }
 _KEYWORDS |= dict.fromkeys(
-    ("$schema", "$defs", "title", "description", "default", "x-expected", "writeOnly"), lambda *_: True
+    ("$schema", "$defs", "title", "description", "examples", "default", "x-expected", "writeOnly"), lambda *_: True
 )
 
 

@@ -59,14 +59,13 @@ def main() -> None:
                 shown.add("running")
                 picture(screen, "terminal-running.svg", "python data_collection_pipeline.py")
 
-        size = {"columns": COLUMNS, "lines": LINES}
         blocker = project.work / "faiss_databases"
         blocker.parent.mkdir(parents=True)
         blocker.write_text("in the way")
-        _, screen = run_on_terminal(command, cwd=ROOT, environ=environ, look=look, **size)
+        _, screen = run_on_terminal(command, cwd=ROOT, environ=environ, columns=COLUMNS, lines=LINES, look=look)
         picture(screen, "terminal-failed.svg", "python data_collection_pipeline.py")
         blocker.unlink()
-        _, screen = run_on_terminal([*command, "--resume"], cwd=ROOT, environ=environ, **size)
+        _, screen = run_on_terminal([*command, "--resume"], cwd=ROOT, environ=environ, columns=COLUMNS, lines=LINES)
         picture(screen, "terminal-resumed.svg", "python data_collection_pipeline.py --resume")
 
 
