@@ -21,13 +21,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from stages import archives, kit_toml
+from stages import archives, build_links, kit_toml
 from stages.discovery import MANIFESTS, Found, VersionKey, find_apps, find_extensions, split_name
 from stages.errors import StageError, StageWarning
 from stages.file_tree import Problem, printable, walk
 from stages.jsonfile import read_json, write_json
 
-VERSION = "1"
+VERSION = "2"
 
 _KINDS = {
     "py": "python",
@@ -341,6 +341,8 @@ class _Preparation:
                     compiled = _COMPILED.match(entry.name)
                     if compiled:
                         listing.modules.add(folder.below(compiled[1]))
+                    elif entry.name == build_links.FILE and not folder.relative:
+                        listing.build_file = True
                     continue
                 files[kind].append(folder.below(entry.name))
                 if kind == "python":
@@ -390,14 +392,58 @@ class _Preparation:
                 roots.setdefault(base, "")
             if path not in listing.folders and path not in listing.modules:
                 missing.append(module["name"])
-        # In a source tree the build has yet to link `python/` to the place of the declared module.
-        if missing and any(name.startswith("python/") for name in listing.modules):
-            unbuilt = _unbuilt_name(candidate.id, missing)
-            roots["python"] = unbuilt
-            missing = [name for name in missing if name != unbuilt and not _lies_in_python(name, unbuilt, listing)]
+        # In a source tree the build has yet to put the modules where they are declared.
+        roots.update(self.build_roots(candidate, modules, listing))
+        missing = [name for name in missing if not _is_placed(name, roots, listing)]
+        for name in missing:
+            if f"bindings/python/{name}" in listing.folders:
+                roots.setdefault(f"bindings/python/{name}/*", name)
+        if (
+            missing
+            and not any(root.startswith("python/") for root in roots)
+            and any(name.startswith("python/") for name in listing.modules)
+        ):
+            roots.setdefault("python", _unbuilt_name(candidate.id, missing))
+        missing = [name for name in missing if not _is_placed(name, roots, listing)]
         for name in missing:
             message = f"The declared Python module {name!r} is not there."
             self.warn("python-module-missing", candidate.id, candidate.found.manifest, message)
+        return roots
+
+    def build_roots(self, candidate: _Candidate, modules: list[dict[str, str]], listing: _Listing) -> dict[str, str]:
+        """Return the folders and files that the build would put into the declared packages, with their names there.
+
+        A root that ends in ``/*`` stands for the files of a folder without what lies deeper.
+        """
+        if not listing.build_file:
+            return {}
+        try:
+            with open(os.path.join(candidate.folder, build_links.FILE), "rb") as stream:
+                data = stream.read(build_links.MAX_BYTES)
+        except OSError as error:
+            self.warn("unreadable", candidate.id, build_links.FILE, f"Cannot be read ({error.strerror or error}).")
+            return {}
+        bases = sorted({module["path"] for module in modules} - {"."}, key=len, reverse=True)
+        tops = {module["name"].split(".")[0] for module in modules}
+        roots = {}
+        for link in build_links.build_links(data, candidate.id):
+            target = next(
+                (link.target[len(base) + 1 :] for base in bases if link.target.startswith(f"{base}/")), link.target
+            )
+            source, suffix = link.source, link.source.rpartition(".")[2]
+            if suffix in ("py", "pyi") and link.what == "it":
+                name = source.rpartition("/")[2] if not target.endswith(f".{suffix}") else target.rpartition("/")[2]
+                folder = target if not target.endswith(f".{suffix}") else target.rpartition("/")[0]
+                target = "/".join(part for part in (folder, name.removesuffix(f".{suffix}")) if part)
+                target = target.removesuffix("/__init__")
+                if source.removesuffix(f".{suffix}") not in listing.modules:
+                    continue
+            elif source and source not in listing.folders:
+                continue
+            elif link.what == "files":
+                source = f"{source}/*" if source else "*"
+            if source != target and source and target.split("/")[0] in tops:
+                roots[source] = target.replace("/", ".")
         return roots
 
     # --- reporting -------------------------------------------------------------------------------------------------
@@ -420,11 +466,13 @@ class _Listing:
         folders: Paths of all its folders, ``""`` for itself.
         modules: Paths of its Python, stub and compiled files without suffixes.
         size: Bytes of its Python files.
+        build_file: Whether it has the file that says what its build puts where.
     """
 
     folders: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
     size: int = 0
+    build_file: bool = False
 
 
 def _unbuilt_name(id_: str, missing: list[str]) -> str:
@@ -434,9 +482,18 @@ def _unbuilt_name(id_: str, missing: list[str]) -> str:
     return min((name for name in missing if f"{missing[0]}.".startswith(f"{name}.")), key=len)
 
 
-def _lies_in_python(name: str, parent: str, listing: _Listing) -> bool:
-    path = "python/" + name.removeprefix(f"{parent}.").replace(".", "/")
-    return name.startswith(f"{parent}.") and (path in listing.folders or path in listing.modules)
+def _is_placed(name: str, roots: dict[str, str], listing: _Listing) -> bool:
+    """Return whether a declared module lies in one of the roots, or is one of them or a package above it."""
+    for root, parent in roots.items():
+        if not parent:
+            continue
+        if f"{parent}.".startswith(f"{name}."):
+            return True
+        if name.startswith(f"{parent}.") and not root.endswith(".py"):
+            path = f"{root.removesuffix('*').rstrip('/')}/{name.removeprefix(f'{parent}.').replace('.', '/')}"
+            if path in listing.modules or (path in listing.folders and not root.endswith("*")):
+                return True
+    return False
 
 
 def _warning(kind: str, extension: str, file: str, message: str, line: int = 0) -> StageWarning:

@@ -17,12 +17,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages import kit_detection, source_git, source_wheel
+from stages import build_links, kit_detection, source_git, source_wheel
 from stages.errors import StageError, StageWarning
 from stages.file_tree import Folder, is_within, walk
 from stages.jsonfile import read_json, write_json
 
-VERSION = "1"
+VERSION = "2"
 
 # The end of a zip file holds the checksums of what is in it.
 _ZIP_TAIL = 65_536
@@ -38,9 +38,9 @@ class State(NamedTuple):
 
     Attributes:
         signature: Hexadecimal digits, none if there are no sources. They change when a ``path`` source gains, loses or
-            renames a file, or one of its manifests, ``.kit`` files or zip archives changes; when a local git repository
-            has another commit; and when a clone or an unpacked wheel that a former run made is gone. Edits of other
-            files do not change them.
+            renames a file, or one of its manifests, build files, ``.kit`` files or zip archives changes; when a local
+            git repository has another commit; and when a clone or an unpacked wheel that a former run made is gone.
+            Edits of other files do not change them.
         times: Hexadecimal digits that also change when what ``signature`` is about changed and is as before again.
     """
 
@@ -331,7 +331,7 @@ def _state_of(folder: Folder, times: _Times) -> bytes:
     names = [entry.name for entry in folder.files]
     parts = ["\0".join([folder.relative, *names]).encode()]
     for name in names:
-        if name.endswith((".toml", ".kit", ".zip")) and (name == "extension.toml" or not name.endswith(".toml")):
+        if name in (build_links.FILE, "extension.toml") or name.endswith((".kit", ".zip")):
             parts.append(_content(f"{folder.path}/{name}", _ZIP_TAIL if name.endswith(".zip") else None, times))
     return b"\0\0".join(parts) + b"\0\0\0"
 

@@ -81,7 +81,8 @@ def place(
     Args:
         paths: Relative to the extension's folder, with ``/``, ``.py`` and ``.pyi``.
         declared: Names in ``[[python.module]]``.
-        roots: Folder (``""``: the extension's own) -> the dotted name of what lies in it (``""``: none).
+        roots: Folder (``""``: the extension's own) -> the dotted name of what lies in it (``""``: none). With ``/*``
+            after it a folder stands for its files without those in deeper folders; a file has its own dotted name.
         excluded_modules: Names or globs.
 
     Returns:
@@ -125,6 +126,12 @@ def _module_name(path: str, roots: list[tuple[str, str]]) -> tuple[str, bool]:
     prefix, rest, found = "", path, False
     for root, name in roots:
         folder = "" if root == "." else root.strip("/")
+        if folder == path:
+            return name, True
+        if folder.endswith("*"):
+            folder = folder[:-1].rstrip("/")
+            if path.rpartition("/")[0] != folder:
+                continue
         if not folder or path.startswith(folder + "/"):
             prefix, rest, found = name, path[len(folder) + 1 if folder else 0 :], True
             break

@@ -440,6 +440,72 @@ def test_source_trees_that_are_not_built(cache: Cache) -> None:
     assert "'isaacsim.gone'" in warning["message"]
 
 
+BUILD_FILE = """
+local ext = get_current_extension_info()
+local ogn = get_ogn_project_information(ext, "made/tools")
+repo_build.prebuild_link {
+    { "docs", ext.target_dir.."/docs" },
+    { "python/impl/numpy", ext.target_dir.."/made/tools/numpy" },
+    { "python/gone", ext.target_dir.."/made/tools/gone" },
+    { "python/tests", ogn.python_tests_target_path },
+}
+repo_build.prebuild_copy {
+    { "python/impl/*.py", ext.target_dir.."/made/tools" },
+    { "python/main.py", ogn.python_target_path },
+    { "python/extra.py", ext.target_dir.."/made/tools/more.py" },
+}
+project_ext_bindings { ext = ext, src = "bindings", target_subdir = "made/tools/bindings" }
+"""
+
+
+def test_the_build_file_says_where_a_source_tree_has_its_modules(cache: Cache) -> None:
+    cache.add(
+        "made.tools",
+        "[package]\nversion = '1'\n[[python.module]]\nname = 'made.tools'\n"
+        "[[python.module]]\nname = 'made.tools.tests'\n[[python.module]]\nname = 'made.tools.numpy'\n"
+        "[[python.module]]\nname = 'made.tools.gone'\n",
+        premake5_dot_lua=BUILD_FILE,
+        docs__conf_dot_py="",
+        python__impl____init___dot_py="",
+        python__impl__numpy__arrays_dot_py="",
+        python__tests__test_all_dot_py="",
+        python__nodes__node_dot_py="",
+        python__main_dot_py="",
+        python__extra_dot_py="",
+        bindings__helper_dot_py="",
+    )
+    result = cache.run()
+    (entry,) = result["extensions"]
+    assert entry["python_roots"] == {
+        "": "",
+        "bindings/*": "made.tools.bindings",
+        "python/extra.py": "made.tools.more",
+        "python/impl/*": "made.tools",
+        "python/impl/numpy": "made.tools.numpy",
+        "python/main.py": "made.tools.main",
+        "python/tests": "made.tools.tests",
+    }
+    (warning,) = result["warnings"]
+    assert warning["kind"] == "python-module-missing"
+    assert "'made.tools.gone'" in warning["message"]
+
+
+def test_a_source_tree_with_bindings_and_without_a_build_file(cache: Cache) -> None:
+    cache.add(
+        "made.bound",
+        "[package]\nversion = '1'\n[[python.module]]\nname = 'made.bound'\n",
+        bindings__python__made_dot_bound____init___dot_py="",
+        python__impl__ext_dot_py="",
+    )
+    result = cache.run()
+    assert result["extensions"][0]["python_roots"] == {
+        "": "",
+        "bindings/python/made.bound/*": "made.bound",
+        "python": "made.bound",
+    }
+    assert result["warnings"] == []
+
+
 def test_zipped_extensions(cache: Cache) -> None:
     def zipped(name: str, entries: dict[str, str], mode: int = stat.S_IFREG) -> None:
         with zipfile.ZipFile(cache.root / name, "w", zipfile.ZIP_DEFLATED) as archive:

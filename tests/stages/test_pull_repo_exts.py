@@ -308,6 +308,7 @@ def cache(tmp_path: Path) -> Path:
     extension(root / "omni.a-1.0.0")
     extension(root / "omni.b-1.0.0")
     write(root / "omni.a-1.0.0/sub/y.py", "y = 1")
+    write(root / "omni.b-1.0.0/premake5.lua", "-- build\n")
     write(root / "exts/single.kit", "[package]\n")
     with zipfile.ZipFile(root / "omni.z.zip", "w") as archive:
         archive.writestr("config/extension.toml", "[package]\n")
@@ -328,6 +329,7 @@ def _rezip(cache: Path) -> None:
         lambda cache: (cache / "omni.a-1.0.0/sub").rename(cache / "omni.a-1.0.0/sub2"),
         lambda cache: write(cache / "omni.b-1.0.0/config/extension.toml", "[package]\nversion = '1.0.1'\n"),
         lambda cache: write(cache / "exts/single.kit", "[PACKAGE]\n"),
+        lambda cache: write(cache / "omni.b-1.0.0/premake5.lua", "-- other\n"),
         _rezip,
         lambda cache: extension(cache / "omni.c"),
         lambda cache: shutil.rmtree(cache / "omni.b-1.0.0"),

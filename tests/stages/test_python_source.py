@@ -84,6 +84,11 @@ def test_excluded_modules_are_names_or_globs(path: str, excluded: list[str], use
         ("python/__init__.py", {"": "", "python": "omni.foo"}, "omni.foo"),
         ("scripts/omni/foo/x.py", {"": "", "scripts": ""}, "omni.foo.x"),
         ("omni/foo/x.py", {".": ""}, "omni.foo.x"),
+        ("python/impl/__init__.py", {"": "", "python/impl/*": "omni.foo"}, "omni.foo"),
+        ("python/impl/x.py", {"": "", "python/impl/*": "omni.foo", "python": "omni.foo"}, "omni.foo.x"),
+        ("python/impl/a/x.py", {"": "", "python/impl/*": "omni.foo", "python": "omni.foo"}, "omni.foo.impl.a.x"),
+        ("python/impl/a/x.py", {"python/impl/a": "omni.foo.a", "python/impl/*": "omni.foo"}, "omni.foo.a.x"),
+        ("python/x.py", {"": "", "python/x.py": "omni.foo.y", "python": "omni.foo"}, "omni.foo.y"),
     ],
 )
 def test_names_are_the_importable_ones(path: str, roots: dict[str, str], module: str) -> None:
