@@ -27,7 +27,7 @@ from stages.errors import StageError, StageWarning
 from stages.file_tree import Problem, printable, walk
 from stages.jsonfile import read_json, write_json
 
-VERSION = "2"
+VERSION = "3"
 
 _KINDS = {
     "py": "python",
@@ -186,6 +186,15 @@ class _Preparation:
         if reason:
             where = printable(f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest)
             self.warn("extension-id", "", where, f"'{printable(id_)}' cannot be an extension's id: {reason}; left out.")
+            return
+        placeholder = _placeholder(id_, values)
+        if placeholder:
+            what = "app" if item.kind == "app" else "extension"
+            message = (
+                f"A template for an {what}, with {printable(placeholder)!r} in it, is none itself; it is left out."
+            )
+            where = item.relative if item.kind != "folder" else f"{item.relative}/{item.manifest}".lstrip("/")
+            self.warn("template", "", where, message)
             return
         for broken in document.errors:
             message = f"{broken.reason}; this part of the file is left out."
@@ -528,6 +537,15 @@ def _why_no_id(id_: str) -> str:
     if len(id_.encode()) > _MAX_NAME_BYTES:
         return "it is too long"
     return ""
+
+
+def _placeholder(id_: str, values: dict[str, Any]) -> str:
+    """Return what a template's engine has yet to replace (``{{ version }}``) in what identifies an extension."""
+    package = _table(values, "package")
+    texts = [id_, *(package.get(key) for key in ("name", "version", "title"))]
+    texts += [module["name"] for module in _python_modules(values)]
+    found = (re.search(r"\{\{.{0,60}?\}\}", text) for text in texts if isinstance(text, str))
+    return next((match[0] for match in found if match), "")
 
 
 def _is_version(id_: str, version: str) -> bool:

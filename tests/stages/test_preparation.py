@@ -288,6 +288,28 @@ def test_names_that_cannot_be_ids(cache: Cache) -> None:
     )
 
 
+def test_templates_are_no_extensions(cache: Cache) -> None:
+    cache.add("templates/a/template", '[package]\nversion = "{{ version }}"\ntitle = "A"\n')
+    cache.add("templates/b/template", "[package]\nversion = '1'\ntitle = '{{ name }} UI'\n")
+    cache.add("c", "[package]\nversion = '1'\n[[python.module]]\nname = '{{ name }}.ui'\n")
+    cache.add("{{ extension_name }}", "[package]\nversion = '1'\n")
+    app = cache.root / "templates/apps/viewer/made.viewer.kit"
+    app.parent.mkdir(parents=True)
+    app.write_text('[package]\ntitle = "{{ application_display_name }}"\n[settings]\napp.x = 1\n')
+    cache.add("real", "[package]\nversion = '1'\ndescription = 'Replaces {{ name }} in templates'\n")
+    result = cache.run()
+    assert ids(result) == ["real"]
+    assert result["apps"] == []
+    assert [(warning["kind"], warning["file"]) for warning in result["warnings"]] == [
+        ("template", "c/config/extension.toml"),
+        ("template", "templates/a/template/config/extension.toml"),
+        ("template", "templates/apps/viewer/made.viewer.kit"),
+        ("template", "templates/b/template/config/extension.toml"),
+        ("template", "{{ extension_name }}/config/extension.toml"),
+    ]
+    assert "'{{ version }}'" in result["warnings"][1]["message"]
+
+
 def test_ids_that_differ_in_case(cache: Cache) -> None:
     cache.add("Omni.ui")
     cache.add("omni.ui")
