@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _HEADING = re.compile(r"([-=*_~+/])\1\1.*\1\1\1\Z")
 _DISABLED = re.compile(r"""[\w."'\-]+\s*\+{0,2}=\s*\S""")
 
+# Lines between one element of an array and the next.
+_LONGEST_ARRAY = 100
 _APP_TABLES = frozenset({"package", "core", "dependencies", "settings", "template"})
 
 
@@ -66,6 +68,7 @@ def toml_settings(
     depth = 0 if preset and not _APP_TABLES & document.values.keys() else 1
     definitions: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
+    lines: list[bytes] = []
     for leaf in document.leaves:
         if len(leaf.path) > depth and (not depth or leaf.path[0] == "settings"):
             definitions.append(
@@ -82,8 +85,11 @@ def toml_settings(
                 }
             )
         elif leaf.path[0] == "test" and "args" in leaf.path[1:]:
+            lines = lines or data.splitlines()
+            line = leaf.line
             for item in leaf.value if isinstance(leaf.value, list) else [leaf.value]:
-                uses += _arguments(item, file=file, line=leaf.line)
+                line = _line_of(item, lines, line)
+                uses += _arguments(item, file=file, line=line)
     warnings = [
         StageWarning(
             kind="toml-syntax",
@@ -105,6 +111,19 @@ def toml_settings(
         for line, text in document.notes
     ]
     return TomlSettings(definitions, uses, warnings)
+
+
+def _line_of(item: Any, lines: list[bytes], begin: int) -> int:
+    """Return the line of an element of an array that begins at a line, or that line if the element is not found."""
+    text = item.encode() if isinstance(item, str) else b""
+    if not text.isascii() or b'"' in text or b"\\" in text:  # which may be written otherwise
+        text = text.split(b"=")[0]
+    for number in range(begin, len(lines) + 1) if text else ():
+        if text in lines[number - 1].partition(b"#")[0]:
+            return number
+        if number - begin > _LONGEST_ARRAY:
+            break
+    return begin
 
 
 def _documentation(comment: str) -> str:

@@ -323,6 +323,26 @@ def test_documentation_is_the_comment_of_the_key(lines: str, documentation: str)
     assert [item["documentation"] for item in found if item["path"] == "/x/y"] == [documentation]
 
 
+def test_arguments_of_tests_have_lines_of_their_own() -> None:
+    text = """[[test]]
+args = ["--/one/a=1", "--no-window",
+    "--/one/b=1",
+    # "--/one/off=1",
+    '--/one/up="Z"',  # "--/one/b=12"
+    ### more
+
+    "--/one/b=12", "--/one/c", "--/one/\\u0064=1"
+]
+[[test]]
+args.'++' = [
+    "--/one/b=1"]
+"""
+    found = toml_settings(text.replace("\n", "\r\n").encode(), file="a.toml", owner="a").uses
+    assert [(use["path"], use["line"]) for use in found] == [
+        *[("/one/a", 2), ("/one/b", 3), ("/one/up", 5), ("/one/b", 8), ("/one/c", 8), ("/one/d", 8), ("/one/b", 12)],
+    ]
+
+
 def test_a_preset_is_an_app_file_without_tables_of_an_app() -> None:
     data = b"rtx.a.b = 1\n"
     assert [item["path"] for item in toml_settings(data, file="a.kit", owner="a", preset=True).definitions] == [
