@@ -2,11 +2,12 @@
 #   make          install, then run the pipeline on pipeline_config.toml
 #   make test     install with the test tools, then run the tests       (ARGS="-k name" is passed on)
 #   make check    formatting, lint and types
+#   make docs     build the documentation into site/; a link that leads nowhere fails it
 #   make bench    measure, and compare with the bars                    (minutes)
 #   make faults   kill the pipeline 200 times and see that nothing is lost
 #   make clean    remove what the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
-.PHONY: run test check bench faults constraints clean
+.PHONY: run test check docs bench faults constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -30,6 +31,11 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The theme's notice about the next MkDocs is no warning about these pages. Not --quiet: it hides warnings from --strict.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
+	@echo "The pages are in site/: $(BIN)/python -m http.server --directory site"
+
 bench: $(VENV)/installed-bench
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
@@ -48,7 +54,8 @@ $(VENV)/bin/pip:
 $(VENV)/installed: EXTRAS =
 $(VENV)/installed-test: EXTRAS = [test]
 $(VENV)/installed-bench: EXTRAS = [bench]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-bench: pyproject.toml constraints.txt | $(VENV)/bin/pip
+$(VENV)/installed-docs: EXTRAS = [docs]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-bench $(VENV)/installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(PIP) install --constraint constraints.txt setuptools
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.$(EXTRAS)'
 	touch $(VENV)/installed $@

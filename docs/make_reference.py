@@ -1,0 +1,340 @@
+"""Makes the tables of the reference pages from what the program itself reads: schemas, parsers, doit's commands.
+
+MkDocs loads this as a hook. A page holds ``<!-- reference: NAME -->``, a line for those who read it elsewhere, and
+``<!-- reference: end -->``; what is between the two is replaced when the site is built, by the function of that name in
+`PARTS`. So these pages cannot say anything else than the program does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import data_collection_pipeline
+import run_pipeline
+from checkpoint.pipeline import Flags
+
+ROOT = Path(__file__).resolve().parent.parent
+_MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)
+_KINDS = ("wheel", "git", "path")
+
+# Schema -> the files that keep to it, in the work directory (W) and in the data set (D).
+OUTPUTS: dict[str, tuple[str, ...]] = {
+    "sources": ("W/sources.json",),
+    "extensions": ("W/extensions.json",),
+    "extensions_database": ("W/extension_data/extensions_database.json", "D/extensions/extensions_database.json"),
+    "extensions_summary": ("W/extension_data/extensions_summary.json", "D/extensions/extensions_summary.json"),
+    "codeatlas": (
+        "W/extension_data/codeatlas/<id>-<version>.codeatlas.json",
+        "D/extensions/codeatlas/<id>-<version>.codeatlas.json",
+    ),
+    "api_docs": (
+        "W/extension_data/api_docs/<id>-<version>.api_docs.json",
+        "D/extensions/api_docs/<id>-<version>.api_docs.json",
+    ),
+    "extension_analysis_summary": (
+        "W/code_examples/extension_analysis_summary.json",
+        "D/code_examples/extension_analysis_summary.json",
+    ),
+    "example": (
+        "W/code_examples/extracted_methods_<mode>/<id>.example.json",
+        "D/code_examples/extracted_methods_<mode>/<id>.example.json",
+    ),
+    "setting_summary": ("W/settings/setting_summary.json", "D/settings/setting_summary.json"),
+    "setting_summary_simple": ("W/settings/setting_summary_simple.json", "D/settings/setting_summary_simple.json"),
+    "setting_statistics": ("W/settings/setting_statistics.json", "D/settings/setting_statistics.json"),
+    "settings_report": ("W/settings/settings_report.json",),
+    "faiss_index": ("W/faiss_databases/<kind>_faiss/index.json", "D/<folder>/<kind>_faiss/index.json"),
+    "faiss_metadata": ("W/faiss_databases/<kind>_faiss/metadata.json", "D/<folder>/<kind>_faiss/metadata.json"),
+    "pipeline_completion_report": ("target_dir/pipeline_completion_report.json",),
+}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill a page (MkDocs calls this for each one)."""
+    return filled(markdown)
+
+
+def filled(markdown: str) -> str:
+    """Return a page with its marked parts made anew.
+
+    Raises:
+        KeyError: There is no part of that name.
+    """
+    return _MARKED.sub(lambda match: PARTS[match[1]]() + "\n", markdown)
+
+
+def schema_of(path: str) -> dict[str, Any]:
+    """Return a JSON Schema of the project."""
+    found: dict[str, Any] = json.loads((ROOT / path).read_bytes())
+    return found
+
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+
+def config_keys() -> str:
+    """Return every key of the configuration, section by section."""
+    return config_part(schema_of("config/pipeline_config.schema.json"))
+
+
+def config_part(schema: dict[str, Any]) -> str:
+    """Return every key of a configuration's schema: what it is, what it may be, its default, an example."""
+    lines: list[str] = []
+    for section, table in schema["properties"].items():
+        lines += [f"## `[{section}]` {{ #{section} }}", "", table["description"], ""]
+        for key, rule in table["properties"].items():
+            if (section, key) != ("input", "sources"):
+                lines += _key(f"{section}.{key}", key, rule, schema)
+        if section == "input":
+            lines += _sources(schema)
+    return "\n".join(lines)
+
+
+def _sources(schema: dict[str, Any]) -> list[str]:
+    lines = ["### `[[input.sources]]` { #input.sources }", ""]
+    lines += [schema["properties"]["input"]["properties"]["sources"]["description"], ""]
+    for kind in _KINDS:
+        rule = schema["$defs"][kind]
+        lines += [f'### `kind = "{kind}"` {{ #input.sources.{kind} }}', "", rule["description"], ""]
+        for key, inner in rule["properties"].items():
+            if key != "kind":
+                anchor = f"input.sources.{kind}.{key}"
+                lines += _key(anchor, key, inner, schema, required=key in rule["required"], level=4)
+    return lines
+
+
+def _key(
+    anchor: str, key: str, rule: dict[str, Any], schema: dict[str, Any], *, required: bool = False, level: int = 3
+) -> list[str]:
+    rule = _resolved(rule, schema)
+    default = "has none; the key is required" if required else _default(rule)
+    lines = [f"{'#' * level} `{key}` {{ #{anchor} }}", "", rule["description"], ""]
+    lines += [f"- **Value:** {allowed(rule)}", f"- **Default:** {default}"]
+    lines += [f"- **Example:** `{key} = {json.dumps(example)}`" for example in rule.get("examples", ())]
+    return [*lines, ""]
+
+
+def _default(rule: dict[str, Any]) -> str:
+    default = rule.get("default")
+    if default is None:
+        return "not set"
+    return "empty" if default in ("", []) else f"`{json.dumps(default)}`"
+
+
+def allowed(rule: dict[str, Any]) -> str:
+    """Word the values that a rule of a configuration's schema allows."""
+    if "x-expected" in rule:
+        return str(rule["x-expected"])
+    if "enum" in rule:
+        return _either(f"`{json.dumps(value)}`" for value in rule["enum"])
+    kind = rule["type"] if isinstance(rule["type"], str) else rule["type"][0]
+    words = {"string": "a string", "boolean": "`true` or `false`", "array": "a list of strings"}
+    if kind == "integer":
+        return f"a whole number from {rule['minimum']} to {rule['maximum']}"
+    if kind == "number":
+        return f"a number above {rule['exclusiveMinimum']}, up to {rule['maximum']}"
+    return words[kind] + (" that is not empty" if rule.get("minLength") else "")
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def output_files() -> str:
+    """Return every output file that has a schema, with its fields."""
+    lines: list[str] = []
+    for name, places in OUTPUTS.items():
+        schema = schema_of(f"stages/schemas/{name}.schema.json")
+        shown = [place.replace("W/", "work_dir/").replace("D/", "target_dir/<major.minor>/") for place in places]
+        lines += [f"## `{Path(places[0]).name}` {{ #{name} }}", ""]
+        lines += [schema.get("description", schema["title"] + "."), ""]
+        lines += [f"- `{place}`" for place in shown] + [f"- Schema: `stages/schemas/{name}.schema.json`", ""]
+        lines += [fields(schema), ""]
+    return "\n".join(lines)
+
+
+def checkpoint_keys() -> str:
+    """Return the keys of the checkpoint file."""
+    return fields(schema_of("checkpoint/checkpoint.schema.json"))
+
+
+def fields(schema: dict[str, Any]) -> str:
+    """Return the fields of a file as a table, nested ones by their path; one more table for each form of a part."""
+    forms: list[str] = []
+    rows = list(_rows(schema, "", schema, forms))
+    lines = _table(("field", "type", "meaning"), rows)
+    for form in forms:
+        rule = schema["$defs"][form]
+        lines += ["", f"`{form}`:", "", *_table(("field", "type", "meaning"), list(_rows(rule, "", schema, [])))]
+    return "\n".join(lines)
+
+
+def _rows(rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str]) -> Iterator[tuple[str, ...]]:
+    """Give a row for each field at and below a rule. ``forms`` collects the names of parts that have several forms."""
+    rule = _resolved(rule, schema)
+    for key, inner in rule.get("properties", {}).items():
+        below = f"{path}.{key}" if path else key
+        yield from _row(inner, below, schema, forms, optional=key not in rule.get("required", ()))
+    others = rule.get("additionalProperties")
+    if isinstance(others, dict):
+        yield from _row(others, f"{path}.<key>" if path else "<key>", schema, forms, optional=False)
+
+
+def _row(
+    rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str], *, optional: bool
+) -> Iterator[tuple[str, ...]]:
+    rule = _resolved(rule, schema)
+    names = [part["$ref"].rpartition("/")[2] for part in rule.get("anyOf", ()) if "$ref" in part]
+    forms += [name for name in names if name not in forms]
+    meaning = _sentence(rule.get("description", ""))
+    if optional:
+        meaning = f"{meaning} May be absent.".strip()
+    yield f"`{path}`", _type(rule, schema), meaning
+    yield from _rows(rule, path, schema, forms)
+    if isinstance(rule.get("items"), dict):
+        yield from _rows(rule["items"], f"{path}[]", schema, forms)
+
+
+def _type(rule: dict[str, Any], schema: dict[str, Any]) -> str:
+    """Word a field's type."""
+    rule = _resolved(rule, schema)
+    several = rule.get("anyOf") or rule.get("oneOf")
+    if several:
+        return _either(
+            f"`{part['$ref'].rpartition('/')[2]}`" if "anyOf" in rule and "$ref" in part else _type(part, schema)
+            for part in several
+        )
+    if "const" in rule:
+        return f"`{json.dumps(rule['const'])}`"
+    if "enum" in rule:
+        return _either(f"`{json.dumps(value)}`" for value in rule["enum"])
+    kinds = rule.get("type", "any")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "array" in kinds and isinstance(rule.get("items"), dict):
+        inner = _type(rule["items"], schema)
+        kinds = [f"list of {inner}" if kind == "array" else kind for kind in kinds]
+    return _either(kinds)
+
+
+def _resolved(rule: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule with what it refers to; what stands beside the reference wins."""
+    if "$ref" not in rule:
+        return rule
+    found: dict[str, Any] = schema["$defs"][rule["$ref"].rpartition("/")[2]]
+    return {**found, **{key: value for key, value in rule.items() if key != "$ref"}}
+
+
+# --- command line ----------------------------------------------------------------------------------------------------
+
+
+def script_options() -> str:
+    """Return the options that both scripts have, and those of each alone."""
+    both = argparse.ArgumentParser(add_help=False)
+    data_collection_pipeline.add_common_arguments(both)
+    common = {option for option, _ in options_of(both)} | {"`-h`, `--help`"}
+    lines = ["### Both scripts { #both }", "", *_table(("option", "what it does"), options_of(both))]
+    for script in (data_collection_pipeline, run_pipeline):
+        own = [row for row in options_of(script.argument_parser()) if row[0] not in common]
+        name = f"{script.__name__}.py"
+        lines += ["", f"### `{name}` alone {{ #{script.__name__} }}", "", *_table(("option", "what it does"), own)]
+    return "\n".join([*lines, ""])
+
+
+def options_of(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
+    """Return each argument of a parser and its help."""
+    rows = []
+    for action in parser._actions:
+        names = action.option_strings or [str(action.metavar)]
+        shown = ", ".join(f"`{name}`" for name in names)
+        if action.option_strings and action.metavar:
+            value = f"[{action.metavar}]" if action.nargs == "?" else str(action.metavar)
+            shown = ", ".join(f"`{name} {value}`" for name in names)
+        rows.append((shown, _sentence(action.help or "")))
+    return rows
+
+
+def variables() -> str:
+    """Return the doit variables that are no configuration keys."""
+    parsers = (data_collection_pipeline.argument_parser(), run_pipeline.argument_parser())
+    options = {name for parser in parsers for action in parser._actions for name in action.option_strings}
+    rows = []
+    told = attributes_of(Flags)
+    for field in dataclasses.fields(Flags):
+        option = "--" + field.name.replace("_", "-")
+        value = "1" if field.type == "bool" else "…"
+        rows.append((f"`{field.name}={value}`", told[field.name], f"`{option}`" if option in options else ""))
+    return "\n".join([*_table(("variable", "what it does", "of the scripts"), rows), ""])
+
+
+def attributes_of(kind: type) -> dict[str, str]:
+    """Return what the docstring of a class says of each attribute."""
+    text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
+    found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name: re.sub(r"``([^`]*)``", r"`\1`", " ".join(told.split())) for name, told in found}
+
+
+def doit_commands() -> str:
+    """Return the commands of this project, with their options, and doit's own."""
+    from doit.doit_cmd import DoitMain
+
+    commands = DoitMain().get_cmds().to_dict()
+    own = [name for name, command in commands.items() if command.__module__.startswith("checkpoint.")]
+    lines: list[str] = []
+    for name in sorted(own):
+        command = commands[name]
+        usage = " ".join(filter(None, ["doit", name, command.doc_usage]))
+        lines += [f"### `{usage}` {{ #doit-{name} }}", "", _sentence(command.doc_purpose)]
+        if command.doc_description:
+            lines += ["", command.doc_description]
+        rows = [(_doit_option(option), _sentence(option["help"])) for option in command.cmd_options]
+        lines += ["", *_table(("option", "what it does"), rows), ""]
+    rows = [
+        (f"`{' '.join(filter(None, ['doit', name, command.doc_usage]))}`", _sentence(command.doc_purpose))
+        for name, command in sorted(commands.items())
+        if name not in own
+    ]
+    lines += ["### Commands of doit itself { #doit-itself }", "", *_table(("command", "what it does"), rows), ""]
+    return "\n".join(lines)
+
+
+def _doit_option(option: dict[str, Any]) -> str:
+    value = "" if option["type"] is bool else "|".join(name for name, _ in option.get("choices", ())) or "…"
+    names = [f"-{option['short']}"] if option["short"] else []
+    names += [f"--{option['long']}"] if option["long"] else []
+    return ", ".join(f"`{name} {value}`" if value else f"`{name}`" for name in names)
+
+
+# --- Markdown --------------------------------------------------------------------------------------------------------
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]] | list[tuple[str, str]]) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
+def _sentence(text: str) -> str:
+    text = " ".join(text.split())
+    if not text.partition(" ")[0].endswith(":"):  # a value, and what it means
+        text = text[:1].upper() + text[1:]
+    return text + ("" if not text or text.endswith(".") else ".")
+
+
+def _either(words: Any) -> str:
+    *first, last = words
+    return f"{', '.join(first)} or {last}" if first else str(last)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "config_keys": config_keys,
+    "checkpoint_keys": checkpoint_keys,
+    "output_files": output_files,
+    "script_options": script_options,
+    "variables": variables,
+    "doit_commands": doit_commands,
+}
