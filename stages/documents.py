@@ -88,7 +88,7 @@ def _extensions(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Ite
 
 
 def _api_names(path: Path) -> list[str]:
-    """Return the names of an extension's public classes and functions, the main ones first.
+    """Return the names of an extension's public classes and functions, the main ones first, then of its variables.
 
     Main is what lies nearest to the top of the package, then what has most methods.
     """
@@ -99,7 +99,8 @@ def _api_names(path: Path) -> list[str]:
             for name, entry in api["classes"].items()
         ]
         ranked += [(method["full_name"].count("."), 0, method["name"]) for method in api["methods"]]
-    return list(dict.fromkeys(name for _, _, name in sorted(ranked)))
+        variables = [(variable["full_name"].count("."), 0, variable["name"]) for variable in api["variables"]]
+    return list(dict.fromkeys(name for _, _, name in [*sorted(ranked), *sorted(variables)]))
 
 
 def _code_examples(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:

@@ -21,7 +21,7 @@ from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, to_json, write_bytes, write_json
 from stages.python_source import PythonFile, UnreadableSource
 
-VERSION = "1"
+VERSION = "2"
 DATABASE_VERSION = "1.0"
 
 _FOLDER = "extension_data"
@@ -116,7 +116,7 @@ def _write(
         lines = {path: text.split("\n") for path, text in reading.texts.items()} if include_source_code else None
         codeatlas = reading.api.codeatlas(extension["id"], lines)
         api_docs = reading.api.api_docs(extension["id"], extension["version"], codeatlas)
-        entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"])
+        entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"] or api_docs["variables"])
         for kind in ("modules", "classes", "methods"):
             entry[f"total_{kind}"] = len(codeatlas[kind])
         values = {"codeatlas": codeatlas, "api_docs": api_docs}

@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from stages.python_module import KEYWORD_ONLY, POSITIONAL_ONLY, VARIADIC, Class, Definition, Function, Module
+from stages.python_module import KEYWORD_ONLY, POSITIONAL_ONLY, VARIADIC, Class, Definition, Function, Module, Variable
+
+# What a name may be given to.
+Item = Definition | Variable
 
 # A name that by convention is a class: an upper-case letter first, and a lower-case one to tell it from a constant.
 _CLASS_NAME = re.compile(r"_*[A-Z]\w*[a-z]\w*\Z")
@@ -23,11 +26,11 @@ _LONGEST_CHAIN = 64
 class Api:
     """An extension's modules, linked: each definition under the name it is public by.
 
-    **Names.** A class or function is named by its definition's place unless a package makes it public elsewhere:
-    through ``__all__``, or, in a package that has none, by importing a name without leading underscore from below
-    itself, or with ``*``. Of several public names, one without private parts comes first, then one in a package above
-    the definition, then the shortest, then the first in the alphabet. The other names are listed as the modules'
-    ``aliases``.
+    **Names.** A class, function or variable of a module is named by its definition's place unless a package makes it
+    public elsewhere: through ``__all__``, or, in a package that has none, by importing a name without leading
+    underscore from below itself, or with ``*``. Of several public names, one without private parts comes first, then
+    one in a package above the definition, then the shortest, then one that ends in the defined name, then the first in
+    the alphabet. The other names are listed as the modules' ``aliases``.
 
     **What is counted.** Each ``class`` at module or class level is a class and each ``def`` and ``async def`` there is
     a method, also in ``if``, ``try``, ``with`` and loops, but not below ``if __name__ == "__main__"``; what is defined
@@ -52,14 +55,14 @@ class Api:
         self._exports: dict[str, list[str] | None] = {}
         self._star: dict[str, frozenset[str]] = {}
         self._class_names: dict[str, str | None] = {}
-        self._names: dict[Definition, str] = {}
-        self._aliases: dict[str, dict[str, Definition]] = {}
+        self._names: dict[Item, str] = {}
+        self._aliases: dict[str, dict[str, Item]] = {}
         self._name_everything()
 
     # -- names -------------------------------------------------------------------------------------------------------
 
-    def full_name(self, item: Definition) -> str:
-        """Return the name a definition is public by."""
+    def full_name(self, item: Item) -> str:
+        """Return the name a definition or variable is public by."""
         return self._names[item]
 
     def exports(self, module: Module) -> list[str] | None:
@@ -99,7 +102,7 @@ class Api:
                 names.update(exports)
                 continue
             names.update(name for name in self._members[current.name] if not name.startswith("_"))
-            names.update(name for name in current.bindings if not name.startswith("_"))
+            names.update(name for name in (*current.bindings, *current.variables) if not name.startswith("_"))
             for star in current.stars:
                 if star in self._all and star not in seen:
                     seen.add(star)
@@ -112,7 +115,7 @@ class Api:
         exports = self.exports(module)
         if exports is not None:
             return exports
-        names = {name for name in self._members[module.name] if not name.startswith("_")}
+        names = {name for name in (*self._members[module.name], *module.variables) if not name.startswith("_")}
         for name, target in module.bindings.items():
             if name.startswith("_"):
                 continue
@@ -126,10 +129,8 @@ class Api:
                 names.update(name for name in self._star_names(other) if not name.startswith("_"))
         return sorted(names)
 
-    def _find(
-        self, module: Module, name: str, seen: frozenset[tuple[str, str]] = frozenset()
-    ) -> Definition | str | None:
-        """Return what a module-level name denotes: a definition, or the dotted name of something outside."""
+    def _find(self, module: Module, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Item | str | None:
+        """Return what a module-level name denotes: a definition, a variable or the dotted name of something outside."""
         member = self._members[module.name].get(name)
         if member is not None:
             return member
@@ -137,8 +138,11 @@ class Api:
             return None
         seen |= {(module.name, name)}
         target = module.bindings.get(name)
-        if target is not None:
-            return self._resolve(target, seen)
+        found = self._resolve(target, seen) if target is not None else None
+        if found is None:
+            found = module.variables.get(name)
+        if found is not None or target is not None:
+            return found
         for star in reversed(module.stars):
             other = self._all.get(star)
             if other is not None and name in self._star_names(other):
@@ -147,7 +151,7 @@ class Api:
                     return found
         return None
 
-    def _resolve(self, dotted: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Definition | str | None:
+    def _resolve(self, dotted: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Item | str | None:
         """Follow a dotted name; of one that leads out of the extension, return the dotted name it has there."""
         parts = dotted.split(".")
         for end in range(len(parts) - 1, 0, -1):
@@ -168,23 +172,34 @@ class Api:
         return None if dotted in self._all else dotted
 
     def _name_everything(self) -> None:
-        candidates: dict[Definition, list[str]] = {}
+        candidates: dict[Item, list[str]] = {}
         for name, module in self.modules.items():
             aliases = self._aliases[name] = {}
             for public in self.public_names(module):
-                found = self._find(module, public)
-                if isinstance(found, Definition) and found.owner is None and found.module.name in self.modules:
+                found = self._own(self._find(module, public))
+                if found is not None:
                     aliases[public] = found
                     candidates.setdefault(found, []).append(f"{name}.{public}")
+
+        def best(item: Item, base: str, home: str) -> str:
+            names = candidates.get(item)
+            return min({*names, base}, key=lambda full: _preference(full, home, item.name)) if names else base
+
         for name, module in self._all.items():
             for member in module.members:
                 if "#" in member.qualname:
                     continue
-                base = f"{name}.{member.name}"
-                if candidates.get(member):
-                    base = min({*candidates[member], base}, key=lambda full: _preference(full, name))
+                base = best(member, f"{name}.{member.name}", name)
                 for item in (member, *member.overloads):
                     self._name(item, base + item.qualname[len(member.name) :])
+            for variable in module.variables.values():
+                self._names[variable] = best(variable, f"{name}.{variable.name}", name)
+
+    def _own(self, found: Item | str | None) -> Item | None:
+        """Return what was found, if it is at the level of a module of the API."""
+        if isinstance(found, str | None) or found.module.name not in self.modules:
+            return None
+        return found if isinstance(found, Variable) or found.owner is None else None
 
     def _name(self, item: Definition, full_name: str) -> None:
         self._names[item] = full_name
@@ -209,11 +224,11 @@ class Api:
 
     def _class_name(self, dotted: str) -> str | None:
         found = self._resolve(dotted)
-        if isinstance(found, Definition):
-            if isinstance(found, Function):
-                found = found.owner
-            return self._names.get(found) if found is not None else None
-        if found is None:
+        if isinstance(found, Function):
+            found = found.owner
+        if isinstance(found, Class):
+            return self._names.get(found)
+        if not isinstance(found, str):
             return None
         parts = found.split(".")
         if ".".join(parts[:-1]) in _NO_CLASSES:
@@ -249,9 +264,9 @@ class Api:
     def codeatlas(self, extension_id: str, sources: dict[str, list[str]] | None) -> dict[str, Any]:
         """Return the code atlas in the form of the output contract.
 
-        Fields beyond the contract: a module's ``aliases`` (name there -> full name of what is named elsewhere), an
-        argument's ``kind`` (as `inspect` calls them, in lower case), and ``overloads`` of classes and methods, the full
-        names of the other definitions under the same name.
+        Fields beyond the contract: a module's ``aliases`` (name there -> full name of what is named elsewhere) and
+        ``variable_names``, an argument's ``kind`` (as `inspect` calls them, in lower case), and ``overloads`` of
+        classes and methods, the full names of the other definitions under the same name.
 
         Args:
             extension_id: Put into the declared modules' ``extension_name``.
@@ -269,6 +284,7 @@ class Api:
                 "docstring": module.docstring,
                 "class_names": [],
                 "function_names": [],
+                "variable_names": [],
                 "extension_name": extension_id if name in self.declared else None,
                 "aliases": self._alias_names(module),
             }
@@ -284,16 +300,26 @@ class Api:
                 if item.owner is None:
                     where, _, short = full_name.rpartition(".")
                     modules[where]["class_names" if isinstance(item, Class) else "function_names"].append(short)
+            for variable in self._variables(module):
+                where, _, short = self._names[variable].rpartition(".")
+                modules[where]["variable_names"].append(short)
         for record in modules.values():
-            record["class_names"].sort()
-            record["function_names"].sort()
+            for kind in ("class_names", "function_names", "variable_names"):
+                record[kind].sort()
         for names in used.values():
             names.sort()
         return {"modules": modules, "classes": classes, "methods": methods, "used_classes": used}
 
+    def _variables(self, module: Module) -> Iterator[Variable]:
+        """Yield a module's variables that no definition or import of the same name takes the place of."""
+        for name, variable in module.variables.items():
+            if self._find(module, name) is variable:
+                yield variable
+
     def _alias_names(self, module: Module) -> dict[str, str]:
         names = {name: self._names[item] for name, item in self._aliases[module.name].items()}
         names.update((name, self._names[item]) for name, item in self._members[module.name].items())
+        names.update((variable.name, self._names[variable]) for variable in self._variables(module))
         return {name: full for name, full in names.items() if full != f"{module.name}.{name}"}
 
     def module_of(self, item: Definition) -> str:
@@ -349,14 +375,14 @@ class Api:
             "overloads": [self._names[other] for other in item.overloads],
         }
 
-    def public(self) -> list[Definition]:
-        """Return the classes and functions that are public through a declared module, by full name.
+    def public(self) -> list[Item]:
+        """Return the classes, functions and variables that are public through a declared module, by full name.
 
         A module with ``__all__`` offers what that lists. Any other offers its names without leading underscore and, if
         it is a package, the modules below it that have none either. Where nothing is declared, the topmost modules
         are taken as declared.
         """
-        found: dict[Definition, str] = {}
+        found: dict[Item, str] = {}
         seen: set[str] = set()
         # A declared module may be a namespace without a file of its own; then what lies in it is looked at.
         waiting = list(self.declared or sorted({name.partition(".")[0] for name in self.modules}))
@@ -373,8 +399,8 @@ class Api:
             module = self.modules.get(name)
             if module is not None:
                 for public in self.public_names(module):
-                    item = self._find(module, public)
-                    if isinstance(item, Definition) and item.owner is None and item.module.name in self.modules:
+                    item = self._own(self._find(module, public))
+                    if item is not None:
                         found[item] = self._names[item]
                     else:
                         target = module.bindings.get(public, f"{name}.{public}")
@@ -392,7 +418,8 @@ class Api:
         full name. Methods are those without leading underscore and the special ones (``__init__``, …). Of definitions
         under one name, the one that counts is listed, with the others' signatures in ``overloads``.
 
-        Fields beyond the contract: a class's ``attributes`` (name, type_annotation, default_value) and ``signature``.
+        Fields beyond the contract: ``variables``, the public ones of modules; a class's ``attributes`` (name,
+        type_annotation, default_value, docstring) and ``signature``.
 
         Args:
             extension_id: The extension's id.
@@ -401,11 +428,14 @@ class Api:
         """
         classes: list[tuple[str, str, dict[str, Any]]] = []
         functions: list[dict[str, Any]] = []
+        variables: list[dict[str, Any]] = []
         for item in self.public():
             if isinstance(item, Function):
                 functions.append(self._documented(item, codeatlas))
             elif isinstance(item, Class):
                 classes += self._documented_classes(item, "", codeatlas)
+            elif isinstance(item, Variable):
+                variables.append(self._documented_variable(item))
         by_name: dict[str, dict[str, Any]] = {}
         for short, full_name, record in sorted(classes, key=lambda entry: (entry[1].count("."), entry[1])):
             by_name[full_name if short in by_name else short] = record
@@ -414,6 +444,20 @@ class Api:
             "version": version,
             "classes": by_name,
             "methods": sorted(functions, key=lambda record: str(record["full_name"])),
+            "variables": sorted(variables, key=lambda record: str(record["full_name"])),
+        }
+
+    def _documented_variable(self, item: Variable) -> dict[str, Any]:
+        full_name = self._names[item]
+        module_name, _, name = full_name.rpartition(".")
+        return {
+            "name": name,
+            "full_name": full_name,
+            "module_name": module_name,
+            "docstring": item.docstring,
+            "line_number": item.line,
+            "type_annotation": item.annotation,
+            "default_value": item.value,
         }
 
     def _documented(self, item: Function, codeatlas: dict[str, Any]) -> dict[str, Any]:
@@ -451,8 +495,8 @@ class Api:
             if constructor
             else None,
             "attributes": [
-                {"name": name, "type_annotation": annotation, "default_value": value}
-                for name, (annotation, value) in item.variables.items()
+                {"name": name, "type_annotation": annotation, "default_value": value, "docstring": text}
+                for name, (annotation, value, text) in item.variables.items()
                 if not name.startswith("_")
             ],
             "methods": methods,
@@ -475,6 +519,7 @@ class Api:
                 if isinstance(item, Class):
                     item.members.clear()
             module.members.clear()
+            module.variables.clear()
 
 
 def merge_stub(module: Module, stub: Module) -> None:
@@ -482,6 +527,10 @@ def merge_stub(module: Module, stub: Module) -> None:
     _merge_members(module.members, stub.members, None)
     for name, target in stub.bindings.items():
         module.bindings.setdefault(name, target)
+    for name, variable in stub.variables.items():
+        own = module.variables.setdefault(name, variable)
+        own.annotation = own.annotation or variable.annotation
+        own.module = module
     module.redundant |= stub.redundant
     module.stars += [star for star in stub.stars if star not in module.stars]
     if module.exports is None:
@@ -551,12 +600,12 @@ def dedent(lines: list[str]) -> str:
     )
 
 
-def _preference(full_name: str, home: str) -> tuple[bool, bool, int, str]:
-    """Return the key by which the public name of a definition in module ``home`` is chosen: the least wins."""
-    where = full_name.rpartition(".")[0]
+def _preference(full_name: str, home: str, name: str) -> tuple[bool, bool, int, bool, str]:
+    """Return the key by which the public name of what module ``home`` calls ``name`` is chosen: the least wins."""
+    where, _, last = full_name.rpartition(".")
     above = where == home or home.startswith(where + ".")
     private = any(part.startswith("_") for part in full_name.split("."))
-    return private, not above, full_name.count("."), full_name
+    return private, not above, full_name.count("."), last != name, full_name
 
 
 def _is_public(name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
@@ -53,6 +54,7 @@ def _plan() -> dict[type, tuple[int, Any]]:
 _PLAN = _plan()
 # Longer values of class variables are tables and nested configurations, which say little in a list of attributes.
 _LONGEST_VALUE = 200
+_LOGGER = re.compile(r"(?:logging\.)?getLogger\(")
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -100,7 +102,8 @@ class Class(Definition):
 
     Attributes:
         bases: Base classes as dotted names, resolved through the module's imports, without type parameters.
-        variables: Names assigned in its body: name -> (annotation or None, value or None; ``...`` for a long value).
+        variables: Names assigned in its body: name -> (annotation or None, value or None; ``...`` for a long value,
+            the string that documents it below it, or None).
         members: Definitions in its body, in order.
     """
 
@@ -109,7 +112,7 @@ class Class(Definition):
     def __init__(self, node: ast.ClassDef, module: Module, owner: Class | None, conditional: bool) -> None:
         super().__init__(node, module, owner, conditional)
         self.bases: list[ast.expr] | list[str] = node.bases
-        self.variables: dict[str, tuple[str | None, str | None]] = {}
+        self.variables: dict[str, tuple[str | None, str | None, str | None]] = {}
         self.members: list[Definition] = []
 
 
@@ -155,6 +158,29 @@ class Function(Definition):
         self.is_recursive = False
 
 
+class Variable:
+    """A name that a module assigns a value: a constant, a type, a configuration.
+
+    Attributes:
+        name: As assigned.
+        module: Where it is assigned.
+        line: Line of the assignment; of several, that of the last.
+        annotation: Its annotation or None.
+        value: Source text; ``...`` for a long value, None if there is none of its own.
+        docstring: The string below the assignment, as `inspect.cleandoc` gives it; None if there is none.
+    """
+
+    __slots__ = ("annotation", "docstring", "line", "module", "name", "value")
+
+    def __init__(self, module: Module, name: str, line: int, annotation: str | None, value: str | None) -> None:
+        self.name = name
+        self.module = module
+        self.line = line
+        self.annotation = annotation
+        self.value = value
+        self.docstring: str | None = None
+
+
 class Module:
     """One file's definitions and bindings.
 
@@ -169,6 +195,7 @@ class Module:
         docstring: The module's docstring, or None.
         members: Classes and functions at module level, in order, including those in branches.
         bindings: Name -> dotted target of an import or of ``Name = Other``.
+        variables: Other names that are assigned at module level, without special ones (``__version__``) and loggers.
         redundant: Names imported as themselves (``import x as x``), the mark of a re-export in a stub.
         stars: Modules of ``from … import *``.
         exports: Entries of ``__all__``; one that ends in a dot stands for that module's ``__all__``. None if there is
@@ -183,6 +210,7 @@ class Module:
         self.docstring = docstring(tree)
         self.members: list[Definition] = []
         self.bindings: dict[str, str] = {}
+        self.variables: dict[str, Variable] = {}
         self.redundant: set[str] = set()
         self.stars: list[str] = []
         self.exports: list[str] | None = None
@@ -207,7 +235,7 @@ class Module:
     def _block(
         self, body: list[ast.stmt], owner: Class | None, members: list[Definition], *, conditional: bool
     ) -> None:
-        for node in body:
+        for index, node in enumerate(body):
             kind = type(node)
             if kind is ast.FunctionDef or kind is ast.AsyncFunctionDef:
                 function = Function(node, self, owner, conditional)  # type: ignore[arg-type]
@@ -220,10 +248,12 @@ class Module:
                 self._block(node.body, item, item.members, conditional=False)  # type: ignore[attr-defined]
                 _settle(item.members)
             elif kind is ast.Assign or kind is ast.AnnAssign or kind is ast.AugAssign:
+                following = body[index + 1] if index + 1 < len(body) else None
+                text = _string(following) if type(following) is ast.Expr else None
                 if owner is not None:
-                    self._class_variable(node, owner)
+                    self._class_variable(node, owner, text)
                 else:
-                    self._assignment(node)
+                    self._assignment(node, text)
             elif owner is None and (kind is ast.Import or kind is ast.ImportFrom):
                 for name, target in self._imported(node, top=True):
                     self.bindings[name] = target
@@ -252,39 +282,44 @@ class Module:
                 return
             node = node.orelse[0]
 
-    def _class_variable(self, node: Any, owner: Class) -> None:
+    def _class_variable(self, node: Any, owner: Class, text: str | None) -> None:
         if type(node) is ast.AnnAssign:
             if type(node.target) is ast.Name:
                 value = self._short(node.value) if node.value is not None else None
-                owner.variables[node.target.id] = (self.annotation(node.annotation), value)
+                owner.variables[node.target.id] = (self.annotation(node.annotation), value, text)
             return
         if type(node) is ast.AugAssign:
             return
         value = self._short(node.value)
         for target in node.targets:
             if type(target) is ast.Name:
-                owner.variables[target.id] = (None, value)
-                continue
-            targets = [target]
-            while targets:
-                item = targets.pop()
-                if type(item) is ast.Name:
-                    owner.variables[item.id] = (None, None)
-                elif type(item) is ast.Starred:
-                    targets.append(item.value)
-                elif type(item) is ast.Tuple or type(item) is ast.List:
-                    targets += item.elts
+                owner.variables[target.id] = (None, value, text)
+            else:
+                owner.variables.update((name, (None, None, text)) for name in _unpacked(target))
 
-    def _assignment(self, node: Any) -> None:
-        targets = node.targets if type(node) is ast.Assign else [node.target]
+    def _assignment(self, node: Any, text: str | None) -> None:
+        kind = type(node)
+        targets = node.targets if kind is ast.Assign else [node.target]
         for target in targets:
             if type(target) is not ast.Name:
-                continue
-            if target.id == "__all__":
-                self._exports_assignment(node, added=type(node) is ast.AugAssign)
-            elif type(node) is ast.Assign and type(node.value) is ast.Name and node.value.id not in _BUILTINS:
+                if kind is ast.Assign:
+                    for name in _unpacked(target):
+                        self._variable(name, node, None, None, text)
+            elif target.id == "__all__":
+                self._exports_assignment(node, added=kind is ast.AugAssign)
+            elif kind is ast.Assign and type(node.value) is ast.Name and node.value.id not in _BUILTINS:
                 # ``Name = Other`` makes a public name of a class or function that may have a private one.
                 self.bindings[target.id] = f"{self.name}.{node.value.id}"
+            elif kind is ast.Assign:
+                self._variable(target.id, node, None, self._short(node.value), text)
+            elif kind is ast.AnnAssign and (node.value is not None or self.path.endswith(".pyi")):
+                value = self._short(node.value) if node.value is not None else None
+                self._variable(target.id, node, self.annotation(node.annotation), value, text)
+
+    def _variable(self, name: str, node: Any, annotation: str | None, value: str | None, text: str | None) -> None:
+        if not (name.startswith("__") and name.endswith("__")) and not (value and _LOGGER.match(value)):
+            variable = self.variables[name] = Variable(self, name, node.lineno, annotation, value)
+            variable.docstring = text
 
     def _imported(self, node: Any, *, top: bool = False) -> Iterable[tuple[str, str]]:
         """Yield (name, dotted target) for what an import statement binds."""
@@ -558,14 +593,32 @@ class Module:
         return sorted(uses)
 
 
+def _unpacked(target: Any) -> list[str]:
+    """Return the names in ``a, (b, *c) = …``."""
+    names, targets = [], [target]
+    while targets:
+        item = targets.pop()
+        if type(item) is ast.Name:
+            names.append(item.id)
+        elif type(item) is ast.Starred:
+            targets.append(item.value)
+        elif type(item) is ast.Tuple or type(item) is ast.List:
+            targets += item.elts
+    return names
+
+
 def docstring(node: Any) -> str | None:
     """Return the docstring of a module, class or function as `inspect.cleandoc` gives it; None if there is none."""
-    if not node.body:
+    if not node.body or type(node.body[0]) is not ast.Expr:
         return None
-    first = node.body[0]
-    if type(first) is not ast.Expr or type(first.value) is not ast.Constant:
+    return _string(node.body[0])
+
+
+def _string(statement: Any) -> str | None:
+    """Return the string that an expression statement is, as `inspect.cleandoc` gives it; None if it is none."""
+    if type(statement.value) is not ast.Constant:
         return None
-    value = first.value.value
+    value = statement.value.value
     if type(value) is not str:
         return None
     if "\n" not in value and "\t" not in value:

@@ -38,7 +38,7 @@ def test_extension_tells_title_description_keywords_api_and_readme(work_dir: Pat
         "Stage Tools (acme.stage.tools)\n"
         "Opens, saves and inspects USD stages.\n"
         "usd, stage\n"
-        "API: StageOpener, PrimLister, save_stage_as\n"
+        "API: StageOpener, PrimLister, save_stage_as, DEFAULT_UNITS\n"
         "# Stage tools\n"
         "Open a stage from a path, save it under a new name, or list the prims below a path."
     )

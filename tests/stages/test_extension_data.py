@@ -146,8 +146,11 @@ def test_the_files_agree_with_one_another(fixture: str, request: pytest.FixtureR
         for full_name, record in [*atlas["classes"].items(), *atlas["methods"].items()]:
             assert record["full_name"] == full_name
             assert record["module_name"] in atlas["modules"]
+        variables = {f"{m}.{v}" for m, record in atlas["modules"].items() for v in record["variable_names"]}
+        assert variables.issuperset(record["full_name"] for record in docs["variables"])
+        assert not variables & (atlas["classes"].keys() | atlas["methods"].keys())
         for record in atlas["modules"].values():
-            assert all(full in atlas["classes"] or full in atlas["methods"] for full in record["aliases"].values())
+            assert {*atlas["classes"], *atlas["methods"], *variables}.issuperset(record["aliases"].values())
         for used, by in atlas["used_classes"].items():
             assert all(used in atlas["methods"][method]["class_usages"] for method in by)
         assert sum(map(len, atlas["used_classes"].values())) == sum(

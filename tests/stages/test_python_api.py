@@ -18,6 +18,7 @@ from stages.python_module import Module
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "python"
 EXPECTED = sorted(FIXTURES.glob("*.expected.json"))
 EXCLUDED = ["ogn", "pip_prebundle"]
+VARIABLE_PARTS = ("type_annotation", "default_value", "docstring")
 
 
 def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[str, dict[str, Any]]:
@@ -77,6 +78,7 @@ def outcome(work_dir: Path, name: str) -> dict[str, Any]:
             "file": record["file_path"],
             "classes": record["class_names"],
             "functions": record["function_names"],
+            "variables": record["variable_names"],
             "aliases": record["aliases"],
             "docstring": record["docstring"],
             "extension": record["extension_name"],
@@ -120,6 +122,10 @@ def outcome(work_dir: Path, name: str) -> dict[str, Any]:
         "api_classes": {key: record["full_name"] for key, record in api_docs["classes"].items()},
         "api_methods": documented,
         "api_functions": {record["full_name"]: record["signature"] for record in api_docs["methods"]},
+        "api_variables": {
+            record["full_name"]: [record["line_number"], *(record[part] for part in VARIABLE_PARTS)]
+            for record in api_docs["variables"]
+        },
         "left_out": {
             record["file"]: record["why"] for record in report["files"]["left_out"] if record["extension"] == name
         },
@@ -196,6 +202,12 @@ def test_exports_of_one_another_end() -> None:
         a__b="import a\n__all__ = ['B', *a.__all__]\nclass B: ...\nclass Hidden: ...",
     )
     assert list(map(api.full_name, api.public())) == ["a.A", "a.B"]
+
+
+def test_a_second_name_does_not_take_the_place_of_the_first() -> None:
+    api = linked(a__init="from .b import *", a__b="class Zebra: ...\nAlias = Zebra\nclass _Own: ...\nOwn = _Own")
+    assert sorted(map(api.full_name, api.public())) == ["a.Own", "a.Zebra"]
+    assert api.codeatlas("a", None)["modules"]["a"]["aliases"] == {"Alias": "a.Zebra"}
 
 
 @pytest.mark.parametrize(
