@@ -21,7 +21,7 @@ from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, to_json, write_bytes, write_json
 from stages.python_source import PythonFile, UnreadableSource
 
-VERSION = "2"
+VERSION = "3"
 DATABASE_VERSION = "1.0"
 
 _FOLDER = "extension_data"
@@ -242,6 +242,8 @@ class _Reading:
         self.warnings: list[StageWarning] = []
         self._modules: dict[tuple[str, bool], Module] = {}
         self._tests: list[Module] = []
+        self._by_name: dict[str, Module] = {}  # tests by their own names alone
+        self._with_source = {file.module for file in self.files if not file.is_stub}
 
     def read(self) -> None:
         """Read and parse every file that is not excluded, then link the modules."""
@@ -257,6 +259,7 @@ class _Reading:
                     use, why = "unreadable", str(error)
                     self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
             self.report.append({"file": file.path, "use": use, "why": why, "parsed": parsed})
+        self._take_imported_tests()
         modules = {name: module for (name, stub), module in self._modules.items() if not stub}
         for (name, stub), module in sorted(self._modules.items()):
             if stub and name in modules:
@@ -281,19 +284,40 @@ class _Reading:
         text = python_source.decode(python_source.read_bytes(self.folder, file.path))
         tree = python_source.parse(text)
         try:
-            if not file.is_stub:
-                uses = python_uses(tree, file=file.path, source=text)
+            # Of a compiled module the stub alone tells its constants.
+            settings = not file.is_stub or file.module not in self._with_source
+            uses = python_uses(tree, file=file.path, source=text) if settings else []
             if file.use in (python_source.API, python_source.TESTS):
                 module = Module(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
         except (RecursionError, MemoryError) as error:
             raise UnreadableSource("python-nesting", 0, "is nested too deeply to be read") from error
+        self.setting_uses += uses
         if not file.is_stub:
             self.texts[file.path] = text
-            self.setting_uses += uses
         if file.use == python_source.API:
             self._modules[file.module, file.is_stub] = module
         elif file.use == python_source.TESTS and not file.is_stub:
             self._tests.append(module)
+            if file.by_name:
+                self._by_name[file.module] = module
+
+    def _take_imported_tests(self) -> None:
+        """Make a file that is a test by its own name alone part of the API if the API imports from it.
+
+        A framework for tests has modules such as ``test_reporters``, and offers what is in them.
+        """
+        records = {record["file"]: record for record in self.report}
+        waiting = list(self._modules.values())
+        while waiting and self._by_name:
+            module = waiting.pop()
+            for target in (*module.bindings.values(), *module.stars):
+                for name in (target, target.rpartition(".")[0]):
+                    found = self._by_name.pop(name, None)
+                    if found is not None:
+                        self._tests.remove(found)
+                        self._modules[name, False] = found
+                        records[found.path].update(use=python_source.API, why="")
+                        waiting.append(found)
 
     def _warn(self, kind: str, file: str, line: int, message: str) -> None:
         self.warnings.append({"kind": kind, "extension": self.id, "file": file, "line": line, "message": message})

@@ -32,6 +32,7 @@ class PythonFile(NamedTuple):
         module: The dotted name that imports it; for files outside every module, the name its path would have.
         is_package: Whether it is an ``__init__`` file.
         is_stub: Whether it is a ``.pyi`` file.
+        by_name: Whether its own name alone, no folder's, puts it among the tests.
     """
 
     path: str
@@ -40,6 +41,7 @@ class PythonFile(NamedTuple):
     module: str
     is_package: bool
     is_stub: bool
+    by_name: bool = False
 
 
 class UnreadableSource(Exception):
@@ -72,6 +74,7 @@ def place(
     * It belongs to the *tests* if a folder below its declared module is called ``test`` or ``tests`` or begins with
       ``test_``, or its own name is ``conftest``, begins with ``test_`` or ends with ``_test``. A declared module may
       have such a name itself (``omni.kit.test``) unless it ends in ``.tests``, the usual name of an extension's tests.
+      One that is a test by its own name alone may turn out to be part of the API when its imports are known.
     * It is *outside* if its name cannot be written in an import statement, lies under none of ``roots``, or, where
       modules are declared, shares its first package with none of them (``setup.py``, ``docs/conf.py``).
     * A stub or a module that Python would not import because another file has its name first is outside, but a stub
@@ -99,11 +102,11 @@ def place(
         module, under_root = _module_name(path, by_length)
         stem, stub = _stem(path), path.endswith(".pyi")
         folders = path.split("/")[:-1]
-        use, why = API, ""
+        use, why, by_name = API, "", False
         if match := _excluded(folders, stem, module, patterns, excluded_modules):
             use, why = EXCLUDED, f"matches the excluded module {match!r}"
         elif test := _test_part(path, module, own):
-            use, why = TESTS, f"belongs to the tests ({test})"
+            use, why, by_name = TESTS, f"belongs to the tests ({test})", test == stem
         elif not under_root:
             use, why = OUTSIDE, "lies under none of the extension's Python folders"
         elif not all(part.isidentifier() and not keyword.iskeyword(part) for part in module.split(".")):
@@ -114,7 +117,7 @@ def place(
             use, why = OUTSIDE, f"is not what {module} imports: {taken[module, stub]} is"
         else:
             taken[module, stub] = path
-        result.append(PythonFile(path, use, why, module, stem == "__init__", stub))
+        result.append(PythonFile(path, use, why, module, stem == "__init__", stub, by_name))
     return sorted(result)
 
 

@@ -34,7 +34,7 @@ from stages.jsonfile import read_json, to_json, write_json
 from stages.setting_sources import cpp_uses, toml_settings
 from stages.setting_uses import canonical, value_type
 
-VERSION = "3"
+VERSION = "4"
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def dependencies(owner: dict[str, Any]) -> list[str]:
 
 def intermediate_dependencies(owner: dict[str, Any]) -> list[str]:
     """Return the files of earlier stages that `scan` reads, relative to the work directory."""
-    return [] if _is_app(owner) or not owner["files"].get("python") else [_uses_file(owner)]
+    return [_uses_file(owner)] if not _is_app(owner) and _has_python(owner) else []
 
 
 def merge_dependencies(extensions: list[dict[str, Any]], apps: list[dict[str, Any]]) -> list[str]:
@@ -148,6 +148,10 @@ def _is_app(owner: dict[str, Any]) -> bool:
     return "folder" not in owner
 
 
+def _has_python(owner: dict[str, Any]) -> bool:
+    return bool(owner["files"].get("python") or owner["files"].get("stubs"))
+
+
 def _uses_file(owner: dict[str, Any]) -> str:
     return f"extension_data/setting_uses/{owner['id']}.json"
 
@@ -179,7 +183,7 @@ def _python_uses(owner: dict[str, Any], work_dir: Path) -> list[dict[str, Any]]:
         return []
     path = work_dir / _uses_file(owner)
     if not path.is_file():
-        if owner["files"].get("python"):
+        if _has_python(owner):
             raise StageError(
                 f"{path}: missing, though {owner['id']} has Python files. Run the stage extension_data first."
             )

@@ -57,6 +57,12 @@ def test_what_a_file_is_for(path: str, declared: list[str], use: str) -> None:
     assert use_of(path, declared=declared) == use
 
 
+def test_a_test_by_its_own_name_alone_says_so() -> None:
+    paths = ["a/test_x.py", "a/tests/test_x.py", "a/x_test.py", "a/tests/x.py", "a/x.py"]
+    found = {file.path: file.by_name for file in place(paths, declared=["a"], roots={"": ""}, excluded_modules=[])}
+    assert [found[path] for path in paths] == [True, False, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("path", "excluded", "use"),
     [
