@@ -12,7 +12,8 @@ import dataclasses
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from checkpoint.pipeline import Flags
 ROOT = Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)
 _KINDS = ("wheel", "git", "path")
+_NONE: Mapping[str, str] = {}
+_FIELD_HEAD = ("field", "type", "meaning")
+# Path, type, what the schema says, and whether it may be absent.
+_Row = tuple[str, str, str, bool]
 
 # Schema -> the files that keep to it, in the work directory (W) and in the data set (D).
 OUTPUTS: dict[str, tuple[str, ...]] = {
@@ -155,7 +160,7 @@ def output_files() -> str:
         lines += [f"## `{Path(places[0]).name}` {{ #{name} }}", ""]
         lines += [schema.get("description", schema["title"] + "."), ""]
         lines += [f"- `{place}`" for place in shown] + [f"- Schema: `stages/schemas/{name}.schema.json`", ""]
-        lines += [fields(schema), ""]
+        lines += [fields(schema, *meanings_of(name)), ""]
     return "\n".join(lines)
 
 
@@ -164,39 +169,68 @@ def checkpoint_keys() -> str:
     return fields(schema_of("checkpoint/checkpoint.schema.json"))
 
 
-def fields(schema: dict[str, Any]) -> str:
-    """Return the fields of a file as a table, nested ones by their path; one more table for each form of a part."""
-    forms: list[str] = []
-    rows = list(_rows(schema, "", schema, forms))
-    lines = _table(("field", "type", "meaning"), rows)
-    for form in forms:
-        rule = schema["$defs"][form]
-        lines += ["", f"`{form}`:", "", *_table(("field", "type", "meaning"), list(_rows(rule, "", schema, [])))]
+def fields(schema: dict[str, Any], by_path: Mapping[str, str] = _NONE, by_name: Mapping[str, str] = _NONE) -> str:
+    """Return the fields of a file as a table, nested ones by their path; one more table for each form of a part.
+
+    Args:
+        schema: The file's schema.
+        by_path: What fields mean of which the schema does not say it.
+        by_name: The same by the last part of the path, where neither says it.
+    """
+    lines: list[str] = []
+    for form, rows in _tables(schema):
+        lines += ["", f"`{form}`:", ""] if form else []
+        lines += _table(_FIELD_HEAD, _told(rows, by_path, by_name))
     return "\n".join(lines)
 
 
-def _rows(rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str]) -> Iterator[tuple[str, ...]]:
-    """Give a row for each field at and below a rule. ``forms`` collects the names of parts that have several forms."""
+def undescribed(name: str) -> list[str]:
+    """Return the paths of the fields of an output that its schema does not describe."""
+    tables = _tables(schema_of(f"stages/schemas/{name}.schema.json"))
+    return [path for _, rows in tables for path, _, meaning, _ in rows if not meaning]
+
+
+def _tables(schema: dict[str, Any]) -> Iterator[tuple[str, list[_Row]]]:
+    """Give the fields of a file, and then those of each form that a part of it may have, with the form's name."""
+    forms: list[str] = []
+    yield "", list(_rows(schema, "", schema, forms))
+    for form in forms:
+        yield form, list(_rows(schema["$defs"][form], "", schema, []))
+
+
+def meanings_of(name: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what ``output_fields.toml`` says of the fields of a schema: by path, and by name."""
+    found = tomllib.loads((ROOT / "docs" / "output_fields.toml").read_text(encoding="utf-8"))
+    return found.get(name, {}), found["any"]
+
+
+def _told(rows: Sequence[_Row], by_path: Mapping[str, str], by_name: Mapping[str, str]) -> list[tuple[str, ...]]:
+    told = []
+    for path, kind, meaning, optional in rows:
+        known = meaning or by_path.get(path) or by_name.get(path.rpartition(".")[2], "")
+        told.append((f"`{path}`", kind, f"{_sentence(known)}{' May be absent.' if optional else ''}".strip()))
+    return told
+
+
+def _rows(rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str]) -> Iterator[_Row]:
+    """Give each field at and below a rule.
+
+    Args:
+        rule: The rule.
+        path: Where it is.
+        schema: The whole schema.
+        forms: The names of parts that have several forms are appended here.
+    """
     rule = _resolved(rule, schema)
     for key, inner in rule.get("properties", {}).items():
-        below = f"{path}.{key}" if path else key
-        yield from _row(inner, below, schema, forms, optional=key not in rule.get("required", ()))
-    others = rule.get("additionalProperties")
-    if isinstance(others, dict):
-        yield from _row(others, f"{path}.<key>" if path else "<key>", schema, forms, optional=False)
-
-
-def _row(
-    rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str], *, optional: bool
-) -> Iterator[tuple[str, ...]]:
-    rule = _resolved(rule, schema)
-    names = [part["$ref"].rpartition("/")[2] for part in rule.get("anyOf", ()) if "$ref" in part]
-    forms += [name for name in names if name not in forms]
-    meaning = _sentence(rule.get("description", ""))
-    if optional:
-        meaning = f"{meaning} May be absent.".strip()
-    yield f"`{path}`", _type(rule, schema), meaning
-    yield from _rows(rule, path, schema, forms)
+        inner = _resolved(inner, schema)
+        below = f"{path}.{key}".lstrip(".")
+        names = [part["$ref"].rpartition("/")[2] for part in inner.get("anyOf", ()) if "$ref" in part]
+        forms += [name for name in names if name not in forms]
+        yield below, _type(inner, schema), inner.get("description", ""), key not in rule.get("required", ())
+        yield from _rows(inner, below, schema, forms)
+    if isinstance(rule.get("additionalProperties"), dict):
+        yield from _rows(rule["additionalProperties"], f"{path}.<key>".lstrip("."), schema, forms)
     if isinstance(rule.get("items"), dict):
         yield from _rows(rule["items"], f"{path}[]", schema, forms)
 
@@ -206,6 +240,7 @@ def _type(rule: dict[str, Any], schema: dict[str, Any]) -> str:
     rule = _resolved(rule, schema)
     several = rule.get("anyOf") or rule.get("oneOf")
     if several:
+        several = sorted(several, key=lambda part: part.get("type") == "null")
         return _either(
             f"`{part['$ref'].rpartition('/')[2]}`" if "anyOf" in rule and "$ref" in part else _type(part, schema)
             for part in several
@@ -215,10 +250,14 @@ def _type(rule: dict[str, Any], schema: dict[str, Any]) -> str:
     if "enum" in rule:
         return _either(f"`{json.dumps(value)}`" for value in rule["enum"])
     kinds = rule.get("type", "any")
-    kinds = [kinds] if isinstance(kinds, str) else kinds
+    kinds = [kinds] if isinstance(kinds, str) else sorted(kinds, key=lambda kind: kind == "null")
     if "array" in kinds and isinstance(rule.get("items"), dict):
         inner = _type(rule["items"], schema)
         kinds = [f"list of {inner}" if kind == "array" else kind for kind in kinds]
+    others = rule.get("additionalProperties")
+    if "object" in kinds and isinstance(others, dict) and not rule.get("properties"):
+        inner = _type(others, schema)
+        kinds = [f"object of {inner}" if kind == "object" else kind for kind in kinds]
     return _either(kinds)
 
 
@@ -313,7 +352,7 @@ def _doit_option(option: dict[str, Any]) -> str:
 # --- Markdown --------------------------------------------------------------------------------------------------------
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]] | list[tuple[str, str]]) -> list[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
 

@@ -1,0 +1,83 @@
+"""The pages as a whole: links, the workflow to copy, and a site that asks no other host for anything."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.project import ROOT
+
+WORKFLOW = ROOT / "docs" / "ci" / "nightly.yml"
+
+
+def test_relative_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / "README.md").read_text())
+    relative = [link for link in links if "://" not in link]
+    assert len(relative) > 10
+    assert [link for link in relative if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_names_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [path.name for path in (ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if f"docs/{page}" not in readme] == []
+
+
+def test_the_workflow_conforms_to_githubs_schema() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_may_only_read_and_saves_what_it_restores() -> None:
+    text = WORKFLOW.read_text()
+    assert re.findall(r"^ *permissions:\n((?: +.*\n)+)", text, re.M) == ["  contents: read\n"]
+    keys = re.findall(r"^ *key: (.*)$", text, re.M)
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+    (prefix,) = re.findall(r"restore-keys: \|\n *(.*)$", text, re.M)
+    assert keys[0].startswith(prefix)
+    assert "secrets." not in "".join(re.findall(r"^ *(?:- )?run: (.*)$", text, re.M))
+
+
+def test_examples_show_no_file_of_a_real_machine() -> None:
+    for path in (ROOT / "docs").rglob("*.md"):
+        found = re.findall(r"(?<![\w.:}~])/(?:root|tmp|work|home/(?!you\b)\w+)/\S*", path.read_text())
+        assert found == [], path
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed; `make docs` does this")
+def test_the_site_asks_no_other_host_for_anything(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "WARNING" not in done.stdout + done.stderr
+    pages = list(tmp_path.glob("*.html"))
+    assert len(pages) > 15
+    for page in pages:
+        text = page.read_text()
+        loaded = re.findall(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?([^\"'\s>]+)", text)
+        loaded += re.findall(r"<link\b(?![^>]*rel=[\"']?canonical)[^>]*\bhref=[\"']?([^\"'\s>]+)", text)
+        assert loaded
+        assert [address for address in loaded if re.match(r"(?:[a-z]+:)?//", address)] == [], page.name
+    assert not list(tmp_path.rglob("*.py"))
+    style = "".join(path.read_text() for path in tmp_path.rglob("*.css"))
+    assert re.findall(r"url\(\s*[\"']?https?:", style) == []

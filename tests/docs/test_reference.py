@@ -1,0 +1,156 @@
+"""The reference pages: that they have everything, and that what they say of it is so."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import data_collection_pipeline
+import run_pipeline
+from checkpoint.pipeline import Flags
+from config import load
+from docs import make_reference
+from tests.project import ROOT
+
+CONFIG = json.loads((ROOT / "config" / "pipeline_config.schema.json").read_text())
+
+
+def page(name: str) -> str:
+    """Return a page as the site has it."""
+    return make_reference.filled((ROOT / "docs" / f"reference-{name}.md").read_text())
+
+
+def config_keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Give the anchor, name and rule of each configuration key."""
+    for section, table in CONFIG["properties"].items():
+        for key, rule in table["properties"].items():
+            yield f"{section}.{key}", key, rule
+    for kind in ("wheel", "git", "path"):
+        for key, rule in CONFIG["$defs"][kind]["properties"].items():
+            if key != "kind":
+                yield f"input.sources.{kind}.{key}", key, rule
+
+
+@pytest.mark.parametrize(("anchor", "key", "rule"), config_keys(), ids=lambda value: value if "." in value else "")
+def test_every_configuration_key_is_told(anchor: str, key: str, rule: dict[str, Any]) -> None:
+    found = page("config")
+    heading = "`[[input.sources]]`" if anchor == "input.sources" else f"`{key}`"
+    begin = re.search(
+        rf"^#+ {re.escape(heading)} {{ #{re.escape(anchor)} }}\n\n(.*?)(?=^#)", found + "\n#", re.M | re.S
+    )
+    assert begin, f"{anchor} has no heading"
+    assert rule["description"] in begin[1]
+    if anchor != "input.sources":
+        for word in ("Value", "Default", "Example"):
+            assert re.search(rf"^- \*\*{word}:\*\* \S", begin[1], re.M), f"{anchor} has no line for {word}"
+        assert (rule.get("default") in (None, "", [])) or json.dumps(rule["default"]) in begin[1]
+
+
+def test_every_example_of_the_configuration_is_valid(tmp_path: Any) -> None:
+    lines = ['[[input.sources]]\nkind = "path"\npath = "x"']
+    for section, table in CONFIG["properties"].items():
+        values = [(key, rule["examples"][0]) for key, rule in table["properties"].items() if key != "sources"]
+        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values)]
+    for kind in ("wheel", "git", "path"):
+        rules = CONFIG["$defs"][kind]["properties"]
+        examples = [f"{key} = {json.dumps(rule['examples'][0])}" for key, rule in rules.items() if key != "kind"]
+        lines += ["[[input.sources]]", f'kind = "{kind}"', *examples]
+    (tmp_path / "config.toml").write_text("\n".join([*lines[1:], *lines[:1]]) + "\n")
+    loaded = load(tmp_path / "config.toml", environ={"HOME": "/home/you", "NGC_API_KEY": "k"})
+    assert loaded.values["processing"]["max_extensions"] == 25
+    assert [source["kind"] for source in loaded.sources()] == ["wheel", "git", "path", "path"]
+
+
+@pytest.mark.parametrize("script", [data_collection_pipeline, run_pipeline], ids=["data_collection_pipeline", "run"])
+def test_every_option_of_the_scripts_is_told(script: Any) -> None:
+    parser: argparse.ArgumentParser = script.argument_parser()
+    found = page("command-line")
+    for action in parser._actions:
+        for name in action.option_strings or [str(action.metavar)]:
+            if name not in ("-h", "--help"):
+                assert re.search(rf"`{re.escape(name)}[ `]", found), name
+
+
+def test_every_variable_and_command_of_doit_is_told() -> None:
+    found = page("command-line")
+    for field in dataclasses.fields(Flags):
+        assert re.search(rf"^\| `{field.name}=[1…]` \| \S", found, re.M), field.name
+    commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["doit.COMMAND"]
+    for command in commands:
+        assert re.search(rf"^### `doit {command}\b", found, re.M), command
+
+
+def test_every_key_of_the_checkpoint_is_told() -> None:
+    found = page("checkpoint")
+    schema = json.loads((ROOT / "checkpoint" / "checkpoint.schema.json").read_text())
+    for key in schema["properties"]:
+        assert f"| `{key}` |" in found
+    assert "| `failure.attempts` |" in found
+    assert not re.search(r"^\|[^|]*\|[^|]*\|\s*\|$", found, re.M), "a key has no meaning"
+
+
+def test_every_schema_of_an_output_is_told() -> None:
+    names = {path.name.removesuffix(".schema.json") for path in (ROOT / "stages" / "schemas").glob("*.json")}
+    assert set(make_reference.OUTPUTS) == names
+
+
+def test_every_field_of_an_output_has_a_meaning() -> None:
+    lines = page("outputs").splitlines()
+    fields = [line for line in lines if re.match(r"\| `[^`]+` \|", line)]
+    assert len(fields) > 300
+    assert [line for line in fields if re.search(r"\| +(May be absent\. )?\|$", line)] == [], (
+        "Describe these fields in their schema, or in docs/output_fields.toml."
+    )
+
+
+def test_no_meaning_is_left_of_a_field_that_is_gone() -> None:
+    told = tomllib.loads((ROOT / "docs" / "output_fields.toml").read_text())
+    paths = {name: set(make_reference.undescribed(name)) for name in make_reference.OUTPUTS}
+    names = {path.rpartition(".")[2] for found in paths.values() for path in found}
+    assert told.pop("any").keys() - names == set()
+    for name, meanings in told.items():
+        assert meanings.keys() - paths[name] == set(), name
+
+
+def test_every_part_is_in_a_page() -> None:
+    pages = "".join(path.read_text() for path in (ROOT / "docs").glob("reference-*.md"))
+    assert sorted(re.findall(r"^<!-- reference: (?!end)(\w+) -->$", pages, re.M)) == sorted(make_reference.PARTS)
+
+
+def test_a_page_without_marks_stays_as_it_is() -> None:
+    assert make_reference.filled("# A page\n\ntext\n") == "# A page\n\ntext\n"
+    with pytest.raises(KeyError):
+        make_reference.filled("<!-- reference: nothing -->\nx\n<!-- reference: end -->\n")
+
+
+def test_fields_of_a_schema() -> None:
+    schema = {
+        "properties": {
+            "a": {"type": "object", "additionalProperties": {"$ref": "#/$defs/b"}},
+            "c": {"type": ["array", "null"], "items": {"type": "string"}, "description": "the c|s"},
+            "d": {"anyOf": [{"$ref": "#/$defs/b"}, {"type": "null"}]},
+        },
+        "required": ["a", "c"],
+        "$defs": {"b": {"type": "object", "properties": {"e": {"enum": [1, "x"]}}, "required": ["e"]}},
+    }
+    assert make_reference.fields(schema, {"a": "by path"}, {"e": "by name"}).splitlines() == [
+        "| field | type | meaning |",
+        "|---|---|---|",
+        "| `a` | object of object | By path. |",
+        '| `a.<key>.e` | `1` or `"x"` | By name. |',
+        "| `c` | list of string or null | The c\\|s. |",
+        "| `d` | `b` or null | May be absent. |",
+        "",
+        "`b`:",
+        "",
+        "| field | type | meaning |",
+        "|---|---|---|",
+        '| `e` | `1` or `"x"` | By name. |',
+    ]
