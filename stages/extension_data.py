@@ -21,7 +21,7 @@ from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, to_json, write_bytes, write_json
 from stages.python_source import PythonFile, UnreadableSource
 
-VERSION = "3"
+VERSION = "4"
 DATABASE_VERSION = "1.0"
 
 _FOLDER = "extension_data"
@@ -130,7 +130,7 @@ def _write(
     sources = {path: reading.texts[path] for path in sorted({function["file_path"] for function in functions})}
     examples = {"extension": extension["id"], "functions": functions, "sources": sources}
     write_json(work_dir / _FOLDER / "examples" / name, examples)
-    uses = {"extension": extension["id"], "uses": reading.setting_uses}
+    uses = {"extension": extension["id"], "uses": reading.setting_uses, "modules": reading.modules_of_settings()}
     write_json(work_dir / _FOLDER / "setting_uses" / name, uses)
     # The entry comes last: where it is, the rest is.
     record = {
@@ -321,6 +321,12 @@ class _Reading:
 
     def _warn(self, kind: str, file: str, line: int, message: str) -> None:
         self.warnings.append({"kind": kind, "extension": self.id, "file": file, "line": line, "message": message})
+
+    def modules_of_settings(self) -> dict[str, str]:
+        """Return the names of the modules that have uses of settings, by file: other extensions import from them."""
+        files = {use["file"] for use in self.setting_uses}
+        importable = (python_source.API, python_source.TESTS)
+        return {file.path: file.module for file in self.files if file.use in importable and file.path in files}
 
     def example_functions(self) -> list[dict[str, Any]]:
         """Return what stage 4 chooses from: every function and method that has a body, those of the tests as well."""

@@ -15,6 +15,7 @@ How several definitions become one entry:
   they are. A value that is appended (``++``) is added to the list before it.
 - *Type.* That of the default; else what typed calls say (the most frequent, then alphabetically); else ``unknown``.
 - *Documentation.* The comment above the key, or else the one behind the value, from the first of the same order.
+- *Constants.* A path may stand in a constant, of the same file, another one of the owner or another owner's module.
 - *Uses.* Reads, writes, subscriptions and ``--/path=value`` arguments; definitions and constants are no uses. A path
   that is known only at run time stands as one entry with ``{name}`` for the unknown part and ``dynamic`` set.
 """
@@ -27,14 +28,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, to_json, write_json
 from stages.setting_sources import cpp_uses, toml_settings
 from stages.setting_uses import canonical, value_type
 
-VERSION = "4"
+VERSION = "5"
 
 _log = logging.getLogger(__name__)
 
@@ -131,13 +132,15 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
             in_file = cpp_uses(data, file=file)
             uses += in_file
             report["cpp" if in_file else "cpp_without_settings"] += 1
-    uses += _python_uses(owner, work_dir)
-    resolved, unresolved = _resolve(uses)
+    in_python, modules = _python_uses(owner, work_dir)
+    resolved, unresolved, elsewhere, exported = _resolve([*uses, *in_python], modules)
     found_file = {
         "owner": identifier,
         "definitions": definitions,
         "uses": resolved,
         "unresolved": unresolved,
+        "elsewhere": elsewhere,
+        "constants": exported,
         "files": report,
         "warnings": warnings,
     }
@@ -178,40 +181,63 @@ def _read(
     return None
 
 
-def _python_uses(owner: dict[str, Any], work_dir: Path) -> list[dict[str, Any]]:
+def _python_uses(owner: dict[str, Any], work_dir: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the uses in an owner's Python files, and the names of the modules they are in, by file."""
     if _is_app(owner):
-        return []
+        return [], {}
     path = work_dir / _uses_file(owner)
     if not path.is_file():
         if _has_python(owner):
             raise StageError(
                 f"{path}: missing, though {owner['id']} has Python files. Run the stage extension_data first."
             )
-        return []
+        return [], {}
     found = read_json(path)
-    uses = found if isinstance(found, list) else found.get("uses")
+    found = {"uses": found} if isinstance(found, list) else found
+    uses = found.get("uses")
     if not isinstance(uses, list):
         raise StageError(f"{path}: does not hold a list of uses. Delete it and run again.")
-    return uses
+    return uses, found.get("modules") or {}
 
 
 # ---- constants of other files ---------------------------------------------------------------------------------------
 
 
-def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+class _Resolved(NamedTuple):
+    """What the uses of one owner come to.
+
+    Attributes:
+        uses: The uses that are settings, in the order of files and lines.
+        unresolved: The ones whose path is not known.
+        elsewhere: The ones whose path begins with what may be another owner's constant.
+        constants: The owner's own, by module and name.
+    """
+
+    uses: list[dict[str, Any]]
+    unresolved: list[dict[str, Any]]
+    elsewhere: list[dict[str, Any]]
+    constants: dict[str, dict[str, str]]
+
+
+def _resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> _Resolved:
     """Put the constants of an owner's other files in the paths that refer to them.
 
-    Returns:
-        The uses that are settings, in the order of files and lines, and the ones whose path is not known.
+    Args:
+        uses: The uses in all of an owner's files.
+        modules: The names of its modules by file.
     """
-    constants = _Constants(uses)
+    constants = _Constants(uses, modules)
     resolved: list[dict[str, Any]] = []
     unresolved: list[dict[str, Any]] = []
+    elsewhere: list[dict[str, Any]] = []
     # Uses first: which constants they take whole, and which only as a beginning, decides what the constants are.
     for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
         path = constants.fill(use["path"], use["file"])
         if path is None or path.startswith("/{"):
-            if use["kind"] not in _NAMED and use.get("certain", True):
+            foreign = constants.fill(use["path"], use["file"], foreign=True)
+            if use["kind"] not in _NAMED and foreign is not None and not foreign.startswith("/{"):
+                elsewhere.append({**use, "path": foreign, "expression": use["path"].strip("/")})
+            elif use["kind"] not in _NAMED and use.get("certain", True):
                 unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
         elif use["kind"] not in {"candidate", "prefix"} or constants.is_used(use):
             kind = "constant" if use["kind"] in _NAMED else use["kind"]
@@ -231,14 +257,20 @@ def _resolve(uses: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dic
         resolved.append({**use, "kind": kind})
     records = [{key: value for key, value in use.items() if key not in {"name", "certain"}} for use in resolved]
     records.sort(key=lambda use: (use["file"], use["line"], use["path"], use["kind"]))
-    unresolved.sort(key=lambda item: (item["file"], item["line"], item["expression"]))
-    return records, unresolved
+    unresolved.sort(key=_unresolved_order)
+    elsewhere.sort(key=_unresolved_order)
+    return _Resolved(records, unresolved, elsewhere, constants.exported())
+
+
+def _unresolved_order(item: dict[str, Any]) -> tuple[str, str, int, str]:
+    return item.get("extension", ""), item["file"], item["line"], item["expression"]
 
 
 class _Constants:
     """The constants of an owner's files, by file and name."""
 
-    def __init__(self, uses: Iterable[dict[str, Any]]) -> None:
+    def __init__(self, uses: Iterable[dict[str, Any]], modules: dict[str, str]) -> None:
+        self.modules = modules
         self.by_file: dict[str, dict[str, str]] = {}
         self.by_name: dict[str, dict[str, str]] = {}  # name -> file -> path
         self.whole: set[tuple[str, str]] = set()
@@ -255,8 +287,21 @@ class _Constants:
         key = (use["file"], use["name"])
         return key in self.prefixed and key not in self.whole
 
-    def fill(self, path: str, file: str, depth: int = 0) -> str | None:
-        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known."""
+    def exported(self) -> dict[str, dict[str, str]]:
+        """Return the constants that another owner may import: module -> name -> path."""
+        result: dict[str, dict[str, str]] = {}
+        for file in sorted(self.modules.keys() & self.by_file.keys()):
+            for name, path in self.by_file[file].items():
+                filled = self.fill(path, file) if "<" in path else path
+                if filled is not None and not filled.startswith("/{"):
+                    result.setdefault(self.modules[file], {})[name] = filled
+        return result
+
+    def fill(self, path: str, file: str, depth: int = 0, *, foreign: bool = False) -> str | None:
+        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known.
+
+        With ``foreign``, what may be another owner's is left as it is.
+        """
         result: list[str] = []
         position = 0
         for match in _REFERENCE.finditer(path):
@@ -268,7 +313,9 @@ class _Constants:
             if place is not None and depth < _MAX_REFERENCES:
                 (self.whole if whole else self.prefixed).add(place)
                 text = self.by_file[place[0]][place[1]]
-                text = self.fill(text, place[0], depth + 1) if "<" in text else text
+                text = self.fill(text, place[0], depth + 1, foreign=foreign) if "<" in text else text
+            if text is None and foreign and place is None and match[1] != "cpp" and not match[1].startswith("."):
+                text = match[0]
             if text is None:
                 if match.start() <= 1:
                     return None
@@ -281,12 +328,21 @@ class _Constants:
         """Return the file and name under which a constant is known, or None."""
         if module == "cpp":
             return self._anywhere(name, file)
+        if not self._may_be_own(module):
+            return None
         for one_module, one_name in _spellings(module, name):
             for candidate in self._files_of(one_module, file):
                 if one_name in self.by_file.get(candidate, {}):
                     return candidate, one_name
         # A name that a package passes on (`from .constants import *`): certain only where no other file has another.
         return self._anywhere(name.rpartition(".")[2] if name not in self.by_name else name, file)
+
+    def _may_be_own(self, module: str) -> bool:
+        """Return whether an imported module may be one of the owner's, a package above or something in one of them."""
+        if module.startswith(".") or not self.modules:
+            return True
+        own = self.modules.values()
+        return any(f"{name}.".startswith(f"{module}.") or module.startswith(f"{name}.") for name in own)
 
     def _anywhere(self, name: str, file: str) -> tuple[str, str] | None:
         places = self.by_name.get(name, {})
@@ -321,6 +377,42 @@ def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:
         inner = parts[:count]
         joined = module + ("" if module.endswith(".") or not inner else ".") + ".".join(inner)
         yield joined, ".".join(parts[count:])
+
+
+class _Everywhere:
+    """The constants of all owners' Python modules, for the uses in others."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, dict[str, str]] = {}  # name -> module -> path
+
+    def add(self, constants: dict[str, dict[str, str]]) -> None:
+        for module, names in constants.items():
+            for name, path in names.items():
+                self._by_name.setdefault(name, {}).setdefault(module, path)
+
+    def fill(self, path: str) -> str | None:
+        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known."""
+        result: list[str] = []
+        position = 0
+        for match in _REFERENCE.finditer(path):
+            result.append(path[position : match.start()])
+            position = match.end()
+            text = self._find(match[1], match[2])
+            if text is None and match.start() <= 1:
+                return None
+            result.append(text if text is not None else "{" + match[2].rpartition(".")[2] + "}")
+        return canonical("".join([*result, path[position:]]))
+
+    def _find(self, module: str, name: str) -> str | None:
+        for one_module, one_name in _spellings(module, name):
+            places = self._by_name.get(one_name, {})
+            if one_module in places:
+                return places[one_module]
+            # A name that a package passes on from a module below it: certain only where they all have the same.
+            below = {path for place, path in places.items() if place.startswith(f"{one_module}.")}
+            if len(below) == 1:
+                return below.pop()
+        return None
 
 
 # ---- merging --------------------------------------------------------------------------------------------------------
@@ -378,12 +470,25 @@ def merge(work_dir: Path) -> None:
     owners = [*chosen["extensions"], *chosen["apps"]]
     settings: dict[str, _Setting] = {}
     report = _empty_report()
+    everywhere = _Everywhere()
+    elsewhere: list[tuple[str, dict[str, Any]]] = []
     for owner in owners:
         path = work_dir / targets(owner)[0]
         try:
-            _add_owner(read_json(path), settings, report)
-        except (KeyError, TypeError) as error:
+            found = read_json(path)
+            _add_owner(found, settings, report)
+            everywhere.add(found["constants"])
+            elsewhere += [(found["owner"], use) for use in found["elsewhere"]]
+        except (KeyError, TypeError, AttributeError) as error:
             raise StageError(f"{path}: not what this stage writes ({error!r}). Delete it and run again.") from error
+    for name, use in elsewhere:
+        filled = everywhere.fill(use["path"])
+        if filled is not None and not filled.startswith("/{"):
+            _add_use({**use, "path": filled, "dynamic": "{" in filled}, name, settings.setdefault(filled, _Setting()))
+        elif use.get("certain", True):
+            kept = {"extension": name, **{key: use[key] for key in ("file", "line", "expression")}}
+            report["unresolved"].append(kept)
+    report["unresolved"].sort(key=_unresolved_order)
     report["conflicts"] = [
         {"setting": path, "default": setting.default, "other_values": _others(setting)}
         for path, setting in sorted(settings.items())

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,14 @@ def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") 
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
     chosen: dict[str, Any] = read_json(work_dir / "extensions.json")
     for extension in chosen["extensions"]:
-        uses = []
+        uses, modules = [], {}
         for file in extension["files"]["python"]:
             text = (work_dir / extension["folder"] / file).read_text(encoding="utf-8")
             uses += python_uses(ast.parse(text), file=file, source=text)
-        write_json(work_dir / "extension_data" / "setting_uses" / f"{extension['id']}.json", uses)
+            if extension["python_modules"]:
+                modules[file] = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        found = {"uses": uses, "modules": modules}
+        write_json(work_dir / "extension_data" / "setting_uses" / f"{extension['id']}.json", found)
     return chosen
 
 
@@ -298,6 +302,52 @@ def test_a_name_that_could_be_two_constants_is_none_of_them(tmp_path: Path) -> N
     assert small(tmp_path) == {}
     [unresolved] = read_json(tmp_path / "work" / settings.REPORT)["unresolved"]
     assert unresolved == {"extension": "my.a", "file": "c.py", "line": 2, "expression": "<elsewhere:P>"}
+
+
+def test_constants_of_other_extensions_are_found(tmp_path: Path) -> None:
+    def declared(name: str) -> str:
+        return f'[[python.module]]\nname = "{name}"\n'
+
+    keys = {
+        "my/keys/__init__.py": "from .impl import *\n",
+        "my/keys/impl.py": 'PREFIX = "/exts/my.keys"\nON = f"{PREFIX}/on"\nclass Keys:\n    SIZE = "/my/size"\n',
+    }
+    extension(tmp_path, "my.keys", declared("my.keys"), **keys)
+    uses = """
+    import carb.settings
+    from my.keys import PREFIX, impl as keys, Keys
+    from my.keys.impl import ON
+    from .impl import OWN
+    from gone.keys import LOST
+    s = carb.settings.get_settings()
+    s.get(ON)
+    s.set_default_int(Keys.SIZE, 3)
+    s.get_as_bool(PREFIX + "/late")
+    s.get(keys.ON)
+    s.get(f"{OWN}/deep")
+    s.get(LOST)
+    """
+    user = {
+        "my/user/__init__.py": textwrap.dedent(uses),
+        # Of the same names, but not what is imported.
+        "my/user/impl.py": 'from my.keys import PREFIX as BASE\nON = "/wrong/on"\nOWN = BASE + "/own"\n',
+    }
+    extension(tmp_path, "a.user", declared("my.user"), **user)
+    found = small(tmp_path)
+    assert {path: (entry["usage_count"], entry["extensions"]) for path, entry in found.items()} == {
+        "/exts/my.keys/late": (1, ["a.user"]),
+        "/exts/my.keys/on": (2, ["a.user", "my.keys"]),
+        "/exts/my.keys/own/deep": (1, ["a.user"]),
+        "/my/size": (0, ["a.user"]),
+    }
+    assert found["/my/size"]["default_value"] == 3
+    assert found["/exts/my.keys/on"]["found_in"] == [
+        *("a.user/my/user/__init__.py:8", "a.user/my/user/__init__.py:11", "my.keys/my/keys/impl.py:2"),
+    ]
+    [unresolved] = read_json(tmp_path / "work" / settings.REPORT)["unresolved"]
+    assert unresolved == {
+        **{"extension": "a.user", "file": "my/user/__init__.py", "line": 13, "expression": "<gone.keys:LOST>"},
+    }
 
 
 # ---- TOML -----------------------------------------------------------------------------------------------------------
@@ -613,7 +663,10 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
             for item in definitions
         ]
         files = {"toml": 1, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
+        constants = {f"{id_}.keys": {f"KEY_{index}": item["path"] for index, item in enumerate(definitions)}}
+        elsewhere = [{**item, "path": f"<{id_}.keys:KEY_1>", "expression": "x", "certain": True} for item in uses[:9]]
         found = {"owner": id_, "definitions": definitions, "uses": uses, "unresolved": []}
+        found |= {"constants": constants, "elsewhere": elsewhere}
         write_json(tmp_path / settings.targets(entry)[0], {**found, "files": files, "warnings": []})
     code = (
         "import re, sys; from pathlib import Path; from stages import settings;"
