@@ -21,7 +21,7 @@ from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, to_json, write_bytes, write_json
 from stages.python_source import PythonFile, UnreadableSource
 
-VERSION = "4"
+VERSION = "5"
 DATABASE_VERSION = "1.0"
 
 _FOLDER = "extension_data"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-VERSION = "1"
+VERSION = "2"
 
 # First parts of setting paths that Kit, its renderers and its plug-ins use. A string that stands alone (not an argument
 # of a call that takes a setting) is taken for a setting only below one of these, since USD prim paths look the same.
@@ -747,6 +747,8 @@ class _File:
             if item.arg and ("path" in item.arg or "setting" in item.arg) and "prim" not in item.arg
         ]
         for position, argument in enumerate(arguments):
+            if isinstance(argument, ast.Attribute) and _last_name(argument.value) == "SettingType":
+                continue  # no constant that could hold a path
             paths = [
                 path
                 for path in self._paths(argument, scope, certain=False)

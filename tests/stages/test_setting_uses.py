@@ -220,6 +220,7 @@ def test_a_part_that_is_only_known_at_run_time(expression: str, path: str) -> No
         ("from .keys import Keys\nsettings.get(Keys.P.value)", "/<.keys:Keys.P>"),
         ("import a.keys as k\nsettings.get(k.P)", "/<a.keys:P>"),
         ('from ..keys import ROOT\nsettings.get(f"{ROOT}/x")', "/<..keys:ROOT>/x"),
+        ("from x import SettingType\nimport a.k as k\nself._add_setting(SettingType.INT, 'Label', k.P)", "/<a.k:P>"),
         (
             "from omni.x import PERSISTENT_SETTINGS_PREFIX as P\nsettings.get(P + '/x')",
             "/<omni.x:PERSISTENT_SETTINGS_PREFIX>/x",
