@@ -739,7 +739,7 @@ class _File:
         type_ = None
         arguments = list(call.args)
         for argument in call.args:
-            if isinstance(argument, ast.Attribute) and _last_name(argument.value) == "SettingType":
+            if isinstance(argument, ast.Attribute) and _is_setting_type(argument):
                 type_ = _SETTING_TYPES.get(argument.attr)
         arguments += [
             item.value
@@ -747,11 +747,9 @@ class _File:
             if item.arg and ("path" in item.arg or "setting" in item.arg) and "prim" not in item.arg
         ]
         for position, argument in enumerate(arguments):
-            if isinstance(argument, ast.Attribute) and _last_name(argument.value) == "SettingType":
-                continue  # no constant that could hold a path
             paths = [
                 path
-                for path in self._paths(argument, scope, certain=False)
+                for path in (() if _is_setting_type(argument) else self._paths(argument, scope, certain=False))
                 if path.text.count("/") > 1 or "<" in path.text
             ]
             default = None
@@ -875,6 +873,11 @@ def _last_name(node: ast.AST) -> str:
             node = node.value
         else:
             return ""
+
+
+def _is_setting_type(node: ast.expr) -> bool:
+    """Return whether an expression is a type of settings (``SettingType.INT``), not a constant with a path."""
+    return isinstance(node, ast.Attribute) and _last_name(node.value) == "SettingType"
 
 
 def _json_value(value: Any) -> Any:
