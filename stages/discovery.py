@@ -133,9 +133,10 @@ def _add_archive(entry: os.DirEntry[str], relative: str, found: list[Found], pro
     except (archives.ArchiveError, OSError) as error:
         problems.append(Problem("archive", relative, f"the archive is not read: {error}"))
         return
-    # At the root of the archive, or in its one folder.
-    if any(name in MANIFESTS or name.partition("/")[2] in MANIFESTS for name in names):
+    if any(name.rpartition("/")[2] == MANIFESTS[1] for name in names):
         found.append(Found("archive", entry.path, "", relative))
+    elif any(name.lower().endswith(".zip") for name in names):
+        problems.append(Problem("archive", relative, "the archive holds archives, which are not read; unpack it"))
 
 
 def find_apps(root: str, *, inside: str | None, problems: list[Problem]) -> list[Found]:

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from stages import archives, build_links, kit_toml
-from stages.discovery import MANIFESTS, Found, VersionKey, find_apps, find_extensions, split_name
+from stages.discovery import Found, VersionKey, find_apps, find_extensions, split_name
 from stages.errors import StageError, StageWarning
 from stages.file_tree import Problem, printable, walk
 from stages.jsonfile import read_json, write_json
 
-VERSION = "3"
+VERSION = "4"
 
 _KINDS = {
     "py": "python",
@@ -128,9 +128,8 @@ class _Preparation:
             seen.add(real)
             self.counts[f"{item.kind}s_found"] += 1
             if item.kind == "archive":
-                unpacked = self.unpacked(item)
-                if unpacked is not None:
-                    self.candidate(unpacked, source, name=os.path.basename(item.path)[: -len(".zip")])
+                for unpacked, name in self.unpacked(item):
+                    self.candidate(unpacked, source, name=name)
             else:
                 self.candidate(item, source, name=self.name_of(item, source))
 
@@ -143,12 +142,13 @@ class _Preparation:
             return ""
         return name
 
-    def unpacked(self, item: Found) -> Found | None:
-        name = os.path.basename(item.path)
+    def unpacked(self, item: Found) -> list[tuple[Found, str]]:
+        """Return the extensions in an archive and their names: its own, if it holds one, at its root or in a folder."""
+        name = os.path.basename(item.path)[: -len(".zip")]
         try:
             with open(item.path, "rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            folder = self.work_dir / "sources" / "unpacked" / f"{name[: -len('.zip')][:150]}-{digest[:16]}"
+            folder = self.work_dir / "sources" / "unpacked" / f"{name[:150]}-{digest[:16]}"
             if not folder.is_dir():
                 archives.unpack(
                     Path(item.path),
@@ -158,16 +158,26 @@ class _Preparation:
                 )
         except archives.ArchiveError as error:
             self.warn("archive", "", item.relative, f"The zipped extension is left out: {error}.")
-            return None
+            return []
         except OSError as failure:
             reason = failure.strerror or failure
             raise StageError(f"{item.path}: cannot be unpacked to {self.work_dir / 'sources'} ({reason}).") from failure
-        for path in [folder, *sorted(child for child in folder.iterdir() if child.is_dir())]:
-            for manifest in MANIFESTS:
-                if (path / manifest).is_file():
-                    return Found("folder", str(path), manifest, item.relative)
-        self.warn("archive", "", item.relative, "The archive holds no extension; it is left out.")
-        return None
+        problems: list[Problem] = []
+        found = find_extensions(str(folder), inside=os.path.realpath(folder), leave_out=set(), problems=problems)
+        found = [inner for inner in found if inner.kind == "folder"]
+        self.problems(problems, "", prefix=item.relative)
+        if not found:
+            self.warn("archive", "", item.relative, "The archive holds no extension; it is left out.")
+        if len(found) == 1 and "/" not in found[0].relative:
+            return [(Found("folder", found[0].path, found[0].manifest, item.relative), name)]
+        self.counts["folders_found"] += len(found)
+        return [
+            (
+                Found("folder", inner.path, inner.manifest, f"{item.relative}/{inner.relative}"),
+                inner.path.split("/")[-1],
+            )
+            for inner in found
+        ]
 
     def candidate(self, item: Found, source: int, *, name: str) -> None:
         folder = item.path if item.kind == "folder" else os.path.dirname(item.path)

@@ -560,6 +560,30 @@ def test_zipped_extensions(cache: Cache) -> None:
     assert cache.run() == result  # what is unpacked is used again
 
 
+def test_archives_of_several_extensions(cache: Cache) -> None:
+    def zipped(name: str, *entries: str) -> None:
+        with zipfile.ZipFile(cache.root / name, "w") as archive:
+            for entry in entries:
+                archive.writestr(entry, "[package]\nversion = '1'" if entry.endswith(".toml") else "")
+
+    manifest = "config/extension.toml"
+    zipped(
+        "bundle.zip", f"made.a/{manifest}", "made.a/a.py", f"made.b-2.0.0/{manifest}", f"made.a/exts/made.c/{manifest}"
+    )
+    zipped("repository.zip", f"repository-1.0/exts/made.d/{manifest}", "repository-1.0/README.md")
+    zipped("made.e-1.0.zip", f"any/{manifest}")
+    zipped("nested.zip", "made.f-1.0.zip", "made.g.ZIP")
+    zipped("data.zip", "scene.usd")
+    result = cache.run()
+    assert [(entry["id"], entry["files"]["python"]) for entry in result["extensions"]] == [
+        *[("made.a", ["a.py"]), ("made.b", []), ("made.c", []), ("made.d", []), ("made.e", [])],
+    ]
+    assert [(warning["kind"], warning["file"]) for warning in result["warnings"]] == [("archive", "nested.zip")]
+    assert result["files_seen"]["folders_found"] == 4
+    assert result["files_seen"]["archives_found"] == 3
+    assert cache.run() == result
+
+
 def test_the_source_may_be_one_extension(cache: Cache) -> None:
     (cache.root / "config").mkdir()
     (cache.root / "config/extension.toml").write_text("[package]\nname = 'my.tool'\nversion = '1'")
