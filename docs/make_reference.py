@@ -205,7 +205,7 @@ def meanings_of(name: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _told(rows: Sequence[_Row], by_path: Mapping[str, str], by_name: Mapping[str, str]) -> list[tuple[str, ...]]:
-    told = []
+    told: list[tuple[str, ...]] = []
     for path, kind, meaning, optional in rows:
         known = meaning or by_path.get(path) or by_name.get(path.rpartition(".")[2], "")
         told.append((f"`{path}`", kind, f"{_sentence(known)}{' May be absent.' if optional else ''}".strip()))

@@ -38,7 +38,7 @@ def config_keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield f"input.sources.{kind}.{key}", key, rule
 
 
-@pytest.mark.parametrize(("anchor", "key", "rule"), config_keys(), ids=lambda value: value if "." in value else "")
+@pytest.mark.parametrize(("anchor", "key", "rule"), [pytest.param(*told, id=told[0]) for told in config_keys()])
 def test_every_configuration_key_is_told(anchor: str, key: str, rule: dict[str, Any]) -> None:
     found = page("config")
     heading = "`[[input.sources]]`" if anchor == "input.sources" else f"`{key}`"
