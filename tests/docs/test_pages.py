@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.project import ROOT
 
@@ -41,14 +42,14 @@ def test_the_workflow_conforms_to_githubs_schema() -> None:
 
 
 def test_the_workflow_may_only_read_and_saves_what_it_restores() -> None:
-    text = WORKFLOW.read_text()
-    assert re.findall(r"^ *permissions:\n((?: +.*\n)+)", text, re.M) == ["  contents: read\n"]
-    keys = re.findall(r"^ *key: (.*)$", text, re.M)
-    assert len(keys) == 2
-    assert keys[0] == keys[1]
-    (prefix,) = re.findall(r"restore-keys: \|\n *(.*)$", text, re.M)
-    assert keys[0].startswith(prefix)
-    assert "secrets." not in "".join(re.findall(r"^ *(?:- )?run: (.*)$", text, re.M))
+    workflow = YAML(typ="safe").load(WORKFLOW)
+    assert workflow["permissions"] == {"contents": "read"}
+    (job,) = workflow["jobs"].values()
+    assert "permissions" not in job
+    restored, saved = (step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/cache/"))
+    assert (saved["path"], saved["key"]) == (restored["path"], restored["key"])
+    assert restored["key"].startswith(restored["restore-keys"].strip())
+    assert [step["run"] for step in job["steps"] if "${{" in step.get("run", "")] == []
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed; `make docs` does this")
