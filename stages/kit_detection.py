@@ -8,7 +8,7 @@ import re
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stages.discovery import split_name
@@ -30,6 +30,7 @@ _KIT_FOLDER = re.compile(
     r"(?:omniverse[-_])?kit(?:[-_](?:sdk|kernel|app))?(?:[-_@]v?([0-9]+\.[0-9][0-9.]*).*)?", re.IGNORECASE
 )
 _REQUIRES_ISAAC_SIM = re.compile(r"^Requires-Dist:\s*isaacsim(?:\[[^\]]*\])?\s*\(?==\s*([0-9]+\.[0-9]+)", re.MULTILINE)
+_PUBLISHED_FOR = re.compile(r"""^\s*kitVersion\s*=\s*["']([^"'\n]*)""", re.MULTILINE)
 _MAX_TEXT = 1024 * 1024
 _MAX_XML_DEPTH = 4
 
@@ -66,7 +67,8 @@ def kit_version(root: Path) -> tuple[str, str] | None:
     """Find out which Kit version a source is for.
 
     Looked at, in this order: the ``VERSION`` file of a built or installed Kit, a ``*kit-sdk*.packman.xml`` dependency
-    file, the Isaac Sim that a wheel requires, the names of the folder and of the cached extensions in it.
+    file, the Isaac Sim that a wheel requires, the names of the folder and of the cached extensions in it, what these
+    were published for.
 
     Args:
         root: Folder of the source.
@@ -184,17 +186,40 @@ def _dependency_files(root: Path) -> Iterator[Path]:
 
 
 def _cached_versions(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the Kit version that the names of most cached extensions end in: ``omni.x-1.0.0+107.3.0.lx64.r``."""
-    counts: Counter[str] = Counter()
-    for path in kit_folders(root)[0]:
-        for child in _children(root / path):
-            if split_name(child.name)[1] and "+" in child.name:
-                version = re.match(r"[0-9]{3}\.[0-9]+\.[0-9]+", child.name.split("+", 1)[1])
-                if version:
-                    counts[version[0]] += 1
-    if counts:
-        version_text = max(sorted(counts), key=lambda version: counts[version])
-        yield version_text, f"the names of the extensions in {root}"
+    """Yield the Kit version that cached extensions were made for.
+
+    Their names end in it, as in ``omni.x-1.0.0+107.3.0.lx64.r``, or, of those that come with Kit itself, in a hash.
+    Then ``config/extension.gen.toml``, which publishing adds, tells it.
+    """
+    cached = [
+        child
+        for path in kit_folders(root)[0]
+        for child in _children(root / path)
+        if split_name(child.name)[1] and "+" in child.name
+    ]
+    named = _likeliest(child.name.split("+", 1)[1] for child in cached)
+    if named:
+        yield named, f"the names of the extensions in {root}"
+    published = (_PUBLISHED_FOR.search(_text(child / "config/extension.gen.toml")) for child in cached)
+    told = _likeliest(match[1] for match in published if match)
+    if told:
+        yield told, f"what the extensions in {root} were published for"
+
+
+def _likeliest(versions: Iterable[str]) -> str:
+    """Return the Kit version that things made for these versions belong to; empty if none of them is one.
+
+    That is the highest of the most frequent minor version: what was made for 107.3.0 also runs on 107.3.3.
+    """
+    found = (re.match(r"([0-9]{3})\.([0-9]{1,9})\.([0-9]{1,9})", version) for version in versions)
+    counts = Counter(tuple(map(int, match.groups())) for match in found if match)
+    minors: Counter[tuple[int, ...]] = Counter()
+    for version, count in counts.items():
+        minors[version[:2]] += count
+    if not minors:
+        return ""
+    minor = max(minors, key=lambda minor: (minors[minor], minor))
+    return ".".join(map(str, max(version for version in counts if version[:2] == minor)))
 
 
 def _text(path: Path) -> str:

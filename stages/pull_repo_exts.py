@@ -22,7 +22,7 @@ from stages.errors import StageError, StageWarning
 from stages.file_tree import Folder, is_within, walk
 from stages.jsonfile import read_json, write_json
 
-VERSION = "2"
+VERSION = "3"
 
 # The end of a zip file holds the checksums of what is in it.
 _ZIP_TAIL = 65_536

@@ -110,9 +110,22 @@ def test_version_in_the_names_of_cached_extensions(tmp_path: Path) -> None:
         "omni.b-2.0.0+107.3.0",
         "omni.c-1.0.0+106.0.0",
         "omni.d-1.0.0+8131b85d.lx64",
+        "omni.e-1.0.0+107.3.10.lx64.r.cp311.u353",
+        "omni.f-1.0.0+106.5.3",
+        "omni.g-1.0.0+107.2.99",
     ):
         extension(tmp_path / name)
-    assert kit_version(tmp_path) == ("107.3.0", f"the names of the extensions in {tmp_path}")
+    # What is made for 107.3.0 runs on 107.3.10, but not the other way round.
+    assert kit_version(tmp_path) == ("107.3.10", f"the names of the extensions in {tmp_path}")
+
+
+def test_version_that_cached_extensions_were_published_for(tmp_path: Path) -> None:
+    for name, version in {"a": "107.3.0+feature.195367.gl", "b": "107.3.1+x", "c": "106.0.0", "d": "odd"}.items():
+        folder = tmp_path / f"omni.{name}-1.0.0+69cbf6ad.lx64.r.cp311"
+        extension(folder)
+        text = f'\n[package]\n    [package.publish]\n        kitVersion = "{version}"\n        date = 1757755256\n'
+        write(folder / "config/extension.gen.toml", text)
+    assert kit_version(tmp_path) == ("107.3.1", f"what the extensions in {tmp_path} were published for")
 
 
 @pytest.mark.parametrize(
