@@ -168,6 +168,9 @@ class _Lua:
         what = "it"
         if last in _GLOBS:
             source, what = folder, "all" if last.startswith("**") or last == "*" else "files"
+        before, found, below = source.rpartition(f"/{self.extension}/")
+        if found and before.endswith(("/source", "/extensions", "/exts")):  # spelled out from the repository's root
+            source = below
         source = posixpath.normpath(source) if source else "."
         if place is None or source.startswith(("/", "..")) or any(mark in source for mark in "\1\2%$*\0"):
             return

@@ -27,7 +27,7 @@ from stages.errors import StageError, StageWarning
 from stages.file_tree import Problem, printable, walk
 from stages.jsonfile import read_json, write_json
 
-VERSION = "4"
+VERSION = "5"
 
 _KINDS = {
     "py": "python",
@@ -419,7 +419,7 @@ class _Preparation:
                 roots.setdefault(f"bindings/python/{name}/*", name)
         if (
             missing
-            and not any(root.startswith("python/") for root in roots)
+            and (candidate.id in missing or not any(root.startswith("python/") for root in roots))
             and any(name.startswith("python/") for name in listing.modules)
         ):
             roots.setdefault("python", _unbuilt_name(candidate.id, missing))
@@ -506,7 +506,8 @@ def _is_placed(name: str, roots: dict[str, str], listing: _Listing) -> bool:
     for root, parent in roots.items():
         if not parent:
             continue
-        if f"{parent}.".startswith(f"{name}."):
+        # That the tests are placed says nothing of what they test.
+        if parent == name or (parent.startswith(f"{name}.") and not parent.endswith(".tests")):
             return True
         if name.startswith(f"{parent}.") and not root.endswith(".py"):
             path = f"{root.removesuffix('*').rstrip('/')}/{name.removeprefix(f'{parent}.').replace('.', '/')}"

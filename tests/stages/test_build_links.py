@@ -63,10 +63,15 @@ def test_the_target_may_be_spelled_out() -> None:
     local ext_dir = exts_dir.."/"..ext_name
     repo_build.prebuild_copy { { "python/__init__.py", ext_dir.."/made/extui/__init__.py" } }
     repo_build.prebuild_link { { "python/", "%{root}/_build/$platform/$config/exts/made.ext.ui/made/extui" } }
+    repo_build.prebuild_link {
+        { "%{root}/source/extensions/made.ext.ui/python/impl", ext_dir.."/made/extui/impl" },
+        { "%{root}/data/icons/made.ext.ui/x", ext_dir.."/made/extui/icons" },
+    }
     """
     assert build_links(text.encode(), "made.ext.ui") == [
         BuildLink("python/__init__.py", "made/extui/__init__.py", "it"),
         BuildLink("python", "made/extui", "it"),
+        BuildLink("python/impl", "made/extui/impl", "it"),
     ]
 
 

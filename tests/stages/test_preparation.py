@@ -512,6 +512,23 @@ def test_the_build_file_says_where_a_source_tree_has_its_modules(cache: Cache) -
     assert "'made.tools.gone'" in warning["message"]
 
 
+def test_a_build_file_that_does_not_tell_all_leaves_the_rest_to_the_usual_place(cache: Cache) -> None:
+    cache.add(
+        "made.carried",
+        "[package]\nversion = '1'\n[[python.module]]\nname = 'made.carried'\n",
+        premake5_dot_lua='stage(ext)\nprebuild_link { { "python/tests", ext.target_dir.."/made/carried/tests" } }',
+        python__tests__test_all_dot_py="",
+        python__main_dot_py="",
+    )
+    result = cache.run()
+    assert result["extensions"][0]["python_roots"] == {
+        "": "",
+        "python": "made.carried",
+        "python/tests": "made.carried.tests",
+    }
+    assert result["warnings"] == []
+
+
 def test_a_source_tree_with_bindings_and_without_a_build_file(cache: Cache) -> None:
     cache.add(
         "made.bound",
