@@ -166,6 +166,7 @@ _CPP_QUERY = """
 (string_literal) @string
 (raw_string_literal) @string
 (preproc_def) @define
+(preproc_function_def) @macro
 (init_declarator) @constant
 (field_declaration default_value: (_)) @constant
 (declaration type: (_)) @declaration
@@ -212,6 +213,11 @@ _CPP_TYPES = (
     (re.compile(r"Dict"), "object"),
 )
 _ITEM_TYPE = {"eBool": "bool", "eInt": "int", "eFloat": "float", "eString": "string", "eDictionary": "object"}
+# What a macro with parameters defines: `static constexpr char name##Default[] = PREFIX path;`.
+_MACRO_CONSTANT = re.compile(
+    r"\b([A-Za-z_]\w*)(?:\s*##\s*([A-Za-z_]\w*))?\s*(?:\[\s*\]\s*)?(?:=|\{)\s*([^;{}=]{1,300}?)\s*[;}]"
+)
+_MACRO_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[A-Za-z_]\w*')
 _STRINGS = frozenset({"string_literal", "raw_string_literal", "concatenated_string"})
 _ESCAPES = re.compile(r"\\(.)")
 _NUMBER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
@@ -248,6 +254,10 @@ def cpp_uses(data: bytes, *, file: str) -> list[dict[str, Any]]:
         reader.define(node)
     for node in found.get("constant", []):
         reader.constant(node)
+    for node in found.get("macro", []):
+        reader.macro(node)
+    for node in found.get("call", []):
+        reader.expand(node)
     for node in found.get("call", []):
         reader.call(node)
     for node in found.get("declaration", []):
@@ -264,6 +274,7 @@ class _CppFile:
     def __init__(self, file: str) -> None:
         self.file = file
         self.constants: dict[str, tuple[Any, int, bool]] = {}  # name -> value node or macro text, line, at file level
+        self.macros: dict[str, tuple[list[str], str]] = {}  # those with parameters -> parameters, body
         self.accounted: set[int] = set()  # start bytes of the strings that something already accounts for
         self.whole: set[str] = set()
         self.prefixes: set[str] = set()
@@ -273,6 +284,28 @@ class _CppFile:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
         if name is not None and value is not None:
             self.constants.setdefault(_text(name), (_text(value), node.start_point[0] + 1, True))
+
+    def macro(self, node: Node) -> None:
+        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        parameters = node.child_by_field_name("parameters")
+        if name is not None and value is not None and parameters is not None:
+            names = [_text(child) for child in parameters.named_children]
+            self.macros.setdefault(_text(name), (names, _text(value).replace("\\\n", " ")))
+
+    def expand(self, call: Node) -> None:
+        """Take the constants that a call of one of this file's macros defines: ``DEFINE_SETTING(kOn, "/on")``."""
+        function, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
+        if function is None or arguments is None or _text(function) not in self.macros:
+            return
+        parameters, body = self.macros[_text(function)]
+        nodes = [node for node in arguments.named_children if node.type != "comment"]
+        given = dict(zip(parameters, map(_text, nodes), strict=False))
+        for match in _MACRO_CONSTANT.finditer(body):
+            name = given.get(match[1])
+            if name is not None and name.isidentifier():
+                value = _MACRO_WORD.sub(lambda word: given.get(word[0], word[0]), match[3])
+                self.constants.setdefault(name + (match[2] or ""), (value, call.start_point[0] + 1, True))
+                self._account(arguments)
 
     def constant(self, node: Node) -> None:
         declarator = node.child_by_field_name("declarator")

@@ -35,7 +35,7 @@ from stages.jsonfile import read_json, to_json, write_json
 from stages.setting_sources import cpp_uses, toml_settings
 from stages.setting_uses import canonical, value_type
 
-VERSION = "5"
+VERSION = "6"
 
 _log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -507,6 +508,45 @@ void f()
         (14, "read", "/<cpp:kElsewhere>", None),
         (16, "read", "/exts/a/next", None),
     ]
+
+
+def test_cpp_constants_that_macros_with_parameters_define() -> None:
+    source = rb"""
+#define ROOT "/persistent"
+#define DEFINE_SETTING(name, path) \\
+    static constexpr char name[] = ROOT "/made" path; \\
+    static constexpr char name##Default[] = "/defaults" path;
+#define DEFINE_FLAG(name) bool name = false;
+#define DEFINE_BRACED(name, path) constexpr const char* name{ path };
+namespace made
+{
+DEFINE_SETTING(kFast, "/fast");
+DEFINE_BRACED(kSettingSlow, "/slow/motion")
+DEFINE_FLAG(kOther)
+}
+void f()
+{
+    s->getAsBool(made::kFast);
+    s->setDefaultInt(kSettingSlow, 3);
+}
+"""
+    found = [(use["line"], use["kind"], use["path"], use["name"]) for use in cpp_uses(source, file="a.h")]
+    assert found == [
+        (2, "prefix", "/persistent", "ROOT"),
+        (10, "constant", "/defaults/fast", "kFastDefault"),
+        (10, "constant", "/persistent/made/fast", "kFast"),
+        (11, "constant", "/slow/motion", "kSettingSlow"),
+        (16, "read", "/persistent/made/fast", None),
+        (17, "default", "/slow/motion", None),
+    ]
+
+
+def test_cpp_macros_of_any_size_end() -> None:
+    body = "name = path " * 20_000 + '; name[] = "/a/b";'
+    source = f"#define M(name, path) {body}\n" + 'M(kSettingX, "/app/x")\n' * 20
+    begin = time.process_time()
+    cpp_uses(source.encode(), file="a.h")
+    assert time.process_time() - begin < 10
 
 
 def test_cpp_that_cannot_be_parsed_still_gives_the_rest() -> None:
