@@ -105,6 +105,7 @@ def task_code_examples() -> Iterator[Task]:
                 "min_lines": processing["code_examples_min_lines"],
                 "min_complexity": processing["code_examples_min_complexity"],
                 "encoding": encoding,
+                "kit_version": pipeline.kit_version,
             },
             file_dep=map(at, code_examples.dependencies(extension)),
             targets=map(at, code_examples.targets(extension)),
@@ -190,5 +191,9 @@ def task_final_assembly() -> Task:
         options=options,
         file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
         targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
-        others=[at(final_assembly.MANIFEST), pipeline.target_path(final_assembly.REPORT_NAME)],
+        others=[
+            at(final_assembly.MANIFEST),
+            at(final_assembly.COPIES),
+            pipeline.target_path(final_assembly.REPORT_NAME),
+        ],
     )

@@ -162,13 +162,14 @@ def run(command: Sequence[str | Path], *, watch: bool = False) -> Run:
 def _memory_of_session(session: int) -> Iterator[Callable[[], float]]:
     """Follow the processes of a session; what is given tells the largest peak of resident memory in MiB.
 
-    The kernel keeps each process's peak, so that only one that lives shorter than the interval is missed.
+    The kernel keeps each process's peak, so that only one that lives shorter than the interval is missed; those of the
+    pipeline live as long as the run.
     """
     peak, over = 0, threading.Event()
 
     def follow() -> None:
         nonlocal peak
-        while not over.wait(0.1):
+        while not over.wait(1):  # more often, it would take a good part of a core
             for entry in os.listdir("/proc"):
                 if entry.isdigit():
                     with contextlib.suppress(OSError, ValueError, IndexError):

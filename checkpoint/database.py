@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 from doit.exceptions import InvalidTask
 
 from checkpoint import lock
@@ -109,6 +110,8 @@ class WriteThroughDatabase:
                 os.path.basename(aside),
             )
             self._corrupt = ""
+            self._records.clear()
+            self._encoded = {}
         try:
             connection = sqlite3.connect(self.name, isolation_level=None, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
@@ -118,7 +121,6 @@ class WriteThroughDatabase:
         except sqlite3.Error as error:
             raise NotRecorded(f"{self.name}: the dependency database cannot be written ({error}).") from error
         self._connection = connection
-        self._read()
         return connection
 
     def _record(self, task_id: str) -> dict[str, Any] | None:
@@ -134,7 +136,11 @@ class WriteThroughDatabase:
     def _decoded(self, encoded: Any) -> dict[str, Any]:
         """Return a record; an empty one, for which the task runs, if it is not what `set` is given."""
         try:
-            record: Any = self._codec.decode(encoded)
+            try:
+                # In a third of the time that doit's codec, the standard library's, takes.
+                record: Any = orjson.loads(encoded)
+            except orjson.JSONDecodeError:  # what only the other reads: a path that is not valid Unicode
+                record = self._codec.decode(encoded)
         except (ValueError, TypeError, RecursionError):
             return {}
         sound = isinstance(record, dict) and isinstance(record.get("_values_:", {}), dict)

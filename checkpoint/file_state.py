@@ -56,15 +56,18 @@ def digest(path: str, known: Signature) -> str:
     return value
 
 
-def state_of(path: str, *, racy_check: bool = True) -> list[Any]:
+def state_of(path: str, known: list[Any] | None = None, *, racy_check: bool = True) -> list[Any]:
     """Return the state that is recorded for a file: its signature and its digest.
 
     Args:
         path: The file.
+        known: What is recorded of it so far: not read again if it is as it was then.
         racy_check: Record no times where the file is so young that a later change could leave them as they are.
     """
     status = os.stat(path)
     size, mtime, ctime, inode = now = signature(status)
+    if isinstance(known, list) and len(known) == 5 and known[:4] == [size, mtime, ctime, inode]:
+        return known
     value = digest(path, now)
     tick = _COARSE_TICK_NS if mtime % 1_000_000_000 == 0 and ctime % 1_000_000_000 == 0 else _TICK_NS
     if racy_check and max(mtime, ctime) > time.time_ns() - tick:
@@ -100,8 +103,8 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
 
     def get_state(self, dep: str, current_state: list[Any] | None) -> list[Any]:
         """Return the state to record for ``dep`` after a task that has read it."""
-        state = state_of(dep)
+        state = state_of(dep, current_state)
         seen = _observed.get(dep)
         if seen is not None and seen != signature(os.stat(dep)):
-            state[1], state[4] = -1, CHANGED_WHILE_READ
+            state = [state[0], -1, *state[2:4], CHANGED_WHILE_READ]
         return state

@@ -60,13 +60,14 @@ class Freshness:
             found = self._checked()
             self._before = {name: found.pop(name) for name in self._steady}
             self.options = {**self.options, **found}
-        task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets)})
+        known = values.get("targets", {})
+        task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
             self.reasons.append("it has not been made before" if not values else "it was made by another version")
         else:
             self.reasons += option_changes(values["options"], self.options)
-            self.reasons += _changed_targets(values.get("targets", {}), task.targets)
+            self.reasons += _changed_targets(known, task.targets)
         if self.reasons:
             file_state.observe(task.file_dep)  # else doit now compares each of them, which observes it
         return not self.reasons
@@ -119,8 +120,12 @@ def reasons(task: Task) -> list[str]:
     return found or [f"{name} changed" for name in sorted(task.dep_changed or ())]
 
 
-def _states(targets: list[str]) -> dict[str, Any]:
-    return {target: file_state.state_of(target, racy_check=False) for target in targets if os.path.exists(target)}
+def _states(targets: list[str], known: dict[str, Any]) -> dict[str, Any]:
+    return {
+        target: file_state.state_of(target, known.get(target), racy_check=False)
+        for target in targets
+        if os.path.exists(target)
+    }
 
 
 def _changed_targets(states: dict[str, Any], targets: list[str]) -> list[str]:

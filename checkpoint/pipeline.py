@@ -7,6 +7,7 @@ what the checkpoint keeps of the run that failed.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import sys
@@ -110,7 +111,7 @@ class Pipeline:
     _short_folders: dict[Path, str] = field(default_factory=dict)
     _extensions_file: Signature | None = None
     _state_at_pull: tuple[Signature | None, State] | None = None
-    _extensions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _extensions: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_command_line(cls, namespace: dict[str, Any]) -> Pipeline:
@@ -123,6 +124,9 @@ class Pipeline:
             SystemExit: The command line or the configuration is wrong (code 2); one line on standard error says what.
         """
         variables = dict(doit_cmd._CMDLINE_VARS or {})
+        # The tasks and their records are hundreds of thousands of objects that all live to the end of the run; to look
+        # through them for garbage again and again takes a sixth of the time of a run that has nothing to do.
+        gc.set_threshold(100_000, 50, 50)
         try:
             return cls.from_variables(variables, namespace)
         except (ConfigError, CheckpointNewer, UnknownStage, StageError) as error:
@@ -286,7 +290,7 @@ class Pipeline:
 
     def _below(self, folder: Path, name: str) -> str:
         # Asked for each file of each task: only the folder is worth a look at how it lies to the project.
-        if os.path.isabs(name) or not name or name[0] == ".":
+        if not name or name[0] == "." or os.path.isabs(name):
             return _short(folder / name)
         short = self._short_folders.get(folder)
         if short is None:
@@ -408,14 +412,21 @@ class Pipeline:
     @property
     def extensions(self) -> list[dict[str, Any]]:
         """The extensions that ``preparation`` chose, largest first, so that no worker ends with the longest task."""
-        return self._prepared()["extensions"]
+        extensions: list[dict[str, Any]] = self._prepared()["extensions"]
+        return extensions
+
+    @property
+    def kit_version(self) -> str:
+        """The Kit version that ``preparation`` passes on; empty if it is not known."""
+        return self._prepared().get("kit_version") or ""
 
     @property
     def apps(self) -> list[dict[str, Any]]:
         """The apps that ``preparation`` found: owners of settings that are no extensions."""
-        return self._prepared()["apps"]
+        apps: list[dict[str, Any]] = self._prepared()["apps"]
+        return apps
 
-    def _prepared(self) -> dict[str, list[dict[str, Any]]]:
+    def _prepared(self) -> dict[str, Any]:
         """Return what ``extensions.json`` holds now; doit asks before ``preparation`` has run, and again after."""
         path = self.path("extensions.json")
         try:

@@ -13,25 +13,31 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
 
 from stages.errors import StageError
-from stages.jsonfile import read_json, to_json, write_bytes, write_json
+from stages.jsonfile import read_bytes, read_json, to_json, write_bytes, write_json
 
-VERSION = "1"
+VERSION = "2"
 MODES = ("regular", "tests", "all")
 NOTEWORTHY_LINES = 10
 
 _SUMMARY = "code_examples/extension_analysis_summary.json"
+# What an example keeps of what stage 3 says of a function.
+_KEPT = (
+    *("name", "full_name", "module", "file_path", "start_line", "signature_end_line", "code_line", "end_line"),
+    *("docstring", "complexity_score", "is_async", "decorators", "class_usages"),
+)
 
 logger = logging.getLogger(__name__)
 
 
 def targets(extension: dict[str, Any]) -> list[str]:
-    """Return the file that `select` writes, relative to the work directory."""
-    return [f"code_examples/selected/{extension['id']}.json"]
+    """Return the files that `select` writes, relative to the work directory."""
+    return [_selected_file(extension), _digests_file(extension)]
 
 
 def dependencies(extension: dict[str, Any]) -> list[str]:
@@ -65,10 +71,13 @@ def select(
     min_lines: int,
     min_complexity: int,
     encoding: str,
+    kit_version: str,
 ) -> None:
     """Choose the interesting functions of one extension, the most interesting first.
 
-    The order is by complexity, then by lines, both falling, then by name.
+    The order is by complexity, then by lines, both falling, then by name. ``selected/<id>.json`` is the extension's
+    file of examples if no source in it stands in an earlier extension as well. ``digests/<id>.json`` is what `merge`
+    tells that by: the number of functions that were looked at, and the SHA-256 of the other file and of each source.
 
     Args:
         extension: An entry of ``extensions.json``.
@@ -77,6 +86,7 @@ def select(
         min_lines: Lines from which on a function is interesting.
         min_complexity: Cyclomatic complexity from which on it is.
         encoding: The encoding that tokens are counted in.
+        kit_version: The Kit version, empty if it is not known.
 
     Raises:
         StageError: Mode or encoding is unknown, the input is missing or no work of stage 3, or the target cannot be
@@ -101,10 +111,9 @@ def select(
             if not reasons:
                 continue
             source = dedent(lines[function["file_path"]][function["start_line"] - 1 : function["end_line"]])
-            kept = ("name", "full_name", "module", "file_path", "start_line", "end_line", "complexity_score")
             methods.append(
                 {
-                    **{name: function[name] for name in (*kept, "is_async", "decorators", "class_usages")},
+                    **{name: function[name] for name in _KEPT},
                     "line_count": function["end_line"] - function["start_line"] + 1,
                     "token_count": count(source, encoding),
                     "reasons": reasons,
@@ -114,9 +123,19 @@ def select(
     except (KeyError, TypeError) as error:
         raise StageError(f"{path}: not made by this pipeline ({error!r}). Delete it and run again.") from error
     methods.sort(key=lambda method: (-method["complexity_score"], -method["line_count"], method["full_name"]))
+    content = _content(extension, kit_version, mode, methods)
+    write_bytes(work_dir / _selected_file(extension), content)
+    digests = [hashlib.sha256(method["source_code"].encode("utf-8", "surrogatepass")).hexdigest() for method in methods]
     write_json(
-        work_dir / targets(extension)[0],
-        {"extension": extension["id"], "methods_analyzed": analyzed, "methods": methods},
+        work_dir / _digests_file(extension),
+        {
+            "methods_analyzed": analyzed,
+            "selected": hashlib.sha256(content).hexdigest(),
+            "sources": [
+                [digest, method["full_name"], method["token_count"]]
+                for digest, method in zip(digests, methods, strict=True)
+            ],
+        },
     )
 
 
@@ -145,43 +164,40 @@ def merge(work_dir: Path, *, mode: str) -> None:
         if not _has_python(extension):
             continue
         name = extension["id"]
-        path = work_dir / targets(extension)[0]
-        selected = read_json(path)
-        methods, duplicates = [], {}
+        path = work_dir / _digests_file(extension)
+        found = read_json(path)
+        first: list[bool] = []
+        duplicates, tokens = {}, 0
         try:
-            for method in selected["methods"]:
-                digest = hashlib.sha256(method["source_code"].encode("utf-8", "surrogatepass")).digest()
-                if digest in seen:
-                    duplicates[method["full_name"]] = seen[digest]
-                    continue
-                seen[digest] = method["full_name"]
-                methods.append(method)
-            analyzed = selected["methods_analyzed"]
-            tokens = sum(method["token_count"] for method in methods)
-        except (KeyError, TypeError) as error:
+            for text, full_name, token_count in found["sources"]:
+                digest = bytes.fromhex(text)
+                first.append(digest not in seen)
+                if first[-1]:
+                    seen[digest] = full_name
+                    tokens += token_count
+                else:
+                    duplicates[full_name] = seen[digest]
+            analyzed, sha256 = found["methods_analyzed"], found["selected"]
+        except (KeyError, TypeError, ValueError) as error:
             raise StageError(f"{path}: not made by this pipeline ({error!r}). Delete it and run again.") from error
-        content = to_json(
-            {
-                "extension_name": name,
-                "kit_version": kit_version,
-                "interesting_methods_count": len(methods),
-                "scan_mode": mode,
-                "methods": methods,
-            },
-            indent=True,
-        )
+        selected = work_dir / _selected_file(extension)
+        content = read_bytes(selected)
+        if duplicates:
+            methods = list(itertools.compress(read_json(selected)["methods"], first))
+            content = _content(extension, kit_version, mode, methods)
+            sha256 = hashlib.sha256(content).hexdigest()
         write_bytes(work_dir / _example_file(name, mode), content)
         summaries[name] = {
             "version": extension["version"],
             "total_methods_analyzed": analyzed,
-            "interesting_methods_count": len(methods),
+            "interesting_methods_count": sum(first),
             "duplicates": duplicates,
             "total_tokens": tokens,
             "example_path": _example_file(name, mode).removeprefix("code_examples/"),
-            "sha256": hashlib.sha256(content).hexdigest(),
+            "sha256": sha256,
         }
         totals["methods_analyzed"] += analyzed
-        totals["interesting_methods"] += len(methods)
+        totals["interesting_methods"] += sum(first)
         totals["duplicates"] += len(duplicates)
         totals["tokens"] += tokens
     write_json(
@@ -197,6 +213,20 @@ def merge(work_dir: Path, *, mode: str) -> None:
     )
     _prune(work_dir, chosen["extensions"], mode)
     logger.info("%d examples, %d duplicates left out", totals["interesting_methods"], totals["duplicates"])
+
+
+def _content(extension: dict[str, Any], kit_version: str, mode: str, methods: list[dict[str, Any]]) -> bytes:
+    """Return an extension's file of examples."""
+    return to_json(
+        {
+            "extension_name": extension["id"],
+            "kit_version": kit_version,
+            "interesting_methods_count": len(methods),
+            "scan_mode": mode,
+            "methods": methods,
+        },
+        indent=True,
+    )
 
 
 def _reasons(function: dict[str, Any], min_lines: int, min_complexity: int) -> list[str]:
@@ -218,6 +248,14 @@ def _reasons(function: dict[str, Any], min_lines: int, min_complexity: int) -> l
     return reasons
 
 
+def _selected_file(extension: dict[str, Any]) -> str:
+    return f"code_examples/selected/{extension['id']}.json"
+
+
+def _digests_file(extension: dict[str, Any]) -> str:
+    return f"code_examples/digests/{extension['id']}.json"
+
+
 def _example_file(name: str, mode: str) -> str:
     return f"code_examples/extracted_methods_{mode}/{name}.example.json"
 
@@ -236,7 +274,8 @@ def _check_mode(mode: str) -> None:
 def _prune(work_dir: Path, extensions: list[dict[str, Any]], mode: str) -> None:
     kept = {*merge_targets(extensions, mode), *(path for extension in extensions for path in targets(extension))}
     folder = work_dir / "code_examples"
-    for path in sorted([*folder.glob("extracted_methods_*/*.example.json"), *folder.glob("selected/*.json")]):
+    made = [*folder.glob("extracted_methods_*/*.example.json"), *folder.glob("selected/*"), *folder.glob("digests/*")]
+    for path in sorted(made):
         if path.relative_to(work_dir).as_posix() not in kept:
             logger.info("%s belongs to no extension any more: removed", path.name)
             with contextlib.suppress(OSError):

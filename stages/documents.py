@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import itertools
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,64 +140,13 @@ def _example_text(method: dict[str, Any]) -> str:
     That is: the words of its name and the first paragraph of its docstring; the full name; the signature; the rest of
     the docstring; the code.
     """
-    source = method["source_code"]
     name = " ".join(words(method["full_name"].removeprefix(method["module"] + ".")))
-    docstring, signature, code = _parts(source)
-    summary, _, rest = docstring.partition("\n\n")
+    lines, start = method["source_code"].split("\n"), method["start_line"]
+    signature = "\n".join(lines[: method["signature_end_line"] - start + 1])
+    code = "\n".join(lines[method["code_line"] - start :])
+    summary, _, rest = (method["docstring"] or "").partition("\n\n")
     parts = [f"{name}: {' '.join(summary.split())}" if summary else name, method["full_name"], signature, rest, code]
     return "\n".join(part.strip("\n") for part in parts if part.strip())
-
-
-def _parts(source: str) -> tuple[str, str, str]:
-    """Return the docstring, the signature and the code of a function's source; all is signature if it has no body."""
-    lines = source.split("\n")
-    try:
-        # Invalid escapes in the code of others are no concern of this program's user.
-        warnings.filterwarnings("ignore", module="<example>")
-        tree = _head(lines) if "\r" not in source else None  # which ends a line for Python, but not here
-        function: Any = (tree or _parsed(source)).body[0]
-        docstring = ast.get_docstring(function) or ""
-        first = function.body[0]
-        signature = "\n".join(lines[: max(function.lineno, first.lineno - 1)])
-        code = "\n".join(lines[first.end_lineno :] if docstring else lines[signature.count("\n") + 1 :])
-    except (SyntaxError, ValueError, RecursionError, MemoryError, AttributeError, IndexError, TypeError):
-        return "", source, ""
-    return docstring, signature, code
-
-
-def _head(lines: list[str]) -> ast.Module | None:
-    """Return the tree of a function up to the end of its docstring, or with ``pass`` in place of its body.
-
-    To parse thousands of functions once more for their docstrings alone would cost more than to embed them. The first
-    beginning that is complete is the signature, and then the docstring; None where they are not found at once.
-    """
-    ends = (number for number, line in enumerate(lines, 1) if line.endswith(":") or "#" in line)
-    begin, tree = _first_complete((end, [*lines[:end], " pass"]) for end in ends)
-    if tree is None:
-        return None
-    while begin < len(lines) and lines[begin].strip()[:1] in ("", "#"):
-        begin += 1
-    first = lines[begin].strip() if begin < len(lines) else ""
-    quote = next((quote for quote in ('"""', "'''", '"', "'") if quote in first[: len(quote) + 1]), "")
-    if quote:
-        stops = (number for number in range(begin + 1, len(lines) + 1) if quote in lines[number - 1])
-        return _first_complete((stop, lines[:stop]) for stop in stops)[1]
-    if first[:1] in ("", "@", "("):  # a decorator stands on another line than what it decorates
-        return None
-    tree.body[0].body[0].lineno = begin + 1  # type: ignore[attr-defined]
-    return tree
-
-
-def _first_complete(beginnings: Iterable[tuple[int, list[str]]]) -> tuple[int, ast.Module | None]:
-    """Return the number and the tree of the first that is a whole program; None for the tree if none of them is."""
-    for number, lines in itertools.islice(beginnings, 20):
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            return number, _parsed("\n".join(lines))
-    return 0, None
-
-
-def _parsed(source: str) -> ast.Module:
-    return compile(source, "<example>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True)  # type: ignore[return-value]
 
 
 def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:

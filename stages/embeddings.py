@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "VERSION", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
 
-VERSION = "3"
+VERSION = "4"
 _LOG = logging.getLogger(__name__)
 # Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
 _CHUNK = 500

@@ -21,7 +21,7 @@ from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, to_json, write_bytes, write_json
 from stages.python_source import PythonFile, UnreadableSource
 
-VERSION = "5"
+VERSION = "6"
 DATABASE_VERSION = "1.0"
 
 _FOLDER = "extension_data"
@@ -343,7 +343,10 @@ class _Reading:
                         "module": self.api.module_of(item),
                         "file_path": item.module.path,
                         "start_line": item.start,
+                        "signature_end_line": item.signature_end,
+                        "code_line": item.code,
                         "end_line": item.end,
+                        "docstring": item.docstring,
                         "complexity_score": item.complexity,
                         "is_async": item.is_async,
                         "is_test": is_test,

@@ -31,11 +31,21 @@ def read_json(path: Path) -> Any:
         StageError: The file is missing, unreadable or not JSON.
     """
     try:
-        return orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise StageError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        return orjson.loads(read_bytes(path))
     except orjson.JSONDecodeError as error:
         raise StageError(f"{path}:{error.lineno}: not valid JSON ({error.msg}). Delete it and run again.") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        StageError: It is missing or unreadable.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StageError(f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
 def to_json(value: Any, *, indent: bool = False) -> bytes:

@@ -121,6 +121,8 @@ class Function(Definition):
 
     Attributes:
         start: First line, that of its first decorator if it has one.
+        signature_end: Last line of the signature.
+        code: First line below signature and docstring; beyond ``end`` if all is on the lines above.
         end: Last line.
         arguments: (name with its stars, annotation or None, default or None, kind) of each, in order.
         returns: The return annotation or None.
@@ -133,12 +135,14 @@ class Function(Definition):
 
     __slots__ = (
         "arguments",
+        "code",
         "complexity",
         "end",
         "handles_errors",
         "is_async",
         "is_recursive",
         "returns",
+        "signature_end",
         "start",
         "uses",
     )
@@ -149,6 +153,10 @@ class Function(Definition):
         super().__init__(node, module, owner, conditional)
         self.start: int = node.decorator_list[0].lineno if node.decorator_list else node.lineno
         self.end: int = node.end_lineno or node.lineno
+        first = node.body[0]
+        decorated = getattr(first, "decorator_list", None)
+        self.signature_end: int = max(node.lineno, (decorated[0] if decorated else first).lineno - 1)
+        self.code: int = self.signature_end + 1 if self.docstring is None else (first.end_lineno or first.lineno) + 1
         self.arguments = _arguments(node.args, module)
         self.returns = module.annotation(node.returns) if node.returns else None
         self.is_async = type(node) is ast.AsyncFunctionDef

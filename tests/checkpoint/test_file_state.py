@@ -76,3 +76,15 @@ def test_a_target_torn_by_a_power_failure_is_modified(old: Path) -> None:
     state = file_state.state_of(str(old), racy_check=False)
     old.write_bytes(b"\0\0\0")
     assert modified(old, state)
+
+
+def test_a_file_that_is_as_it_was_recorded_is_not_read_again(old: Path) -> None:
+    record = [*FileStateChecker().get_state(str(old), None)[:4], "the digest of then"]
+    assert FileStateChecker().get_state(str(old), record) == record
+    old.write_text("two")
+    assert FileStateChecker().get_state(str(old), record)[4] != "the digest of then"
+
+
+@pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
+def test_an_odd_record_is_no_record(old: Path, record: object) -> None:
+    assert FileStateChecker().get_state(str(old), record) == FileStateChecker().get_state(str(old), None)  # type: ignore[arg-type]

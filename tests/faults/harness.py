@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("KILLS", "10"))
 # The full run of `make faults`; the ordinary test run takes a sample.
 FULL = KILLS >= 100
 # What a run keeps for itself in the work directory: not part of the result.
-_OWN = (".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "logs/")
+_OWN = (".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "final_assembly/copies", "logs/")
 
 _T = TypeVar("_T")
 

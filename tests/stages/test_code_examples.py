@@ -117,7 +117,7 @@ def chosen(extensions: list[dict[str, Any]], work_dir: Path, **options: Any) -> 
         extension_data.extract(
             extension, work_dir=work_dir, excluded_modules=[], include_source_code=False, encoding="cl100k_base"
         )
-        code_examples.select(extension, work_dir=work_dir, encoding="cl100k_base", **options)
+        code_examples.select(extension, work_dir=work_dir, encoding="cl100k_base", kit_version="107.3.3", **options)
     code_examples.merge(work_dir, mode=options["mode"])
     found = {}
     for path in code_examples.merge_targets(extensions, options["mode"]):
@@ -251,7 +251,7 @@ def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_pat
     ]
     chosen([without], work, mode="tests")
     written = {path.relative_to(work).as_posix() for path in (work / "code_examples").rglob("*") if path.is_file()}
-    assert written == {"code_examples/selected/made.empty.json", "code_examples/extension_analysis_summary.json"}
+    assert written == {*code_examples.targets(without), "code_examples/extension_analysis_summary.json"}
     assert not (work / "code_examples/extracted_methods_all").exists()
 
 
@@ -259,7 +259,13 @@ def test_an_unknown_mode_is_an_error_that_names_the_known(tmp_path: Path) -> Non
     extension = an_extension("made", SOURCES, tmp_path)
     with pytest.raises(StageError, match="regular, tests, all"):
         code_examples.select(
-            extension, work_dir=tmp_path, mode="some", min_lines=1, min_complexity=1, encoding="cl100k_base"
+            extension,
+            work_dir=tmp_path,
+            mode="some",
+            min_lines=1,
+            min_complexity=1,
+            encoding="cl100k_base",
+            kit_version="",
         )
     with pytest.raises(StageError, match="code_examples_scan_mode"):
         code_examples.merge(tmp_path, mode="")
@@ -274,18 +280,33 @@ def test_a_bad_input_is_one_error_that_names_the_file(content: str | None, tmp_p
         path.write_text(content)
     with pytest.raises(StageError, match=r"examples/made\.json"):
         code_examples.select(
-            extension, work_dir=tmp_path, mode="all", min_lines=1, min_complexity=1, encoding="cl100k_base"
+            extension,
+            work_dir=tmp_path,
+            mode="all",
+            min_lines=1,
+            min_complexity=1,
+            encoding="cl100k_base",
+            kit_version="",
         )
 
 
-@pytest.mark.parametrize("content", [None, "{}", '{"methods": [{}], "methods_analyzed": 1}'])
-def test_a_bad_selection_is_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [None, "{}", '{"sources": [["zz", "f", 1]]}', '{"sources": [[1]]}', '{"sources": []}']
+)
+def test_a_bad_list_of_digests_is_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
     extension = an_extension("made", SOURCES, tmp_path)
     chosen([extension], tmp_path / "work")
-    path = tmp_path / "work" / code_examples.targets(extension)[0]
+    path = tmp_path / "work" / "code_examples/digests/made.json"
     path.unlink()
     if content is not None:
         path.write_text(content)
+    with pytest.raises(StageError, match=r"digests/made\.json"):
+        code_examples.merge(tmp_path / "work", mode="regular")
+
+
+def test_a_missing_selection_is_one_error_that_names_the_file(tmp_path: Path) -> None:
+    chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work")
+    (tmp_path / "work" / "code_examples/selected/made.json").unlink()
     with pytest.raises(StageError, match=r"selected/made\.json"):
         code_examples.merge(tmp_path / "work", mode="regular")
 

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import documents as documents_module
 from stages import tokens
 from stages.documents import KINDS, documents
 from stages.errors import StageError
@@ -65,25 +64,22 @@ def test_example_begins_with_its_name_and_summary(work_dir: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("x = lambda: 0", ["f", "m.f", "x = lambda: 0"]),
-        ("def f(: broken", ["f", "m.f", "def f(: broken"]),
-        ("def f(): return 1", ["f", "m.f", "def f(): return 1"]),
-        (
-            'def f(\n    a,\n):\n    r"""One \\d.\n\n    Two.\n    """\n    return a',
-            ["f: One \\d.", "m.f", "def f(", "    a,", "):", "Two.", "    return a"],
-        ),
-        ("@wraps\n@cache\ndef f():\n    return 2", ["f", "m.f", "@wraps", "@cache", "def f():", "    return 2"]),
-        ('def f(): "Doc."', ["f: Doc.", "m.f", 'def f(): "Doc."']),
-    ],
-)
-def test_example_of_any_shape_keeps_its_code(work_dir: Path, source: str, expected: list[str]) -> None:
+def test_example_keeps_the_rest_of_the_docstring_and_no_line_twice(work_dir: Path) -> None:
     path = work_dir / "code_examples" / "extracted_methods_regular" / "acme.physics.cloth.example.json"
-    change(path, lambda content: content["methods"][0].update(source_code=source, full_name="m.f", module="m"))
+    example = {
+        "full_name": "m.f",
+        "module": "m",
+        "source_code": '@cache\ndef f(\n    a,\n):\n    r"""One \\d.\n\n    Two.\n    """\n    return a',
+        "docstring": "One \\d.\n\nTwo.",
+        "start_line": 41,
+        "signature_end_line": 44,
+        "code_line": 49,
+        "end_line": 49,
+    }
+    change(path, lambda content: content["methods"][0].update(example))
     found = {document.id: document for document in documents("code_examples", work_dir)}
-    assert found["acme.physics.cloth:m.f"].page_content.splitlines() == expected
+    lines = found["acme.physics.cloth:m.f"].page_content.splitlines()
+    assert lines == ["f: One \\d.", "m.f", "@cache", "def f(", "    a,", "):", "Two.", "    return a"]
 
 
 def test_redefinition_is_a_document_of_its_own(work_dir: Path) -> None:
@@ -166,39 +162,6 @@ def test_words_of_identifiers(name: str, expected: str) -> None:
 def test_words_hold_every_letter_and_digit(text: str) -> None:
     kept = "".join(re.findall(r"[^\W_]", text))
     assert "".join(words(text)).replace("ς", "σ") == kept.lower().replace("ς", "σ")
-
-
-ODD_FUNCTIONS = [
-    "def f(a, b=lambda x: x, *, c={'k': 1}) -> Callable[[int], str]:  # a comment: with a colon\n    return a",
-    "def f():\n    # a comment first\n\n    'A docstring.'\n    return 1",
-    'def f(\n    a: int = 1,  # first:\n    b: str = """b:\n""",\n):\n    """A.\n\n    B: "c".\n    """\n    pass',
-    '@decorated(lambda: 1)\n@other\nasync def f(self):\n    r"""Raw \\d."""',
-    "def f(): return 1",
-    "def f():\n    @wraps(f)\n    def g():\n        pass\n    return g",
-    "def f():\n    f'''not a docstring {1}'''\n    return 2",
-    "def f():\n    b'neither'\n    return 2",
-    "def f():\n    'one' 'two'\n    return 2",
-    "def f():\n    'one' \\\n    'two'\n    return 2",
-    "def f():\n    'not one'.strip()\n    return 2",
-    "def f():\n    'one'; x = 1\n    return 2",
-    "def f():\n    x = 'no docstring'\n    return 2",
-    "def f():\n\tif x:\n\t\treturn 'tab'\n\treturn",
-    "def f():\n    if x:\n        return 1\n    return 2",
-    "def f():\n    'a \\d'\r\n    return 2",
-    "def f(a:\n      int):\n    return a[1:\n        2]",
-    "def f():\n    (\n        'in brackets'\n    )\n    return 2",
-    "  def f():\n    return 1",
-    "def f():",
-    "x = 1",
-    "",
-]
-
-
-@pytest.mark.parametrize("source", ODD_FUNCTIONS)
-def test_a_function_is_taken_apart_as_if_all_of_it_were_parsed(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = documents_module._parts(source)
-    monkeypatch.setattr(documents_module, "_head", lambda lines: None)
-    assert found == documents_module._parts(source)
 
 
 @given(st.text())

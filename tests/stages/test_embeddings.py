@@ -108,14 +108,16 @@ def test_after_an_edit_only_the_changed_text_is_embedded(work_dir: Path, server:
 def test_equal_texts_are_embedded_once_and_have_one_vector(work_dir: Path, server: EmbeddingServer) -> None:
     path = work_dir / "code_examples" / "extracted_methods_regular" / "acme.physics.cloth.example.json"
     example = json.loads(path.read_text())
-    example["methods"].append({**example["methods"][0], "start_line": 99})
+    method = example["methods"][0]
+    lines = ("start_line", "signature_end_line", "code_line", "end_line")
+    example["methods"].append({**method, **{line: method[line] + 90 for line in lines}})
     path.write_text(json.dumps(example))
     embed("code_examples", work_dir=work_dir, options=service(server), api_key=None)
     assert set(server.delivered.values()) == {1}
     ids = [document["id"] for document in read_documents(work_dir / "embeddings" / "code_examples_documents.json")]
     vectors = numpy.load(work_dir / "embeddings" / "code_examples_embeddings.npy")
     name = "acme.physics.cloth:acme.physics.cloth.create_cloth"
-    assert numpy.array_equal(vectors[ids.index(name)], vectors[ids.index(name + "@99")])
+    assert numpy.array_equal(vectors[ids.index(name)], vectors[ids.index(f"{name}@{method['start_line'] + 90}")])
 
 
 def test_without_the_cache_everything_is_embedded_again_and_kept(work_dir: Path, server: EmbeddingServer) -> None:

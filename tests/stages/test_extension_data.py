@@ -513,7 +513,13 @@ def test_five_real_examples_are_what_was_read_by_hand(wheel_work: Path) -> None:
     extensions = read_json(wheel_work / "extensions.json")["extensions"]
     for extension in extensions:
         code_examples.select(
-            extension, work_dir=wheel_work, mode="regular", min_lines=50, min_complexity=3, encoding="cl100k_base"
+            extension,
+            work_dir=wheel_work,
+            mode="regular",
+            min_lines=50,
+            min_complexity=3,
+            encoding="cl100k_base",
+            kit_version="107.3.3",
         )
     code_examples.merge(wheel_work, mode="regular")
     path = wheel_work / "code_examples/extracted_methods_regular/isaaclab_rl.example.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,31 @@ def test_a_file_that_someone_changed_is_made_right_again(work: Work) -> None:
     atlas.write_bytes(right[::-1])
     work.assemble()
     assert (version.read_text(), atlas.read_bytes()) == ("107.3.3\n", right)
+
+
+def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was_set_back_is_seen(work: Work) -> None:
+    work.assemble()
+    time.sleep(0.05)  # until then their times could not tell that they changed again
+    work.assemble()
+    known = read_json(work.work / "final_assembly/copies.json")["copies"]
+    atlas = work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
+    assert known.keys() == {str(work.data / name) for name in work.targets()} - {str(work.data / "107.3/VERSION.md")}
+    right, before = atlas.read_bytes(), atlas.stat()
+    atlas.write_bytes(right[::-1])
+    os.utime(atlas, ns=(before.st_atime_ns, before.st_mtime_ns))
+    work.assemble()
+    assert atlas.read_bytes() == right
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"copies": 3}', '{"data_set": "../data:107.3", "copies": {"a": 1}}'])
+def test_an_odd_record_of_copies_is_of_no_consequence(work: Work, content: str) -> None:
+    work.assemble()
+    (work.work / "final_assembly/copies.json").write_text(content)
+    atlas = work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
+    right = atlas.read_bytes()
+    atlas.write_bytes(right[::-1])
+    work.assemble()
+    assert atlas.read_bytes() == right
 
 
 def test_what_an_extension_that_is_gone_left_is_removed_and_nothing_else(work: Work) -> None:

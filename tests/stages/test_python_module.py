@@ -270,3 +270,40 @@ def test_recursion_and_error_handling_are_seen() -> None:
     assert [function.is_recursive for function in _functions(module.members)] == [True, False, False]
     assert function_of("def f():\n    try: pass\n    finally: pass").handles_errors
     assert not function_of("def f():\n    def g():\n        try: pass\n        finally: pass").handles_errors
+
+
+@pytest.mark.parametrize(
+    ("source", "signature", "code"),
+    [
+        ("def f(a, b=lambda x: x) -> Callable[[int], str]:  # a: b\n    return a", 1, ["    return a"]),
+        ("def f():\n    # a comment first\n\n    'A docstring.'\n    return 1", 3, ["    return 1"]),
+        (
+            'def f(\n    a: int = 1,  # first:\n    b: str = """b:\n""",\n):\n    """A.\n\n    B.\n    """\n    pass',
+            5,
+            ["    pass"],
+        ),
+        ('@decorated(lambda: 1)\n@other\nasync def f(self):\n    r"""Raw \\d."""', 3, []),
+        ("def f(): return 1", 1, []),
+        ('def f(): "Doc."', 1, []),
+        ("def f(): 'Doc.'; return 1", 1, []),
+        (
+            "def f():\n    @wraps(f)\n    def g():\n        pass\n    return g",
+            1,
+            ["    @wraps(f)", "    def g():", "        pass", "    return g"],
+        ),
+        ("def f():\n    f'not a docstring {1}'\n    return 2", 1, ["    f'not a docstring {1}'", "    return 2"]),
+        ("def f():\n    b'neither'\n    return 2", 1, ["    b'neither'", "    return 2"]),
+        ("def f():\n    'one' \\\n    'two'\n    return 2", 1, ["    return 2"]),
+        ("def f():\n    'not one'.strip()\n    return 2", 1, ["    'not one'.strip()", "    return 2"]),
+        ("def f():\n    (\n        'in brackets'\n    )\n    return 2", 1, ["    return 2"]),
+        ("def f(a:\n      int):\n    return a[1:\n        2]", 2, ["    return a[1:", "        2]"]),
+    ],
+)
+def test_a_function_tells_where_its_signature_ends_and_its_code_begins(
+    source: str, signature: int, code: list[str]
+) -> None:
+    for above in (0, 3):
+        function = function_of("\n" * above + source)
+        lines = source.split("\n")
+        assert function.signature_end == above + signature
+        assert lines[function.code - above - 1 :] == code
