@@ -12,8 +12,7 @@ import dataclasses
 import inspect
 import json
 import re
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from checkpoint.pipeline import Flags
 ROOT = Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)
 _KINDS = ("wheel", "git", "path")
-_NONE: Mapping[str, str] = {}
 _FIELD_HEAD = ("field", "type", "meaning")
 # Path, type, what the schema says, and whether it may be absent.
 _Row = tuple[str, str, str, bool]
@@ -160,7 +158,7 @@ def output_files() -> str:
         lines += [f"## `{Path(places[0]).name}` {{ #{name} }}", ""]
         lines += [schema.get("description", schema["title"] + "."), ""]
         lines += [f"- `{place}`" for place in shown] + [f"- Schema: `stages/schemas/{name}.schema.json`", ""]
-        lines += [fields(schema, *meanings_of(name)), ""]
+        lines += [fields(schema), ""]
     return "\n".join(lines)
 
 
@@ -169,25 +167,13 @@ def checkpoint_keys() -> str:
     return fields(schema_of("checkpoint/checkpoint.schema.json"))
 
 
-def fields(schema: dict[str, Any], by_path: Mapping[str, str] = _NONE, by_name: Mapping[str, str] = _NONE) -> str:
-    """Return the fields of a file as a table, nested ones by their path; one more table for each form of a part.
-
-    Args:
-        schema: The file's schema.
-        by_path: What fields mean of which the schema does not say it.
-        by_name: The same by the last part of the path, where neither says it.
-    """
+def fields(schema: dict[str, Any]) -> str:
+    """Return the fields of a file as a table, nested ones by their path; one more table for each form of a part."""
     lines: list[str] = []
     for form, rows in _tables(schema):
         lines += ["", f"`{form}`:", ""] if form else []
-        lines += _table(_FIELD_HEAD, _told(rows, by_path, by_name))
+        lines += _table(_FIELD_HEAD, _told(rows))
     return "\n".join(lines)
-
-
-def undescribed(name: str) -> list[str]:
-    """Return the paths of the fields of an output that its schema does not describe."""
-    tables = _tables(schema_of(f"stages/schemas/{name}.schema.json"))
-    return [path for _, rows in tables for path, _, meaning, _ in rows if not meaning]
 
 
 def _tables(schema: dict[str, Any]) -> Iterator[tuple[str, list[_Row]]]:
@@ -198,18 +184,11 @@ def _tables(schema: dict[str, Any]) -> Iterator[tuple[str, list[_Row]]]:
         yield form, list(_rows(schema["$defs"][form], "", schema, []))
 
 
-def meanings_of(name: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what ``output_fields.toml`` says of the fields of a schema: by path, and by name."""
-    found = tomllib.loads((ROOT / "docs" / "output_fields.toml").read_text(encoding="utf-8"))
-    return found.get(name, {}), found["any"]
-
-
-def _told(rows: Sequence[_Row], by_path: Mapping[str, str], by_name: Mapping[str, str]) -> list[tuple[str, ...]]:
-    told: list[tuple[str, ...]] = []
-    for path, kind, meaning, optional in rows:
-        known = meaning or by_path.get(path) or by_name.get(path.rpartition(".")[2], "")
-        told.append((f"`{path}`", kind, f"{_sentence(known)}{' May be absent.' if optional else ''}".strip()))
-    return told
+def _told(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
+    return [
+        (f"`{path}`", kind, f"{_sentence(meaning)}{' May be absent.' if optional else ''}".strip())
+        for path, kind, meaning, optional in rows
+    ]
 
 
 def _rows(rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str]) -> Iterator[_Row]:
