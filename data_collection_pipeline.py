@@ -91,7 +91,7 @@ class DataCollectionPipeline:
 
     def show_checkpoint(self, *, as_json: bool = False) -> int:
         """Print the checkpoint: stages done, where it failed and why, what a resume would run."""
-        return self._doit("checkpoint", [*(["--json"] if as_json else []), "show"])
+        return self._doit("checkpoint", [*(["--json"] if as_json else []), "resume=1", "show"])
 
     def clear_checkpoint(self) -> int:
         """Remove the checkpoint."""

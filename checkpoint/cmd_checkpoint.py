@@ -54,6 +54,8 @@ class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
             self.outstream.write(f"No checkpoint in {pipeline.config.work_dir}: the last run completed, or none ran.\n")
         else:
             self.outstream.write(text(found, planned))
+            if found.overrides and not pipeline.resuming:
+                self.outstream.write("The plan leaves them out; doit checkpoint show resume=1 takes them over.\n")
         return 0
 
     def _clear(self, pipeline: Pipeline) -> int:

@@ -235,7 +235,7 @@ class LocalBackend:
             try:
                 vectors = self._vectors(encodings)
             except ValueError as error:
-                raise StageError(f"{label}: batch {number} of {total}: the local model {error}.") from error
+                raise StageError(f"batch {number} of {total}: the local model {error}.") from error
             store([digest for digest, _ in batch], vectors)
 
     def _encoded(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Any]]]:
@@ -518,11 +518,10 @@ class _Run:
         self._stopped.set()
 
     def _ended(self, number: int, error: Exception) -> StageError:
-        tries = f" after {self._backend.tries} tries" if isinstance(error, _Transient) else ""
+        count = self._backend.tries
+        tries = f" after {count} {'try' if count == 1 else 'tries'}" if isinstance(error, _Transient) else ""
         kept = " What is embedded so far is kept: run again to go on from there." if self._total > 1 else ""
-        return StageError(
-            f"{self._label}: batch {number} of {self._total}: {self._backend.endpoint} {error}{tries}.{kept}"
-        )
+        return StageError(f"batch {number} of {self._total}: {self._backend.endpoint} {error}{tries}.{kept}")
 
     async def _vectors(self, client: AsyncOpenAI, number: int, texts: list[str]) -> numpy.ndarray:
         import tenacity

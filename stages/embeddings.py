@@ -166,7 +166,7 @@ def _embed_missing(
         def store(batch: Any, vectors: Any) -> None:
             if expected and vectors.shape[1] != expected:
                 raise StageError(
-                    f"{label}: the model now gives {vectors.shape[1]} dimensions, the cache holds {expected}: it has "
+                    f"The model now gives {vectors.shape[1]} dimensions, the cache holds {expected}: it has "
                     "changed under its name. Run with --no-cache to embed everything again."
                 )
             cache.store(batch, vectors)

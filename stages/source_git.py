@@ -331,14 +331,18 @@ class _Clone:
         if code is None:
             raise StageError(
                 f"{self.name}: the build {shown!r} did not end in {self.timeout} seconds and was stopped. Raise"
-                f" build_timeout_seconds, or see {self.log}:\n{self.last_lines()}"
+                f" build_timeout_seconds, or see what it was at. {self._end_of_log()}"
             )
         if code:
             raise StageError(
                 f"{self.name}: the build {shown!r} failed (exit code {code}). Mend it and run again; the clone is kept."
-                f" The last lines of {self.log}:\n{self.last_lines()}"
+                f" {self._end_of_log()}"
             )
         write_json(self.state_file, {**self.state(), "built": wanted})
+
+    def _end_of_log(self) -> str:
+        lines = self.last_lines()
+        return f"The last lines of {self.log}:\n{lines}" if lines else f"It printed nothing into {self.log}."
 
     def last_lines(self) -> str:
         try:

@@ -287,7 +287,7 @@ def test_failure_ends_in_one_error_that_names_the_batch(
             batches(6), lambda digests, _: done.extend(digests), purpose="passage", label="embeddings:x", total=6
         )
     message = str(caught.value)
-    assert message.startswith(f"embeddings:x: batch 3 of 6: {server.url} ")
+    assert message.startswith(f"batch 3 of 6: {server.url} ")
     assert {**FATAL, **TRANSIENT}[mode] in message
     assert "\n" not in message
     assert CANARY not in message + caplog.text
