@@ -117,6 +117,7 @@ def task_code_examples() -> Iterator[Task]:
         options={"mode": mode},
         file_dep=map(at, ["extensions.json", *code_examples.merge_dependencies(pipeline.extensions)]),
         targets=map(at, code_examples.merge_targets(pipeline.extensions, mode)),
+        others=[at(code_examples.COPIES)],
     )
 
 

@@ -196,6 +196,11 @@ class WriteThroughDatabase:
         """Return the names of all recorded tasks, sorted."""
         return sorted(self._records.keys() | self._encoded.keys())
 
+    def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield each recorded task and what is recorded of it, sorted by name."""
+        for name in self.names():
+            yield name, self._record(name) or {}
+
     def dump(self) -> None:
         """Close the file. Everything in it has been written before."""
         if self._connection is not None:
@@ -226,5 +231,4 @@ def _untouched(name: str) -> Iterator[sqlite3.Connection]:
 
 def records(name: str) -> dict[str, dict[str, Any]]:
     """Return all records of a database file by task, without touching it; empty if there is none or it is broken."""
-    database = WriteThroughDatabase(name, json.JSONDecoder())
-    return {task: database._record(task) or {} for task in database.names()}
+    return dict(WriteThroughDatabase(name, json.JSONDecoder()).records())

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from doit import doit_cmd, get_initial_workdir
 
-from checkpoint import checkpoint_file, database
+from checkpoint import checkpoint_file
 from checkpoint.actions import CleanAction, StageAction
 from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from checkpoint.file_state import FileStateChecker, Signature, signature
@@ -367,10 +367,14 @@ class Pipeline:
         except (OSError, ValueError, KeyError, TypeError):
             return None, None
 
-    def times(self, database_name: str) -> dict[str, dict[str, Any]]:
-        """Return for each stage when its tasks last ran and what each took: start (ISO), seconds, and per subtask."""
+    def times(self, records: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+        """Return for each stage when its tasks last ran and what each took: start (ISO), seconds, and per subtask.
+
+        Args:
+            records: What doit's database has of each task.
+        """
         found: dict[str, dict[str, Any]] = {}
-        for task, record in database.records(database_name).items():
+        for task, record in records:
             values = record.get("_values_:", {})
             if "seconds" not in values:
                 continue

@@ -189,12 +189,17 @@ class PipelineReporter:
             stage.end()
         warnings = self._warnings.located(self._wanted.origin) if self._wanted else []
         done = self._checkpoint.completed_stages
+        # Which subtasks there are is known when preparation has run: only now can doit be told that one is none.
+        unknown = [name for name in self._selected if ":" in name and not self._tasks[name].actions]
         result = "failed"
         try:
             if self._interrupted:
                 result, message = "interrupted", self._end_interrupted()
             elif self._failures or self._runtime_errors:
                 message = self._end_failed()
+            elif unknown:
+                self._end_stopped()
+                message = ""
             elif pipeline.to_the_end and all(stage in done for stage in pipeline.selected):
                 message = self._end_complete()
                 result = "complete" if any(stage.ran for stage in stages) else "nothing-to-do"
@@ -209,8 +214,6 @@ class PipelineReporter:
         if self._wanted:
             self._deliver(result, message, warnings)
         logging.shutdown()
-        # Which subtasks there are is known when preparation has run: only now can doit be told that one is none.
-        unknown = [name for name in self._selected if ":" in name and not self._tasks[name].actions]
         if unknown and not (self._interrupted or self._failures or self._runtime_errors):
             raise InvalidTask(f"there is no task {unknown[0]!r}; doit list --all shows the tasks.")
 
@@ -460,7 +463,7 @@ class PipelineReporter:
                 config.work_dir,
                 config.target_dir,
                 configuration=config.public(),
-                times=self.pipeline.times(Globals.dep_manager.name),
+                times=self.pipeline.times(Globals.dep_manager.backend.records()),
             )
 
     def _failure(self, task_name: str, kind: str, message: str) -> dict[str, Any]:

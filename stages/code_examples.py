@@ -18,6 +18,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from stages.copies import Copies
 from stages.errors import StageError
 from stages.jsonfile import read_bytes, read_json, to_json, write_bytes, write_json
 
@@ -25,6 +26,7 @@ VERSION = "2"
 MODES = ("regular", "tests", "all")
 NOTEWORTHY_LINES = 10
 
+COPIES = "code_examples/copies.json"
 _SUMMARY = "code_examples/extension_analysis_summary.json"
 # What an example keeps of what stage 3 says of a function.
 _KEPT = (
@@ -157,6 +159,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
     work_dir = Path(work_dir)
     chosen = read_json(work_dir / "extensions.json")
     kit_version = chosen.get("kit_version") or ""
+    copies = Copies(work_dir / COPIES, mode)
     seen: dict[bytes, str] = {}
     summaries: dict[str, Any] = {}
     totals = {"methods_analyzed": 0, "interesting_methods": 0, "duplicates": 0, "tokens": 0}
@@ -180,13 +183,15 @@ def merge(work_dir: Path, *, mode: str) -> None:
             analyzed, sha256 = found["methods_analyzed"], found["selected"]
         except (KeyError, TypeError, ValueError) as error:
             raise StageError(f"{path}: not made by this pipeline ({error!r}). Delete it and run again.") from error
-        selected = work_dir / _selected_file(extension)
-        content = read_bytes(selected)
+        selected, target = work_dir / _selected_file(extension), work_dir / _example_file(name, mode)
         if duplicates:
             methods = list(itertools.compress(read_json(selected)["methods"], first))
             content = _content(extension, kit_version, mode, methods)
             sha256 = hashlib.sha256(content).hexdigest()
-        write_bytes(work_dir / _example_file(name, mode), content)
+            write_bytes(target, content)
+        elif copies.differ(str(selected), str(target)):
+            write_bytes(target, read_bytes(selected))
+            copies.remember(str(selected), str(target))
         summaries[name] = {
             "version": extension["version"],
             "total_methods_analyzed": analyzed,
@@ -211,6 +216,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
         },
         indent=True,
     )
+    copies.save()
     _prune(work_dir, chosen["extensions"], mode)
     logger.info("%d examples, %d duplicates left out", totals["interesting_methods"], totals["duplicates"])
 

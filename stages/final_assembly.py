@@ -12,11 +12,11 @@ import contextlib
 import logging
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stages.copies import Copies
 from stages.errors import StageError, StageWarning
 from stages.jsonfile import read_json, remove_unfinished, write_bytes, write_json
 
@@ -43,9 +43,6 @@ _PER_EXTENSION = ("extension_data/codeatlas/", "extension_data/api_docs/")
 # App templates: no file of text is larger, and binary files show a NUL byte early.
 _MAX_TEMPLATE_BYTES = 1024 * 1024
 _COPIES_AT_A_TIME = 8
-# A file younger than this may change again without its times showing it; more where times are kept in whole seconds.
-_TICK_NS = 20_000_000
-_COARSE_TICK_NS = 2_000_000_000
 _SNIFFED_BYTES = 8192
 _NO_TEMPLATE_FOLDERS = frozenset({"__pycache__", "_build", "_repo", "_compiler", "node_modules"})
 
@@ -104,7 +101,7 @@ def _assemble(work_dir: Path, version_dir: Path, plan: _Plan, manifest: _Manifes
     names = sorted([*plan.files, "VERSION.md"])
     # Listed before they are written: a run that is killed in between leaves no file that no run knows.
     manifest.add(names)
-    copies = _Copies(work_dir, manifest.key)
+    copies = Copies(work_dir / COPIES, manifest.key)
     pairs = [
         (os.path.join(work_dir, source), os.path.join(version_dir, name)) for name, source in sorted(plan.files.items())
     ]
@@ -234,7 +231,7 @@ def _why_no_text(path: Path) -> str:
 # ---- files ----------------------------------------------------------------------------------------------------------
 
 
-def _copy_all(pairs: list[tuple[Path, Path]], copies: _Copies) -> list[bool]:
+def _copy_all(pairs: list[tuple[Path, Path]], copies: Copies) -> list[bool]:
     """Copy each source to its target; several at a time, since a disk syncs many small files together faster."""
     from concurrent.futures import ThreadPoolExecutor
 
@@ -247,7 +244,7 @@ def _copy_all(pairs: list[tuple[Path, Path]], copies: _Copies) -> list[bool]:
             raise
 
 
-def _copy(source: Path, target: Path, copies: _Copies) -> bool:
+def _copy(source: Path, target: Path, copies: Copies) -> bool:
     """Copy a file, whatever its size, atomically; return whether the target was changed.
 
     Contents are compared, since times can be set: a target that was edited and whose time was set back is made right.
@@ -255,7 +252,7 @@ def _copy(source: Path, target: Path, copies: _Copies) -> bool:
     from stages.streamed_file import replacing, same_content
 
     if same_content(source, target):
-        copies.remember(source, target)
+        copies.remember(str(source), str(target))
         return False
     try:
         here = source.stat()
@@ -264,68 +261,8 @@ def _copy(source: Path, target: Path, copies: _Copies) -> bool:
             os.utime(temporary, ns=(here.st_atime_ns, here.st_mtime_ns))
     except OSError as error:
         raise StageError(f"{source}: cannot be copied to {target} ({error.strerror or error}).") from error
-    copies.remember(source, target)
+    copies.remember(str(source), str(target))
     return True
-
-
-class _Copies:
-    """What the files of a data set and their sources looked like when their contents were last the same.
-
-    While size, both times and inode of the two are what they were, so are the contents: the time of change cannot be
-    set. To read and compare all of a large data set after each edit takes longer than the edit's own stages.
-    """
-
-    def __init__(self, work_dir: Path, key: str) -> None:
-        """Read what is known of the data set that `_Manifest` has under ``key``; whatever is odd counts as unknown."""
-        self._path = work_dir / COPIES
-        self._key = key
-        self._known: dict[str, Any] = {}
-        self._now: dict[str, Any] = {}
-        self._sources: dict[str, str] = {}
-        with contextlib.suppress(StageError, AttributeError):
-            found = read_json(self._path)
-            if found.get("data_set") == key and isinstance(found.get("copies"), dict):
-                self._known = found["copies"]
-
-    def differ(self, source: str, target: str) -> bool:
-        """Return whether the contents may differ; if not, that is remembered."""
-        looks = [_looks(source), _looks(target)]
-        if looks != self._known.get(target):
-            return True
-        self._now[target] = looks
-        return False
-
-    def remember(self, source: Path, target: Path) -> None:
-        """Note what two files look like whose contents are the same now."""
-        self._now[str(target)] = [_looks(str(source)), _looks(str(target))]
-        self._sources[str(target)] = str(source)
-
-    def save(self) -> None:
-        """Write it down, without files so young that a change since would not show.
-
-        Raises:
-            StageError: The file cannot be written.
-        """
-        now = time.time_ns()
-        for target, source in self._sources.items():
-            looks = [_looks(source), _looks(target)]
-            if looks != self._now[target] or any(not look or _is_young(look, now) for look in looks):
-                del self._now[target]
-        write_json(self._path, {"data_set": self._key, "copies": self._now})
-
-
-def _is_young(looks: list[int], now: int) -> bool:
-    _, modified, changed, _ = looks
-    coarse = modified % 1_000_000_000 == 0 and changed % 1_000_000_000 == 0
-    return max(modified, changed) > now - (_COARSE_TICK_NS if coarse else _TICK_NS)
-
-
-def _looks(path: str) -> list[int]:
-    try:
-        status = os.stat(path, follow_symlinks=False)
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 class _Manifest:

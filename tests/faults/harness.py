@@ -21,7 +21,7 @@ KILLS = int(os.environ.get("KILLS", "10"))
 # The full run of `make faults`; the ordinary test run takes a sample.
 FULL = KILLS >= 100
 # What a run keeps for itself in the work directory: not part of the result.
-_OWN = (".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "final_assembly/copies", "logs/")
+_OWN = (".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "logs/")
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,11 @@ def counted(kind: str) -> Iterator[Figure]:
 def results_of(project: Project) -> dict[str, str]:
     """Return a digest of every file a run is to leave: the data set, and the stages' outputs in the work directory."""
     made = {f"data/{name}": digest for name, digest in digest_of(project.data).items()}
-    work = {f"work/{name}": digest for name, digest in digest_of(project.work).items() if not name.startswith(_OWN)}
+    work = {
+        f"work/{name}": digest
+        for name, digest in digest_of(project.work).items()
+        if not name.startswith(_OWN) and not name.endswith("/copies.json")  # holds times and inodes
+    }
     return made | work
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +246,7 @@ def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_pat
     assert written == {
         *code_examples.merge_targets(extensions, "tests"),
         *code_examples.merge_dependencies(extensions),
+        code_examples.COPIES,
     }
     assert code_examples.merge_targets(extensions, "tests") == [
         "code_examples/extracted_methods_tests/made.example.json",
@@ -251,8 +254,23 @@ def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_pat
     ]
     chosen([without], work, mode="tests")
     written = {path.relative_to(work).as_posix() for path in (work / "code_examples").rglob("*") if path.is_file()}
-    assert written == {*code_examples.targets(without), "code_examples/extension_analysis_summary.json"}
+    summary = "code_examples/extension_analysis_summary.json"
+    assert written == {*code_examples.targets(without), summary, code_examples.COPIES}
     assert not (work / "code_examples/extracted_methods_all").exists()
+
+
+def test_an_example_file_that_someone_changed_is_made_right_again(tmp_path: Path) -> None:
+    extensions = [an_extension("made", SOURCES, tmp_path)]
+    chosen(extensions, tmp_path / "work")
+    path = tmp_path / "work/code_examples/extracted_methods_regular/made.example.json"
+    right, before = path.read_bytes(), path.stat()
+    time.sleep(0.05)
+    chosen(extensions, tmp_path / "work")
+    assert str(path) in read_json(tmp_path / "work" / code_examples.COPIES)["copies"]
+    path.write_bytes(right[::-1])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    code_examples.merge(tmp_path / "work", mode="regular")
+    assert path.read_bytes() == right
 
 
 def test_an_unknown_mode_is_an_error_that_names_the_known(tmp_path: Path) -> None:

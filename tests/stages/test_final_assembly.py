@@ -207,7 +207,7 @@ def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was
     assert atlas.read_bytes() == right
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"copies": 3}', '{"data_set": "../data:107.3", "copies": {"a": 1}}'])
+@pytest.mark.parametrize("content", ["", "[]", '{"copies": 3}', '{"key": "../data:107.3", "copies": {"a": 1}}'])
 def test_an_odd_record_of_copies_is_of_no_consequence(work: Work, content: str) -> None:
     work.assemble()
     (work.work / "final_assembly/copies.json").write_text(content)
