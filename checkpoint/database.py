@@ -149,7 +149,10 @@ class WriteThroughDatabase:
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return what is recorded of a task under a key, or None."""
-        record = None if self._is_pinned(task_id) else self._record(task_id)
+        # Asked for each file of each task.
+        record = self._records.get(task_id)
+        if record is None or self._pinned:
+            record = None if self._is_pinned(task_id) else self._record(task_id)
         return None if record is None else record.get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
