@@ -5,9 +5,10 @@
 #   make docs     build the documentation into site/; a link that leads nowhere fails it
 #   make bench    measure, and compare with the bars                    (minutes)
 #   make faults   kill the pipeline 200 times and see that nothing is lost
+#   make fuzz     feed the readers of others' files with whatever bytes find new ways through them (a minute each)
 #   make clean    remove what the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
-.PHONY: run test check docs bench faults constraints clean
+.PHONY: run test check docs bench faults fuzz constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -42,6 +43,10 @@ bench: $(VENV)/installed-bench
 faults: $(VENV)/installed-test
 	KILLS=$${KILLS:-200} $(BIN)/pytest tests/faults -s $(ARGS)
 
+fuzz: $(VENV)/installed-fuzz
+	for target in kit_toml checkpoint config build_links python_source; do \
+		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$${SECONDS_EACH:-60} -timeout=20 $(ARGS) || exit 1; done
+
 clean: $(VENV)/installed
 	$(BIN)/doit clean
 
@@ -55,7 +60,8 @@ $(VENV)/installed: EXTRAS =
 $(VENV)/installed-test: EXTRAS = [test]
 $(VENV)/installed-bench: EXTRAS = [bench]
 $(VENV)/installed-docs: EXTRAS = [docs]
-$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-bench $(VENV)/installed-docs: pyproject.toml constraints.txt | $(VENV)/bin/pip
+$(VENV)/installed-fuzz: EXTRAS = [fuzz]
+$(VENV)/installed $(VENV)/installed-test $(VENV)/installed-bench $(VENV)/installed-docs $(VENV)/installed-fuzz: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	$(PIP) install --constraint constraints.txt setuptools
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.$(EXTRAS)'
 	touch $(VENV)/installed $@
