@@ -206,10 +206,15 @@ class WriteThroughDatabase:
 
     def dump(self) -> None:
         """Close the file. Everything in it has been written before."""
-        if self._connection is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            self._connection = None
+                connection.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open for writing."""
+        return self._connection is not None
 
 
 @contextlib.contextmanager

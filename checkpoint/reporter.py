@@ -101,9 +101,7 @@ class PipelineReporter:
         self._under_way = True
         self._checkpoint.configuration = pipeline.config.public()
         self._checkpoint.overrides = pipeline.overrides
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._interrupt)
+        self._on_signals(self._interrupt)
 
     def get_status(self, task: Task) -> None:
         """Doit is about to check a task."""
@@ -188,32 +186,21 @@ class PipelineReporter:
         for stage in stages:
             stage.end()
         warnings = self._warnings.located(self._wanted.origin) if self._wanted else []
-        done = self._checkpoint.completed_stages
         # Which subtasks there are is known when preparation has run: only now can doit be told that one is none.
         unknown = [name for name in self._selected if ":" in name and not self._tasks[name].actions]
-        result = "failed"
         try:
-            if self._interrupted:
-                result, message = "interrupted", self._end_interrupted()
-            elif self._failures or self._runtime_errors:
-                message = self._end_failed()
-            elif unknown:
-                self._end_stopped()
-                message = ""
-            elif pipeline.to_the_end and all(stage in done for stage in pipeline.selected):
-                message = self._end_complete()
-                result = "complete" if any(stage.ran for stage in stages) else "nothing-to-do"
-            else:
-                result, message = "stopped", self._end_stopped()
+            result, message = self._end(unknown=bool(unknown))
         except StageError as error:
             self._notice("error", str(error))
-            message = str(error)
+            result, message = "failed", str(error)
         self._display.close(stages, message, failed=result in ("failed", "interrupted"))
         if message:
             _log.info("%s", message)
         if self._wanted:
             self._deliver(result, message, warnings)
         logging.shutdown()
+        if result == "interrupted":
+            raise SystemExit(128 + self._interrupted)
         if unknown and not (self._interrupted or self._failures or self._runtime_errors):
             raise InvalidTask(f"there is no task {unknown[0]!r}; doit list --all shows the tasks.")
 
@@ -405,13 +392,37 @@ class PipelineReporter:
 
     # --- how it ends -------------------------------------------------------------------------------------------------
 
+    def _end(self, *, unknown: bool) -> tuple[str, str]:
+        """Record how the run ends; return the result, as `RunOutcome` names it, and the message.
+
+        Args:
+            unknown: A subtask was asked for that there is not; doit says so.
+        """
+        done, pipeline = self._checkpoint.completed_stages, self.pipeline
+        if self._interrupted:
+            return "interrupted", self._end_interrupted()
+        if self._failures or self._runtime_errors:
+            return "failed", self._end_failed()
+        if not unknown and pipeline.to_the_end and all(stage in done for stage in pipeline.selected):
+            ran = any(stage.ran for stage in self._stages.values())
+            return "complete" if ran else "nothing-to-do", self._end_complete()
+        message = self._end_stopped()
+        return ("failed", "") if unknown else ("stopped", message)
+
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Ctrl-C or SIGTERM: end the run; doit then calls `complete_run`."""
         del frame
-        for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
+        self._on_signals(signal.SIG_IGN)
         self._interrupted = number
-        raise SystemExit(128 + number)
+        # Once doit has closed the database it is on its way to `complete_run`, and an exception would skip that.
+        if Globals.dep_manager.backend.is_open:
+            raise SystemExit(128 + number)
+
+    def _on_signals(self, handler: Any) -> None:
+        """Let a function, or the system's own way, take Ctrl-C and SIGTERM from now on."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, handler)
 
     def _end_interrupted(self) -> str:
         name = signal.Signals(self._interrupted).name

@@ -186,11 +186,11 @@ class Run:
 
 
 def digest_of(folder: Path) -> dict[str, str]:
-    """Return a digest of each file below a folder by relative path, completion report aside."""
+    """Return a digest of each file below a folder by relative path, aside from what holds times."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != REPORT
+        if path.is_file() and path.name not in (REPORT, "copies.json")
     }
 
 

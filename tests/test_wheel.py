@@ -74,12 +74,12 @@ def test_every_class_is_in_the_code_atlas_once(projects: tuple[Project, Project]
 def test_a_query_finds_an_extension_in_the_index(projects: tuple[Project, Project]) -> None:
     import faiss
 
-    from stages.embedding_backends import LocalBackend
+    from stages.embedding_backends import LocalBackend, embed_query
 
     folder = projects[0].data / "107.3/extensions/extensions_faiss"
     index = faiss.read_index(str(folder / "index.faiss"))
     store = json.loads((folder / "index.json").read_text())
-    query = LocalBackend()._vectors(["reinforcement learning environment manager"])
+    query = embed_query(LocalBackend(), "reinforcement learning environment manager")[None]
     _, rows = index.search(query, 1)
     best = store["docstore"][store["index_to_docstore_id"][str(rows[0][0])]]
     assert best["metadata"]["extension_id"].startswith("isaaclab")

@@ -56,11 +56,7 @@ def counted(kind: str) -> Iterator[Figure]:
 def results_of(project: Project) -> dict[str, str]:
     """Return a digest of every file a run is to leave: the data set, and the stages' outputs in the work directory."""
     made = {f"data/{name}": digest for name, digest in digest_of(project.data).items()}
-    work = {
-        f"work/{name}": digest
-        for name, digest in digest_of(project.work).items()
-        if not name.startswith(_OWN) and not name.endswith("/copies.json")  # holds times and inodes
-    }
+    work = {f"work/{name}": digest for name, digest in digest_of(project.work).items() if not name.startswith(_OWN)}
     return made | work
 
 

@@ -3,8 +3,8 @@
     make fuzz                              each target for a minute
     python tests/fuzz/fuzz.py TARGET [libFuzzer's arguments, such as -max_total_time=600 or a folder of inputs]
 
-Needs the extra ``fuzz``. An input that breaks a target is left in the current folder as ``crash-…``: an example to add to
-the target's own tests, which look at the same with hypothesis.
+Needs the extra ``fuzz``. An input that breaks a target is left in the current folder as ``crash-…``: an example for the
+target's own tests, which look at the same with hypothesis.
 """
 
 from __future__ import annotations
