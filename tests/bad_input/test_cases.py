@@ -86,7 +86,7 @@ def _nothing_lost(project: Project) -> None:
 
 
 def _row(case: Case, message: str, project: Project) -> str:
-    for path, name in ((str(project.path), "…"), (str(ROOT), "…")):
+    for path, name in ((str(project.work), "‹work›"), (str(project.path), "…"), (str(ROOT), "…")):
         message = message.replace(path, name)
     shown = " ".join(re.sub(r"in [0-9.]+ s\.", "in … s.", message).split())
     shown = shown if len(shown) <= 300 else shown[:297] + "…"
