@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from checkpoint import checkpoint_file
-from checkpoint.checkpoint_file import Checkpoint, CheckpointCorrupt, CheckpointNewer
-from checkpoint.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, UnknownStage, position
+from checkpoint import file as checkpoint_file
+from checkpoint.file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from config import ConfigError, load
+from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, UnknownStage, position
 
 PROJECT = Path(__file__).resolve().parent
 EXIT_CODES = """exit codes: 0 all went well; 1 a stage failed (--resume continues there); 2 the run could not start:
@@ -126,7 +126,7 @@ class DataCollectionPipeline:
             snapshot: ``kit_cache_path`` and ``kit_version``, if they are known.
 
         Raises:
-            checkpoint.stage_names.UnknownStage: A name is no stage.
+            tasks.stage_names.UnknownStage: A name is no stage.
         """
         for stage in completed_stages:
             position(stage)
@@ -211,7 +211,7 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
     except (ConfigError, UnknownStage) as error:
         sys.stderr.write(f"ERROR: {error}\n")
         if not (arguments.show_checkpoint or arguments.clear_checkpoint or arguments.dry_run):
-            from checkpoint.run_outputs import Wanted, deliver_not_started
+            from console.outputs.run_outputs import Wanted, deliver_not_started
 
             deliver_not_started(str(error), Wanted.of(values, Path.cwd(), os.environ))
         return EXIT_NOT_STARTED

@@ -9,17 +9,9 @@ from typing import Any
 
 from doit import create_after
 
-from checkpoint.pipeline import Pipeline
-from stages import (
-    code_examples,
-    embeddings,
-    extension_data,
-    faiss_index,
-    final_assembly,
-    preparation,
-    pull_repo_exts,
-    settings,
-)
+from stages import code_examples, embeddings, extension_data, final_assembly, preparation, pull_repo_exts, settings
+from stages import faiss as faiss_index
+from tasks.pipeline import Pipeline
 
 Task = dict[str, Any]
 

@@ -15,8 +15,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from checkpoint.stage_names import EXIT_FAILED
 from data_collection_pipeline import add_common_arguments, run_command_line
+from tasks.stage_names import EXIT_FAILED
 
 
 def argument_parser() -> argparse.ArgumentParser:

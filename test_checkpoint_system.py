@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from checkpoint.stage_names import STAGES
+from tasks.stage_names import STAGES
 from tests.project import Project, Run, make_project
 
 # The failures are real: a file lies where the stage has to make its folder.

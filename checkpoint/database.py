@@ -21,7 +21,7 @@ import orjson
 from doit.exceptions import InvalidTask
 
 from checkpoint import lock
-from checkpoint.stage_names import stage_of
+from tasks.stage_names import stage_of
 
 SCHEMA_VERSION = 1
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stages.jsonfile import remove_unfinished
+from stages.storage.jsonfile import remove_unfinished
 
 LOCK_NAME = ".pipeline_lock"
 HOLDER_NAME = LOCK_NAME + ".json"  # says who has it; differs from run to run

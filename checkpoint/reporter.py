@@ -17,16 +17,18 @@ from doit.exceptions import BaseFail, InvalidTask, UnmetDependency
 from doit.loader import load_tasks
 from doit.task import Task
 
-from checkpoint import checkpoint_file, lock, run_outputs
-from checkpoint.checkpoint_file import Checkpoint
-from checkpoint.display import Display, StageProgress, choose, warning_text
-from checkpoint.freshness import reasons
-from checkpoint.pipeline import Pipeline
-from checkpoint.stage_names import EXIT_NOT_STARTED, PRE_STAGES, STAGES, stage_of
-from checkpoint.stage_warnings import LocatedWarning, WarningsOfRun
-from checkpoint.workers import quiet_libraries
+from checkpoint import file as checkpoint_file
+from checkpoint import lock
+from checkpoint.file import Checkpoint
 from config import ConfigError
-from stages.errors import StageError
+from console.display.plain import Display, StageProgress, choose, warning_text
+from console.outputs import run_outputs
+from console.outputs.warnings import LocatedWarning, WarningsOfRun
+from stages.failures import StageError
+from tasks.pipeline import Pipeline
+from tasks.stage_names import EXIT_NOT_STARTED, PRE_STAGES, STAGES, stage_of
+from tasks.uptodate import reasons
+from tasks.workers.local import quiet_libraries
 
 _log = logging.getLogger(__name__)
 
@@ -386,8 +388,8 @@ class PipelineReporter:
         quiet_libraries()
         console = _ToDisplay(self._display)
         logging.getLogger("stages").addHandler(console)
-        logging.getLogger("checkpoint.workers").addHandler(console)
-        logging.getLogger("checkpoint.dask_workers").addHandler(console)
+        logging.getLogger("tasks.workers.local").addHandler(console)
+        logging.getLogger("tasks.workers.dask").addHandler(console)
         logging.getLogger("checkpoint.database").addHandler(console)
 
     # --- how it ends -------------------------------------------------------------------------------------------------

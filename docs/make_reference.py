@@ -18,7 +18,7 @@ from typing import Any
 
 import data_collection_pipeline
 import run_pipeline
-from checkpoint.pipeline import Flags
+from tasks.pipeline import Flags
 
 ROOT = Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)

@@ -18,9 +18,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from stages.copies import Copies
-from stages.errors import StageError
-from stages.jsonfile import read_bytes, read_json, to_json, write_bytes, write_json
+from stages.failures import StageError
+from stages.storage.copies import Copies
+from stages.storage.jsonfile import read_bytes, read_json, to_json, write_bytes, write_json
 
 VERSION = "2"
 MODES = ("regular", "tests", "all")
@@ -94,8 +94,8 @@ def select(
         StageError: Mode or encoding is unknown, the input is missing or no work of stage 3, or the target cannot be
             written.
     """
-    from stages.python_api import dedent
-    from stages.tokens import count
+    from stages.python.resolver import dedent
+    from stages.retrieval.tokens import count
 
     _check_mode(mode)
     work_dir = Path(work_dir)

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages import embedding_backends
-from stages.documents import KINDS, Document, documents
-from stages.embedding_cache import EmbeddingCache
-from stages.errors import StageError
-from stages.jsonfile import read_json, to_json, write_json
-from stages.streamed_file import replacing
+from stages.failures import StageError
+from stages.retrieval import backends as embedding_backends
+from stages.retrieval.cache import EmbeddingCache
+from stages.retrieval.documents import KINDS, Document, documents
+from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.storage.streamed_file import replacing
 
 if TYPE_CHECKING:
-    from stages.embedding_backends import Backend
+    from stages.retrieval.backends import Backend
 
 __all__ = ["KINDS", "VERSION", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
 

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages import python_source
-from stages.errors import StageError, StageWarning
-from stages.jsonfile import read_json, to_json, write_bytes, write_json
-from stages.python_source import PythonFile, UnreadableSource
+from stages.failures import StageError, StageWarning
+from stages.python import files as python_source
+from stages.python.files import PythonFile, UnreadableSource
+from stages.storage.jsonfile import read_json, to_json, write_bytes, write_json
 
 VERSION = "6"
 DATABASE_VERSION = "1.0"
@@ -106,7 +106,7 @@ def _extract(
 def _write(
     extension: dict[str, Any], work_dir: Path, reading: _Reading, include_source_code: bool, encoding: str
 ) -> None:
-    from stages.tokens import count
+    from stages.retrieval.tokens import count
 
     folder = work_dir / extension["folder"]
     functions = reading.example_functions()
@@ -225,7 +225,7 @@ class _Reading:
     """
 
     def __init__(self, extension: dict[str, Any], folder: Path, excluded_modules: list[str]) -> None:
-        from stages.python_module import Module
+        from stages.python.model import Module
 
         self.id: str = extension["id"]
         self.folder = folder
@@ -247,7 +247,7 @@ class _Reading:
 
     def read(self) -> None:
         """Read and parse every file that is not excluded, then link the modules."""
-        from stages.python_api import Api, merge_stub
+        from stages.python.resolver import Api, merge_stub
 
         for file in self.files:
             use, why, parsed = file.use, file.why, False
@@ -278,8 +278,8 @@ class _Reading:
         self.api = Api(list(modules.values()), self._tests, self.declared)
 
     def _read_file(self, file: PythonFile) -> None:
-        from stages.python_module import Module
-        from stages.setting_uses import python_uses
+        from stages.python.model import Module
+        from stages.setting_scan.calls import python_uses
 
         text = python_source.decode(python_source.read_bytes(self.folder, file.path))
         tree = python_source.parse(text)
@@ -382,7 +382,7 @@ def _entry(extension: dict[str, Any], folder: Path, reading: _Reading) -> dict[s
 
 def _long_description(extension: dict[str, Any], folder: Path, reading: _Reading) -> str:
     """Return the readme as plain text, or the overview if there is no readme or only a title in it."""
-    from stages.markdown_text import plain_text
+    from stages.retrieval.markdown import plain_text
 
     best = ""
     for path in _descriptions(extension):

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.copies import Copies
-from stages.errors import StageError, StageWarning
-from stages.jsonfile import read_json, remove_unfinished, write_bytes, write_json
+from stages.failures import StageError, StageWarning
+from stages.storage.copies import Copies
+from stages.storage.jsonfile import read_json, remove_unfinished, write_bytes, write_json
 
 VERSION = "2"
 REPORT_NAME = "pipeline_completion_report.json"
@@ -157,7 +157,8 @@ def _major_minor(kit_version: str | None) -> str | None:
 
 
 def _plan(work_dir: Path, mode: str, with_search: bool) -> _Plan | None:
-    from stages import code_examples, extension_data, faiss_index
+    from stages import code_examples, extension_data
+    from stages import faiss as faiss_index
 
     if not (work_dir / _EXTENSIONS).is_file():
         return None
@@ -249,7 +250,7 @@ def _copy(source: Path, target: Path, copies: Copies) -> bool:
 
     Contents are compared, since times can be set: a target that was edited and whose time was set back is made right.
     """
-    from stages.streamed_file import replacing, same_content
+    from stages.storage.streamed_file import replacing, same_content
 
     if same_content(source, target):
         copies.remember(str(source), str(target))

@@ -21,11 +21,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from stages import archives, build_links, kit_toml
-from stages.discovery import Found, VersionKey, find_apps, find_extensions, split_name
-from stages.errors import StageError, StageWarning
-from stages.file_tree import Problem, printable, walk
-from stages.jsonfile import read_json, write_json
+from stages import kit_toml
+from stages.failures import StageError, StageWarning
+from stages.sources import premake as build_links
+from stages.sources import zip_archive as archives
+from stages.sources.discovery import Found, VersionKey, find_apps, find_extensions, split_name
+from stages.sources.walk import Problem, printable, walk
+from stages.storage.jsonfile import read_json, write_json
 
 VERSION = "5"
 

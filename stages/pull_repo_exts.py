@@ -17,10 +17,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages import build_links, kit_detection, source_git, source_wheel
-from stages.errors import StageError, StageWarning
-from stages.file_tree import Folder, is_within, walk
-from stages.jsonfile import read_json, write_json
+from stages.failures import StageError, StageWarning
+from stages.sources import git as source_git
+from stages.sources import kit_detection
+from stages.sources import premake as build_links
+from stages.sources import wheel as source_wheel
+from stages.sources.walk import Folder, is_within, walk
+from stages.storage.jsonfile import read_json, write_json
 
 VERSION = "3"
 

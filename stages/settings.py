@@ -30,10 +30,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.errors import StageError, StageWarning
-from stages.jsonfile import read_json, to_json, write_json
-from stages.setting_sources import cpp_uses, toml_settings
-from stages.setting_uses import canonical, value_type
+from stages.failures import StageError, StageWarning
+from stages.setting_scan.calls import canonical, value_type
+from stages.setting_scan.sources import cpp_uses, toml_settings
+from stages.storage.jsonfile import read_json, to_json, write_json
 
 VERSION = "6"
 
@@ -687,7 +687,7 @@ def _bytes(value: Any) -> bytes:
 
 def _write_pieces(path: Path, head: bytes, settings: dict[str, _Setting], entry: Any, tail: bytes) -> None:
     """Write a JSON object of all settings without holding it whole; byte for byte what `write_json` would write."""
-    from stages.streamed_file import replacing
+    from stages.storage.streamed_file import replacing
 
     with replacing(path) as temporary, temporary.open("wb") as stream:
         stream.write(head)

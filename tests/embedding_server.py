@@ -24,7 +24,7 @@ from typing import Any
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from stages.embedding_backends import LocalBackend
+from stages.retrieval.backends import LocalBackend
 
 FAILURES = {
     "401": "refuse the key",

@@ -74,7 +74,7 @@ def test_every_class_is_in_the_code_atlas_once(projects: tuple[Project, Project]
 def test_a_query_finds_an_extension_in_the_index(projects: tuple[Project, Project]) -> None:
     import faiss
 
-    from stages.embedding_backends import LocalBackend, embed_query
+    from stages.retrieval.backends import LocalBackend, embed_query
 
     folder = projects[0].data / "107.3/extensions/extensions_faiss"
     index = faiss.read_index(str(folder / "index.faiss"))

@@ -13,7 +13,7 @@ from doit.dependency import Dependency, JSONCodec
 
 from checkpoint import lock
 from checkpoint.database import WriteThroughDatabase, records
-from checkpoint.file_state import FileStateChecker
+from tasks.file_state import FileStateChecker
 
 DODO = """
 import os, signal

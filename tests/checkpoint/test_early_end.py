@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.stage_names import STAGES
+from tasks.stage_names import STAGES
 from tests.project import Project, make_project
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.stage_names import STAGES
+from tasks.stage_names import STAGES
 from tests.checkpoint.test_specification import stages_run, stages_skipped
 from tests.embedding_server import EmbeddingServer
 from tests.project import Project, make_project

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.checkpoint_file import load
 from checkpoint.database import records
+from checkpoint.file import load
 from tests.project import Project, children, make_project
 
 MAIN = "data_collection_pipeline.py"

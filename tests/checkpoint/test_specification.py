@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint.stage_names import STAGES
+from tasks.stage_names import STAGES
 from tests.project import ROOT, Project, Run, digest_of, make_project
 
 MAIN = "data_collection_pipeline.py"

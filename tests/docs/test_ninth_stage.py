@@ -27,7 +27,7 @@ def block(title: str) -> str:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with what the page adds: a file in ``stages/``; in ``dodo.py`` a task and its import."""
     copy = tmp_path_factory.mktemp("copy")
-    for name in ("checkpoint", "config", "stages", "report"):
+    for name in ("checkpoint", "config", "console", "stages", "tasks"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dodo.py", "data_collection_pipeline.py", "run_pipeline.py", "search.py", "pipeline_config.toml"):
         shutil.copy(ROOT / name, copy)

@@ -14,9 +14,9 @@ import pytest
 
 import data_collection_pipeline
 import run_pipeline
-from checkpoint.pipeline import Flags
 from config import load
 from docs import make_reference
+from tasks.pipeline import Flags
 from tests.project import ROOT
 
 CONFIG = json.loads((ROOT / "config" / "pipeline_config.schema.json").read_text())

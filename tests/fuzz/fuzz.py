@@ -21,11 +21,12 @@ import atheris
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-with atheris.instrument_imports(include=["stages", "checkpoint", "config"]):
-    from checkpoint import checkpoint_file
+with atheris.instrument_imports(include=["stages", "checkpoint", "config", "tasks"]):
+    from checkpoint import file as checkpoint_file
     from config import ConfigError, load
-    from stages import build_links, kit_toml
-    from stages.python_source import UnreadableSource, decode, parse
+    from stages import kit_toml
+    from stages.python.files import UnreadableSource, decode, parse
+    from stages.sources import premake as build_links
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 

@@ -241,7 +241,10 @@ def test_a_temporary_folder_that_cannot_be_used_is_told(project: Project) -> Non
 
 def test_the_repository_is_not_written_to(project: Project) -> None:
     def state() -> dict[str, int]:
-        own = [ROOT / name for name in ("stages", "config", "checkpoint", "dodo.py", "pipeline_config.toml")]
+        own = [
+            ROOT / name
+            for name in ("stages", "config", "checkpoint", "console", "tasks", "dodo.py", "pipeline_config.toml")
+        ]
         files = [path for top in own for path in ([top] if top.is_file() else sorted(top.rglob("*")))]
         return {str(path): path.stat().st_mtime_ns for path in files if path.is_file() and path.suffix != ".pyc"}
 

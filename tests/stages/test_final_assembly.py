@@ -12,9 +12,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from stages import code_examples, extension_data, faiss_index, final_assembly, settings
-from stages.errors import StageError
-from stages.jsonfile import read_json, write_bytes, write_json
+from stages import code_examples, extension_data, final_assembly, settings
+from stages import faiss as faiss_index
+from stages.failures import StageError
+from stages.storage.jsonfile import read_json, write_bytes, write_json
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
 KINDS = ("extensions", "code_examples", "settings")

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from stages import pull_repo_exts
-from stages.errors import StageError
+from stages.failures import StageError
 from stages.preparation import prepare
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"

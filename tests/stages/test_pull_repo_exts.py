@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from stages.errors import StageError
+from stages.failures import StageError
 from stages.preparation import prepare
 from stages.pull_repo_exts import pull, state_of
 

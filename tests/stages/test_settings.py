@@ -17,10 +17,10 @@ import jsonschema
 import pytest
 
 from stages import preparation, settings
-from stages.errors import StageError
-from stages.jsonfile import read_json, to_json, write_json
-from stages.setting_sources import cpp_uses, toml_settings
-from stages.setting_uses import python_uses
+from stages.failures import StageError
+from stages.setting_scan.calls import python_uses
+from stages.setting_scan.sources import cpp_uses, toml_settings
+from stages.storage.jsonfile import read_json, to_json, write_json
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "settings"

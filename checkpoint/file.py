@@ -1,0 +1,207 @@
+"""The documented checkpoint file: load, save, clear. It knows nothing of doit."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stages.failures import StageError
+from stages.storage.jsonfile import write_json
+from tasks.stage_names import STAGES
+
+CHECKPOINT_NAME = ".pipeline_checkpoint.json"
+SCHEMA_VERSION = 1
+# Far beyond any real checkpoint: a larger file is something else.
+_MAX_BYTES = 4_000_000
+
+_log = logging.getLogger(__name__)
+
+
+class CheckpointCorrupt(Exception):
+    """The file is not a checkpoint of this work directory; the message says why."""
+
+
+class CheckpointNewer(Exception):
+    """The file was written by a newer version of the pipeline; the message says what to do."""
+
+
+@dataclass
+class Checkpoint:
+    """The account of a run.
+
+    Attributes:
+        work_dir: The work directory, absolute.
+        completed_stages: Complete stages, in pipeline order.
+        kit_cache_path: Folder of the first source, absolute; None before ``pull_repo_exts``.
+        kit_version: Kit version; None before ``pull_repo_exts``.
+        status: ``running``, ``stopped``, ``failed`` or ``interrupted``.
+        stage_times: For each completed stage ``{"finished": ISO time, "seconds": float}``.
+        overrides: What the command line changed in the configuration.
+        configuration: The configuration without secrets; empty in a file that a documented-keys-only writer made.
+        failure: How the run failed: stage, subtask, type, message, log, time, attempts.
+        timestamp: When it was saved: local time, ISO 8601.
+    """
+
+    work_dir: str
+    completed_stages: list[str] = field(default_factory=list)
+    kit_cache_path: str | None = None
+    kit_version: str | None = None
+    status: str = "running"
+    stage_times: dict[str, dict[str, Any]] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    failure: dict[str, Any] | None = None
+    timestamp: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, documented keys and the ones beside them."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "timestamp": self.timestamp,
+            "completed_stages": [stage for stage in STAGES if stage in self.completed_stages],
+            "config_snapshot": {
+                "kit_cache_path": self.kit_cache_path,
+                "kit_version": self.kit_version,
+                "work_dir": self.work_dir,
+            },
+            "status": self.status,
+            "stage_times": self.stage_times,
+            "overrides": self.overrides,
+            "configuration": self.configuration,
+            "failure": self.failure,
+        }
+
+
+def path_in(work_dir: Path) -> Path:
+    """Return where the checkpoint of a work directory is."""
+    return work_dir / CHECKPOINT_NAME
+
+
+def now() -> str:
+    """Return the local time as the checkpoint writes it: ISO 8601 with microseconds."""
+    return datetime.datetime.now().isoformat(timespec="microseconds")
+
+
+def save(checkpoint: Checkpoint) -> None:
+    """Write the checkpoint into its work directory: atomically, synced, with the time of now.
+
+    Raises:
+        StageError: It cannot be written; the old one is still there.
+    """
+    checkpoint.timestamp = now()
+    write_json(path_in(Path(checkpoint.work_dir)), checkpoint.to_dict(), indent=True)
+
+
+def clear(work_dir: Path) -> bool:
+    """Remove the checkpoint; return whether there was one.
+
+    Raises:
+        StageError: It cannot be removed.
+    """
+    path = path_in(work_dir)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StageError(f"{path}: cannot be removed ({error.strerror or error}).") from error
+    return True
+
+
+def load(work_dir: Path) -> Checkpoint | None:
+    """Read and validate the checkpoint of a work directory. A file with the documented keys alone is migrated.
+
+    Returns:
+        The checkpoint, or None if there is none.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, is not valid, or belongs to another work directory.
+        CheckpointNewer: Its schema version is newer than this program's.
+    """
+    path = path_in(work_dir)
+    if not os.path.lexists(path):
+        return None
+    value = _read(path)
+    version = value.get("schema_version", 0)
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise CheckpointNewer(
+            f"{path}: written by a newer version of the pipeline (schema {version}, this one knows {SCHEMA_VERSION}). "
+            "Update the pipeline, or start afresh with --force."
+        )
+    error = next(_validator().iter_errors(value), None)
+    if error is not None:
+        where = ".".join(str(part) for part in error.absolute_path) or "top level"
+        raise CheckpointCorrupt(f"{where}: {error.message[:200]}")
+    snapshot = value["config_snapshot"]
+    if _is_foreign(snapshot["work_dir"], work_dir):
+        raise CheckpointCorrupt(f"it belongs to another work directory, {snapshot['work_dir']}")
+    return Checkpoint(
+        work_dir=str(work_dir),
+        completed_stages=[stage for stage in STAGES if stage in value["completed_stages"]],
+        kit_cache_path=snapshot["kit_cache_path"],
+        kit_version=snapshot["kit_version"],
+        status=value.get("status", "stopped"),
+        stage_times=value.get("stage_times", {}),
+        overrides=value.get("overrides", {}),
+        configuration=value.get("configuration", {}),
+        failure=value.get("failure"),
+        timestamp=value["timestamp"],
+    )
+
+
+def set_aside(work_dir: Path) -> Path:
+    """Rename an unusable checkpoint to ``.pipeline_checkpoint.json.corrupt`` and return its new path.
+
+    Raises:
+        StageError: It cannot be renamed.
+    """
+    path = path_in(work_dir)
+    aside = path.with_name(path.name + ".corrupt")
+    try:
+        if aside.is_dir() and not aside.is_symlink():
+            aside.rename(aside.with_name(f"{aside.name}.{os.getpid()}"))
+        path.replace(aside)
+    except OSError as error:
+        raise StageError(f"{path}: cannot be put aside ({error.strerror or error}).") from error
+    return aside
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.is_symlink():
+            raise CheckpointCorrupt("it is a symbolic link")
+        if not path.is_file():
+            raise CheckpointCorrupt("it is not a file")
+        if path.stat().st_size > _MAX_BYTES:
+            raise CheckpointCorrupt(f"it is larger than {_MAX_BYTES} bytes")
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise CheckpointCorrupt(f"it cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointCorrupt(f"it is not JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise CheckpointCorrupt("it is not a JSON object")
+    return value
+
+
+def _is_foreign(recorded: str, work_dir: Path) -> bool:
+    """A work directory that was moved is still ours; a checkpoint copied from one that still exists is not."""
+    try:
+        return Path(recorded).resolve() != work_dir.resolve() and path_in(Path(recorded)).exists()
+    except (OSError, ValueError):
+        return True
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(Path(__file__).with_name("checkpoint.schema.json").read_bytes())
+    schema["properties"]["completed_stages"]["items"]["enum"] = list(STAGES)  # the documented ones and any added since
+    return Draft202012Validator(schema)

@@ -1,0 +1,1 @@
+"""Console: what a person or a CI job sees."""

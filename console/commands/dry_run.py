@@ -1,0 +1,79 @@
+"""``doit dry-run``: what a run would do, and why, changing nothing on disk."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
+
+from tasks.pipeline import Pipeline
+from tasks.plan import PlannedTask, plan
+from tasks.stage_names import STAGES, UnknownStage, position
+
+_OPT_JSON: dict[str, Any] = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON",
+}
+_SHOWN_REASONS = 3
+
+
+class DryRun(DoitCmdBase):  # type: ignore[misc]
+    """doit command (plugin category COMMAND)."""
+
+    name = "dry-run"
+    doc_purpose = "show what a run would do, and why, without doing it"
+    doc_usage = "[STAGE ...]"
+    doc_description = None
+    cmd_options = (_OPT_JSON,)
+    execute_tasks: ClassVar[bool] = False
+
+    def _execute(self, as_json: bool, pos_args: list[str] | None = None) -> int:
+        pipeline: Pipeline = self.loader.namespace["pipeline"]
+        try:
+            for name in pos_args or ():
+                position(name)
+        except UnknownStage as error:
+            raise InvalidCommand(str(error)) from None
+        forced = pipeline.flags.force or bool(pipeline.distrust)
+        planned = plan(self.task_list, pos_args or pipeline.selected, self.dep_manager, forced=forced)
+        if as_json:
+            self.outstream.write(json.dumps([task.to_dict() for task in planned], indent=2) + "\n")
+            return 0
+        for level, message in pipeline.notices:
+            self.outstream.write(f"{'' if level == 'info' else level.upper() + ': '}{message}\n")
+        if pipeline.distrust:
+            self.outstream.write(
+                f"WARNING: the checkpoint is not usable ({pipeline.distrust}): everything would run.\n"
+            )
+        self.outstream.write(text(planned))
+        return 0
+
+
+def text(planned: list[PlannedTask]) -> str:
+    """Return the plan for people: a line for each stage, and one for each task that would run, with the reasons."""
+    lines = []
+    for number, stage in enumerate(STAGES, 1):
+        tasks = [task for task in planned if task.stage == stage]
+        if not tasks:
+            continue
+        run = [task for task in tasks if task.action == "run"]
+        maybe = [task for task in tasks if task.action == "maybe"]
+        if not run and not maybe:
+            lines.append(f"[{number}/{len(STAGES)}] {stage}: up to date")
+            continue
+        parts = [f"{len(run)} of {len(tasks)} would run"] if run else []
+        parts += [f"{len(maybe)} of {len(tasks)} may run"] if maybe else []
+        lines.append(f"[{number}/{len(STAGES)}] {stage}: {', '.join(parts)}")
+        for task in [*run, *maybe]:
+            more = len(task.reasons) - _SHOWN_REASONS
+            why = "; ".join(task.reasons[:_SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
+            lines.append(f"  {'run  ' if task.action == 'run' else 'maybe'}  {task.name}: {why}")
+    if any(task.name == "preparation" and task.action != "up-to-date" for task in planned):
+        lines.append("Which extensions there are is known when preparation has run; those known now are shown.")
+    return "\n".join(lines) + "\n"

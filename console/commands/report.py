@@ -1,0 +1,164 @@
+"""``doit report``: one HTML page on the last run and its data set."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+from doit import get_initial_workdir
+from doit.cmd_base import DoitCmdBase
+from doit.exceptions import InvalidCommand
+from doit.task import Task
+
+from checkpoint import database
+from console.report.run_state import RunState, StageState
+from stages.failures import StageError
+from tasks.pipeline import DATABASE_NAME, Pipeline
+from tasks.plan import PlannedTask, plan
+from tasks.stage_names import EXIT_FAILED, stage_of
+
+REPORT_NAME = "report.html"
+COMPLETION_REPORT = "pipeline_completion_report.json"
+
+_OPT_OUTPUT: dict[str, Any] = {
+    "name": "report_file",
+    "short": "o",
+    "long": "output",
+    "type": str,
+    "default": "",
+    "help": f"write the page here instead of {REPORT_NAME} in the work directory",
+}
+
+
+class Report(DoitCmdBase):  # type: ignore[misc]
+    """doit command (plugin category COMMAND)."""
+
+    name = "report"
+    doc_purpose = "write one HTML page on the last run and its data set"
+    doc_usage = ""
+    doc_description = (
+        "States and times of the stages, extensions with API, examples and settings, dependencies, warnings, "
+        "configuration. The page needs no network. It can be made at any time, also after a failure."
+    )
+    cmd_options = (_OPT_OUTPUT,)
+    execute_tasks: ClassVar[bool] = False
+
+    def _execute(self, report_file: str, pos_args: list[str] | None = None) -> int:
+        if pos_args:
+            raise InvalidCommand(f"report: expected no task, found {' '.join(pos_args)}.")
+        from console.report import page
+
+        pipeline: Pipeline = self.loader.namespace["pipeline"]
+        config = pipeline.config
+        path = config.work_dir / REPORT_NAME
+        if report_file:
+            path = Path(os.path.abspath(Path(get_initial_workdir() or ".") / report_file))
+        planned = plan(self.task_list, pipeline.stages, self.dep_manager)
+        try:
+            page.write(
+                path,
+                work_dir=config.work_dir,
+                target_dir=config.target_dir,
+                mode=config.values["processing"]["code_examples_scan_mode"],
+                run=run_state(pipeline, self.task_list, planned, database.records(pipeline.path(DATABASE_NAME))),
+                configuration=config.public(),
+            )
+        except StageError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_FAILED
+        self.outstream.write(f"Report: {path}\n")
+        return 0
+
+
+def run_state(
+    pipeline: Pipeline, tasks: list[Task], planned: list[PlannedTask], records: Mapping[str, dict[str, Any]]
+) -> RunState:
+    """Return how far the stages are, from the plan of the next run, doit's records and the checkpoint.
+
+    Args:
+        pipeline: The configured run.
+        tasks: All tasks, in the order they are defined.
+        planned: What a run would do.
+        records: What the dependency database holds of each task.
+    """
+    found = pipeline.checkpoint
+    failure = found.failure if found else None
+    finished = {} if records or found else _completed_run(pipeline)
+    records = finished or records
+    makers = {target: stage_of(task.name) for task in tasks for target in task.targets}
+    stages = []
+    for group in (task for task in tasks if not task.subtask_of):
+        members = [task for task in tasks if stage_of(task.name) == group.name and task.actions]
+        names = records if finished else [task.name for task in members]
+        recorded = {name: records[name] for name in names if name in records and stage_of(name) == group.name}
+        values = {
+            name: record["_values_:"]
+            for name, record in recorded.items()
+            if "seconds" in (record.get("_values_:") or {})
+        }
+        to_run = [task for task in planned if task.stage == group.name and task.action == "run"]
+        maybe = [task for task in planned if task.stage == group.name and task.action == "maybe"]
+        if group.name not in pipeline.stages:
+            state = "skipped"
+        elif failure and failure["stage"] == group.name:
+            state = "interrupted" if failure["type"] == "interrupted" else "failed"
+        elif not recorded:
+            state = "waiting"
+        elif finished or (len(recorded) >= len(members) and not to_run and not maybe):
+            state = "complete"
+        else:
+            state = "outdated" if len(recorded) >= len(members) else "partial"
+        waits = {before for task in members for before in map(stage_of, task.task_dep)}
+        waits |= {makers[name] for task in members for name in task.file_dep if name in makers}
+        stages.append(
+            StageState(
+                name=group.name,
+                purpose=group.doc or "",
+                state=state,
+                tasks=max(len(members), len(recorded)),
+                recorded=len(recorded),
+                to_run=len(to_run) or len(maybe),
+                why=next((f"{task.name}: {task.reasons[0]}" for task in to_run + maybe if task.reasons), ""),
+                started=min((value["started"] for value in values.values()), default=""),
+                seconds=round(sum(value["seconds"] for value in values.values()), 3) if values else None,
+                subtasks={name.partition(":")[2]: value["seconds"] for name, value in values.items() if ":" in name},
+                after=tuple(task.name for task in tasks if not task.subtask_of and task.name in waits - {group.name}),
+            )
+        )
+    return RunState(
+        stages=stages,
+        status=_status(stages, failure),
+        status_time=found.timestamp if found else "",
+        failure=failure,
+        overrides=pipeline.overrides,
+        notes=[f"The checkpoint cannot be used: {pipeline.distrust}"] if pipeline.distrust else [],
+    )
+
+
+def _completed_run(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+    """Return records in the form of the database's, made from the completion report of a run that kept none."""
+    if pipeline.config.values["output"]["keep_intermediates"]:
+        return {}
+    try:
+        report = orjson.loads((pipeline.config.target_dir / COMPLETION_REPORT).read_bytes())
+        found: dict[str, dict[str, Any]] = {}
+        for stage, told in report["times"].items():
+            parts = {f"{stage}:{name}": seconds for name, seconds in told["subtasks"].items()}
+            for name, seconds in (parts or {stage: told["seconds"]}).items():
+                found[name] = {"_values_:": {"started": told["started"], "seconds": seconds}}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return found
+
+
+def _status(stages: list[StageState], failure: dict[str, Any] | None) -> str:
+    states = {stage.state for stage in stages if stage.state != "skipped"}
+    if failure:
+        return "interrupted" if failure["type"] == "interrupted" else "failed"
+    if states <= {"waiting"}:
+        return "waiting"
+    return "complete" if states <= {"complete"} else "unfinished"

@@ -1,0 +1,143 @@
+"""``doit search``: find extensions, code examples and settings in the finished data set."""
+
+from __future__ import annotations
+
+import contextlib
+import getopt
+import json
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from doit import doit_cmd, get_initial_workdir
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+
+from config import ConfigError, load
+from stages.retrieval.search import Hit, SearchError, find_index, search
+from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
+
+_KINDS = {"extensions": "extensions", "code": "code_examples", "settings": "settings"}
+_OPT_IN: dict[str, Any] = {
+    "name": "kind",
+    "short": "",
+    "long": "in",
+    "type": str,
+    "default": "",
+    "choices": (("extensions", ""), ("code", "code examples"), ("settings", "")),
+    "help": "what to search; all three if not given",
+}
+_OPT_COUNT: dict[str, Any] = {
+    "name": "k",
+    "short": "k",
+    "long": "",
+    "type": int,
+    "default": 10,
+    "help": "how many hits to show",
+}
+_OPT_DATA: dict[str, Any] = {
+    "name": "data",
+    "short": "",
+    "long": "data",
+    "type": str,
+    "default": "",
+    "help": "a data set's folder; that of the configuration (target_dir) if not given",
+}
+_OPT_JSON: dict[str, Any] = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON",
+}
+
+
+class Search(Command):  # type: ignore[misc]
+    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+
+    name = "search"
+    doc_purpose = "search extensions, code examples and settings"
+    doc_usage = "QUERY"
+    doc_description = 'Example: doit search "open a usd stage" --in code -k 5'
+    cmd_options = (_OPT_IN, _OPT_COUNT, _OPT_DATA, _OPT_JSON)
+    execute_tasks: ClassVar[bool] = False
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse and execute; unlike in doit's own commands, options may also stand behind the query."""
+        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+            options, query = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+            in_args = [word for option in options for word in option if word] + ["--", *query]
+        return int(super().parse_execute(in_args))
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """Print what is found; return the exit code."""
+        query = " ".join(pos_args)
+        # doit takes KEY=VALUE out of the words of a command line.
+        variables = dict(doit_cmd._CMDLINE_VARS or {})
+        started_in = Path(get_initial_workdir() or ".")
+        named = variables.pop("config", "")
+        try:
+            config = load(started_in / named if named else None, variables)
+            if not query.strip():
+                raise InvalidCommand('search: what is to be searched? Example: doit search "open a usd stage"')
+            hits = search(
+                query,
+                data_dir=started_in / opt_values["data"] if opt_values["data"] else _data_dir(config),
+                kind=_KINDS.get(opt_values["kind"]),
+                k=opt_values["k"],
+                options=config.options("embeddings"),
+                api_key=config.secret("embeddings.api_key"),
+            )
+        except ConfigError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_NOT_STARTED
+        except SearchError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_FAILED
+        if opt_values["as_json"]:
+            shown = {"query": query, "hits": [hit.as_dict() for hit in hits]}
+            sys.stdout.write(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        else:
+            sys.stdout.write(text(hits))
+        return 0
+
+
+def _data_dir(config: Any) -> Path:
+    """Return the target folder, or the work folder of a run that has built indexes and not assembled them yet."""
+    for folder in (config.target_dir, config.work_dir):
+        try:
+            find_index(folder, "extensions")
+        except SearchError:
+            continue
+        return Path(folder)
+    return Path(config.target_dir)
+
+
+def text(hits: list[Hit]) -> str:
+    """Return the hits for people: two lines each."""
+    if not hits:
+        return "Nothing was found.\n"
+    lines = []
+    for number, hit in enumerate(hits, start=1):
+        lines.append(f"{number:2}. {_NOUNS[hit.kind]} {hit.id}")
+        told = _told(hit)
+        if told:
+            lines.append(f"      {told}")
+    return "\n".join(lines) + "\n"
+
+
+_NOUNS = {"extensions": "extension", "code_examples": "example", "settings": "setting"}
+
+
+def _told(hit: Hit) -> str:
+    data = hit.metadata
+    if hit.kind == "extensions":
+        told = " — ".join(part for part in (data["title"], data["description"]) if part)
+    elif hit.kind == "settings":
+        default = json.dumps(data["default_value"], ensure_ascii=False)
+        told = f"{data['type']}, default {default}" + (f" — {data['documentation']}" if data["documentation"] else "")
+    else:
+        told = f"{data['extension']}/{data['file_path']}:{data['start_line']}, {data['line_count']} lines"
+    plain = " ".join(told.split())
+    return plain if len(plain) <= 110 else plain[:109] + "…"

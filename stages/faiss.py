@@ -1,0 +1,201 @@
+"""Stage 7: a FAISS folder for each kind of document, as the search service reads it; never a pickle."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.embeddings import read_documents
+from stages.failures import StageError
+from stages.retrieval import lexical as word_index
+from stages.retrieval.documents import KINDS
+from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.storage.streamed_file import replacing
+
+if TYPE_CHECKING:
+    import numpy
+
+__all__ = ["KINDS", "VERSION", "build", "dependencies", "relevant_options", "targets"]
+
+VERSION = "1"
+FORMAT_VERSION = 1
+_LOG = logging.getLogger(__name__)
+_CHUNK = 4096
+
+# Above so many documents an index is approximate. Up to there a flat one, which looks at every vector and so finds the
+# best for certain, answers in some 10 ms (100,000 documents of 256 dimensions, one core).
+HNSW_ABOVE = 100_000
+# Links of a node, and how far the graph is searched when it is built and asked: recall above 0.95 of the true ten.
+_HNSW_LINKS = 32
+_HNSW_BUILD = 200
+_HNSW_SEARCH = 128
+
+
+def targets(kind: str) -> list[str]:
+    """Return the files that `build` writes, relative to the work directory."""
+    return [
+        f"faiss_databases/{kind}_faiss/{name}"
+        for name in ("index.faiss", "index.json", "metadata.json", "words.sqlite3")
+    ]
+
+
+def dependencies(kind: str) -> list[str]:
+    """Return the files that `build` reads, relative to the work directory."""
+    return [f"embeddings/{kind}_{name}" for name in ("documents.json", "embeddings.json", "embeddings.npy")]
+
+
+def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those options that the result depends on."""
+    return {"hnsw_above": options.get("hnsw_above", HNSW_ABOVE)}
+
+
+def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -> None:
+    """Write the FAISS folder of ``kind``.
+
+    The metric is the inner product, which for vectors of length 1 is the cosine.
+
+    Args:
+        kind: One of `KINDS`.
+        work_dir: Holds the outputs of the embeddings stage.
+        options: The ``[embeddings]`` section of the configuration; ``hnsw_above`` is used.
+
+    Raises:
+        StageError: An input is missing or they do not fit together, or what was written cannot be read back. The files
+            of an earlier run are then as they were.
+    """
+    import numpy
+
+    source = work_dir / "embeddings"
+    folder = work_dir / "faiss_databases" / f"{kind}_faiss"
+    described = read_json(source / f"{kind}_embeddings.json")
+    path = source / f"{kind}_embeddings.npy"
+    try:
+        vectors = numpy.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise StageError(f"{path}: cannot be read ({error}). Delete it and run again.") from error
+    count, dimension = described["count"], described["dimension"]
+    if vectors.shape != (count, dimension) or vectors.dtype != numpy.float32:
+        raise StageError(
+            f"{path}: holds {vectors.shape} {vectors.dtype} where {kind}_embeddings.json says {count} × {dimension}. "
+            "Delete both and run again."
+        )
+    approximate = count > relevant_options(options or {})["hnsw_above"]
+    with (
+        replacing(folder / "index.faiss") as index_path,
+        replacing(folder / "index.json") as store_path,
+        replacing(folder / "words.sqlite3") as words_path,
+    ):
+        _write_index(index_path, vectors, approximate=approximate)
+        _verify_index(index_path, vectors)
+        try:
+            word_index.write(words_path, _write_store(store_path, source / f"{kind}_documents.json", count), store_path)
+            _verify_store(store_path, words_path, count)
+        except (sqlite3.Error, ValueError) as error:
+            raise StageError(f"{folder / 'words.sqlite3'}: cannot be written or read back ({error}).") from error
+    write_json(
+        folder / "metadata.json",
+        {
+            **described,
+            "metric": "inner_product",
+            "index_type": "hnsw" if approximate else "flat",
+            "format_version": FORMAT_VERSION,
+        },
+    )
+    _LOG.info("faiss:%s: %d documents, %d dimensions, %s", kind, count, dimension, "hnsw" if approximate else "flat")
+
+
+def _write_index(path: Path, vectors: numpy.ndarray, *, approximate: bool) -> None:
+    import numpy
+
+    faiss = _faiss()
+    dimension = vectors.shape[1]
+    if approximate:
+        index = faiss.IndexHNSWFlat(dimension, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction = _HNSW_BUILD
+        index.hnsw.efSearch = _HNSW_SEARCH
+    else:
+        index = faiss.IndexFlatIP(dimension)
+    threads = faiss.omp_get_max_threads()
+    # Threads link the nodes of a graph in an order that changes from run to run.
+    faiss.omp_set_num_threads(1)
+    try:
+        for start in range(0, len(vectors), _CHUNK):
+            chunk = numpy.ascontiguousarray(vectors[start : start + _CHUNK])
+            if not numpy.isfinite(chunk).all():
+                raise StageError(f"embeddings: a vector in rows {start} to {start + len(chunk) - 1} is not finite.")
+            index.add(chunk)
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        raise StageError(f"{path.parent / 'index.faiss'}: cannot be written ({_first_line(error)}).") from error
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _verify_index(path: Path, vectors: numpy.ndarray) -> None:
+    """Read the index back and compare every vector: what cannot be read must not take the place of what could."""
+    import numpy
+
+    faiss = _faiss()
+    try:
+        index = faiss.read_index(str(path))
+        whole = index.ntotal == len(vectors) and index.d == vectors.shape[1]
+        for start in range(0, len(vectors) if whole else 0, _CHUNK):
+            chunk = vectors[start : start + _CHUNK]
+            whole = whole and numpy.array_equal(index.reconstruct_n(start, len(chunk)), chunk)
+    except RuntimeError as error:
+        raise StageError(f"{path.parent / 'index.faiss'}: cannot be read back ({_first_line(error)}).") from error
+    if not whole:
+        raise StageError(f"{path.parent / 'index.faiss'}: reads back other than it was written. Is the disk full?")
+
+
+def _write_store(path: Path, documents: Path, count: int) -> Iterator[tuple[word_index.Place, str]]:
+    """Write ``index.json``, one document a line, and yield the place and the text of each.
+
+    The documents come sorted by id, as the keys must be.
+    """
+    ids: list[str] = []
+    with path.open("wb") as stream:
+        stream.write(b'{"docstore":{')
+        for document in read_documents(documents):
+            identifier = document.pop("id")
+            stream.write((b",\n" if ids else b"\n") + to_json(identifier).rstrip() + b":")
+            value = to_json(document).rstrip()
+            yield word_index.Place(identifier, stream.tell(), len(value)), document["page_content"]
+            stream.write(value)
+            ids.append(identifier)
+        if len(ids) != count:
+            raise StageError(f"{documents}: holds {len(ids)} documents where {count} are embedded. Run again.")
+        rows = to_json({str(row): identifier for row, identifier in enumerate(ids)}).rstrip()
+        stream.write(b'\n},"format_version":%d,"index_to_docstore_id":%s}\n' % (FORMAT_VERSION, rows))
+
+
+def _verify_store(path: Path, words_path: Path, count: int) -> None:
+    """Read both files back: every document must be where the word index says."""
+    import orjson
+
+    index = word_index.WordIndex(words_path)
+    try:
+        whole = index.count == count and index.store_size == path.stat().st_size
+        with path.open("rb") as stream:
+            for place in index.places():
+                stream.seek(place.start)
+                whole = whole and set(orjson.loads(stream.read(place.length))) == {"metadata", "page_content"}
+    finally:
+        index.close()
+    if not whole:
+        raise StageError(f"{path.parent / 'index.json'}: reads back other than it was written. Is the disk full?")
+
+
+def _faiss() -> Any:
+    # Its loader tells at INFO which processor features it looks for.
+    logging.getLogger("faiss").setLevel(logging.WARNING)
+    import faiss
+
+    return faiss
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -1,0 +1,27 @@
+"""Kit's dialect of TOML: ``extension.toml`` and ``.kit`` files."""
+
+from stages.kit_toml.document import (
+    DEFAULT_CONFIG,
+    DEFAULT_PLATFORM,
+    MAX_BYTES,
+    MAX_ERRORS,
+    Document,
+    KitTomlError,
+    Leaf,
+    loads,
+    parse,
+    salvage,
+)
+
+__all__ = [
+    "DEFAULT_CONFIG",
+    "DEFAULT_PLATFORM",
+    "MAX_BYTES",
+    "MAX_ERRORS",
+    "Document",
+    "KitTomlError",
+    "Leaf",
+    "loads",
+    "parse",
+    "salvage",
+]

@@ -1,0 +1,1 @@
+"""Retrieval: documents, tokens, vectors, and the search over them."""

@@ -1,0 +1,230 @@
+"""Search in a finished data set, with the model that its indexes were made with.
+
+>>> from pathlib import Path
+>>> from search import search
+>>> for hit in search("open a usd stage", data_dir=Path("data"), kind="code_examples"):
+...     print(hit.score, hit.id)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sqlite3
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from stages.failures import StageError
+from stages.retrieval import backends as embedding_backends
+from stages.retrieval.documents import KINDS
+from stages.retrieval.lexical import WordIndex
+from stages.storage.jsonfile import read_json
+
+if TYPE_CHECKING:
+    import numpy
+
+    from stages.retrieval.backends import Backend
+
+Mode = Literal["hybrid", "vector", "lexical"]
+
+
+class SearchError(Exception):
+    """A search cannot be made; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One thing found.
+
+    Attributes:
+        kind: ``extensions``, ``code_examples`` or ``settings``.
+        id: The document's id: an extension's id, ``<extension id>:<full name>`` of an example, a setting's path.
+        score: Higher is better; comparable within one search only.
+        page_content: The text that was searched.
+        metadata: As in the index.
+    """
+
+    kind: str
+    id: str
+    score: float
+    page_content: str
+    metadata: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the hit as JSON-able values."""
+        return asdict(self)
+
+
+def search(
+    query: str,
+    *,
+    data_dir: Path,
+    kind: str | None = None,
+    k: int = 10,
+    mode: Mode = "hybrid",
+    options: dict[str, Any] | None = None,
+    api_key: str | None = None,
+) -> list[Hit]:
+    """Return the best ``k`` documents for ``query``, best first.
+
+    Args:
+        query: Words, a question, a name or a part of one.
+        data_dir: A target folder (its highest Kit version is searched), one version's folder in it, or a work folder.
+        kind: One of ``extensions``, ``code_examples``, ``settings``; None for all three.
+        k: How many hits at most.
+        mode: By meaning and words together, or by one of them.
+        options: The ``[embeddings]`` section of a configuration: its model must be the index's, and its endpoint is
+            asked. None: what the index says of its model is used.
+        api_key: For an index whose model is behind a service.
+
+    Raises:
+        SearchError: There is no index, its files do not fit together, it was made with another model, or the model
+            cannot be asked.
+    """
+    if not query.strip():
+        raise SearchError("The query is empty.")
+    if k < 1:
+        raise SearchError(f"k is {k}; at least one hit must be asked for.")
+    if kind is not None and kind not in KINDS:
+        raise SearchError(f'"{kind}" is not a kind of document; use one of {", ".join(KINDS)}.')
+    backends: dict[str, Backend] = {}
+    vectors: dict[str, numpy.ndarray] = {}
+    hits: list[Hit] = []
+    for one in KINDS if kind is None else (kind,):
+        with Index(find_index(data_dir, one), one) as index:
+            if mode == "lexical" or not index.count:
+                hits += index.search(query, None, k=k, mode="lexical")
+                continue
+            try:
+                if index.model not in backends:
+                    backends[index.model] = index.backend(options, api_key)
+                    vectors[index.model] = embedding_backends.embed_query(backends[index.model], query)
+            except StageError as error:
+                raise SearchError(str(error)) from error
+            hits += index.search(query, vectors[index.model], k=k, mode=mode)
+    return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
+
+
+def find_index(data_dir: Path, kind: str) -> Path:
+    """Return the FAISS folder of ``kind`` in a target, version or work folder.
+
+    Raises:
+        SearchError: There is none.
+    """
+    candidates = [data_dir / "faiss_databases" / f"{kind}_faiss", data_dir / kind / f"{kind}_faiss"]
+    versions = [path for path in data_dir.glob("*.*") if re.fullmatch(r"\d+\.\d+", path.name)]
+    for version in sorted(versions, key=lambda path: [int(part) for part in path.name.split(".")], reverse=True):
+        candidates.append(version / kind / f"{kind}_faiss")
+    for folder in candidates:
+        if (folder / "metadata.json").is_file():
+            return folder
+    raise SearchError(f"{data_dir}: no search index for {kind} is in it. Run the pipeline first.")
+
+
+class Index:
+    """One FAISS folder, open for searching."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        """Open the folder.
+
+        Raises:
+            SearchError: A file is missing, broken or does not fit the others.
+        """
+        logging.getLogger("faiss").setLevel(logging.WARNING)
+        import faiss
+
+        self._folder = folder
+        self.kind = kind
+        for name in ("metadata.json", "words.sqlite3", "index.faiss", "index.json"):
+            if not (folder / name).is_file():
+                raise SearchError(f"{folder / name}: is missing. Run the pipeline again.")
+        try:
+            self.metadata: dict[str, Any] = read_json(folder / "metadata.json")
+            self._words = WordIndex(folder / "words.sqlite3")
+            self._vectors = faiss.read_index(str(folder / "index.faiss"))
+            self._store = (folder / "index.json").open("rb")
+            self.count: int = self.metadata["count"]
+            whole = self._vectors.ntotal == self._words.count == self.count
+            whole = whole and self._vectors.d == self.metadata["dimension"]
+            whole = whole and os.fstat(self._store.fileno()).st_size == self._words.store_size
+        except (StageError, OSError, RuntimeError, sqlite3.Error, ValueError, KeyError, TypeError) as error:
+            raise SearchError(f"{folder}: the index cannot be read ({error}). Run the pipeline again.") from error
+        if not whole:
+            raise SearchError(f"{folder}: its files do not belong together. Run the pipeline again.")
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._words.close()
+        self._store.close()
+
+    @property
+    def model(self) -> str:
+        """The model's full name."""
+        return " ".join(
+            str(self.metadata.get(key)) for key in ("backend", "model", "revision", "endpoint", "dimension")
+        )
+
+    def backend(self, options: dict[str, Any] | None, api_key: str | None) -> Backend:
+        """Return the backend that the index was made with.
+
+        Raises:
+            SearchError: ``options`` name another, or the model is here in another revision.
+            StageError: The backend cannot work.
+        """
+        made = self.metadata
+        named = dict(options or {})
+        if options is None:
+            named = {"backend": made["backend"], "model": made["model"], "endpoint_url": made.get("endpoint")}
+            named["input_type"] = made.get("input_type") is not None
+        backend = embedding_backends.create(named, api_key)
+        here = backend.description
+        for key, value in (*here.items(), ("dimension", backend.dimension or made["dimension"])):
+            if key in made and made[key] != value and not (key == "endpoint" and options is not None):
+                raise SearchError(
+                    f"{self._folder}: was made with {key} {made[key]}, but {value} is to search it: the vectors do not "
+                    "compare. Set the index's in [embeddings], or run the pipeline again to build it anew."
+                )
+        return backend
+
+    def search(self, query: str, vector: numpy.ndarray | None, *, k: int, mode: Mode = "hybrid") -> list[Hit]:
+        """Return the best ``k`` documents.
+
+        Args:
+            query: The words.
+            vector: The query's vector, float32, length 1; may be None when ``mode`` is ``lexical``.
+            k: How many at most.
+            mode: What the score is made from.
+        """
+        if not self.count:
+            return []
+        depth = max(10 * k, 200)
+        scores: dict[int, float] = {}
+        if mode != "lexical" and vector is not None:
+            values, rows = self._vectors.search(vector[None, :], min(depth, self.count))
+            scores = {int(row): float(value) for row, value in zip(rows[0], values[0], strict=True) if row >= 0}
+        if mode != "vector":
+            matches = self._words.search(query, depth)
+            if mode == "hybrid":
+                # The mean of the cosine and the BM25 score as a part of the best one.
+                scores = {row: score / 2 for row, score in scores.items()}
+                for row, score in matches:
+                    scores[row] = scores.get(row, 0.0) + score / matches[0][1] / 2
+            else:
+                scores = dict(matches)
+        best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
+        return [self._hit(row, score) for row, score in best]
+
+    def _hit(self, row: int, score: float) -> Hit:
+        import orjson
+
+        place = self._words.place(row)
+        with self._lock:
+            self._store.seek(place.start)
+            entry = orjson.loads(self._store.read(place.length))
+        return Hit(self.kind, place.id, round(score, 6), entry["page_content"], entry["metadata"])

@@ -1,0 +1,1 @@
+"""Settings: where TOML, Python and C++ define, read and write them."""

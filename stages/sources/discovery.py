@@ -1,0 +1,150 @@
+"""Find the extensions and apps below the folders of a source, before anything of them is chosen."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+from stages.sources import zip_archive as archives
+from stages.sources.walk import Folder, Problem, printable, walk
+
+MANIFESTS = ("config/extension.toml", "extension.toml")
+# Folders whose content is no extension of its own, wherever they lie.
+_FOREIGN = frozenset({"node_modules", "site-packages"})
+# Only a `-` and a version begin the version in a folder's name: ids have dashes of their own (`omni.kit.loop-isaac`).
+_NAME = re.compile(r"(?P<id>.+?)-(?P<version>[0-9]+(?:\.[0-9].*|[-+].*)?)", re.DOTALL)
+_VERSION = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(?:[-._]?([0-9A-Za-z][0-9A-Za-z.\-_]*))?(?:\+.*)?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An extension or app that was found.
+
+    Attributes:
+        kind: ``folder``, ``kit`` (a single ``.kit`` file), ``archive`` (a zip file), or ``app``.
+        path: Path of the folder or file.
+        manifest: The manifest's path relative to the folder; for a file its name.
+        relative: Path relative to the folder that was searched, with ``/``; empty for that folder itself.
+    """
+
+    kind: str
+    path: str
+    manifest: str
+    relative: str
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Split a folder's or file's name into id and version: ``omni.ui-2.26.1+8131b85d.lx64.r.cp311``.
+
+    Returns:
+        The id and the version without build metadata (``2.26.1``), which is empty where the name has none.
+    """
+    match = _NAME.fullmatch(name)
+    return (match["id"], match["version"].split("+")[0]) if match else (name, "")
+
+
+@total_ordering
+class VersionKey:
+    """Orders versions as Semantic Versioning does, taking also the partial and odd ones that extensions have.
+
+    ``1.0`` equals ``1.0.0``; a pre-release is lower than its release; build metadata does not count; what is no
+    version at all is lower than any version.
+    """
+
+    def __init__(self, version: str) -> None:
+        match = _VERSION.fullmatch(version.strip())
+        if match is None:
+            self.key: tuple[object, ...] = (False, (), True, (), version)
+            return
+        # Longer numbers than any real one would cost quadratic time to convert.
+        numbers = [int(part[:18]) for part in match[1].split(".")]
+        while numbers and numbers[-1] == 0:
+            numbers.pop()
+        parts = tuple(
+            (not part.isdigit(), int(part[:18]) if part.isdigit() else 0, part)
+            for part in (match[2] or "").replace("_", ".").split(".")
+        )
+        self.key = (True, tuple(numbers), match[2] is None, parts, "")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VersionKey) and self.key == other.key
+
+    def __lt__(self, other: VersionKey) -> bool:
+        return self.key < other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def manifest_in(folder: Folder) -> str:
+    """Return the path of a folder's manifest relative to it; empty if it is no extension."""
+    if "config" in folder.folders and os.path.isfile(f"{folder.path}/{MANIFESTS[0]}"):
+        return MANIFESTS[0]
+    if any(entry.name == MANIFESTS[1] for entry in folder.files):
+        return MANIFESTS[1]
+    return ""
+
+
+def find_extensions(root: str, *, inside: str | None, leave_out: set[str], problems: list[Problem]) -> list[Found]:
+    """Return the extensions at and below a folder, in a fixed order.
+
+    Below an extension only its folders named ``exts`` are searched for more. ``.kit`` files are extensions of their
+    own, but in a folder named ``apps`` they are apps.
+
+    Args:
+        root: The folder to search.
+        inside: See `stages.sources.walk.walk`.
+        leave_out: Real paths of folders that are not searched.
+        problems: What is found wrong is appended here.
+    """
+    found: list[Found] = []
+    told = len(problems)
+    for folder in walk(root, inside=inside, problems=problems):
+        new, told = problems[told:], len(problems)
+        manifest = manifest_in(folder)
+        if manifest:
+            # What is wrong in an extension's own folder is told when its files are listed.
+            own = printable(folder.relative)
+            problems[told - len(new) :] = [problem for problem in new if problem.path.rpartition("/")[0] != own]
+            told = len(problems)
+            found.append(Found("folder", folder.path, manifest, folder.relative))
+            folder.folders[:] = [name for name in folder.folders if name == "exts"]
+            continue
+        folder.folders[:] = [
+            name
+            for name in folder.folders
+            if name not in _FOREIGN and not (leave_out and os.path.realpath(f"{folder.path}/{name}") in leave_out)
+        ]
+        for entry in folder.files:
+            suffix = entry.name[-4:].lower()
+            if suffix == ".kit":
+                kind = "app" if "apps" in folder.relative.split("/") else "kit"
+                found.append(Found(kind, entry.path, entry.name, folder.below(entry.name)))
+            elif suffix == ".zip":
+                _add_archive(entry, folder.below(entry.name), found, problems)
+    return found
+
+
+def _add_archive(entry: os.DirEntry[str], relative: str, found: list[Found], problems: list[Problem]) -> None:
+    try:
+        names = archives.names(entry)
+    except (archives.ArchiveError, OSError) as error:
+        problems.append(Problem("archive", relative, f"the archive is not read: {error}"))
+        return
+    if any(name.rpartition("/")[2] == MANIFESTS[1] for name in names):
+        found.append(Found("archive", entry.path, "", relative))
+    elif any(name.lower().endswith(".zip") for name in names):
+        problems.append(Problem("archive", relative, "the archive holds archives, which are not read; unpack it"))
+
+
+def find_apps(root: str, *, inside: str | None, problems: list[Problem]) -> list[Found]:
+    """Return the ``.kit`` files at and below a folder, those nearest to it first."""
+    found = [
+        Found("app", entry.path, entry.name, folder.below(entry.name))
+        for folder in walk(root, inside=inside, problems=problems)
+        for entry in folder.files
+        if entry.name.lower().endswith(".kit")
+    ]
+    return sorted(found, key=lambda app: (app.relative.count("/"), app.relative))

@@ -1,0 +1,1 @@
+"""Storage: files written atomically, durably and reproducibly."""

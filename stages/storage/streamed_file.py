@@ -1,0 +1,62 @@
+"""Files too big to hold in memory, written as `jsonfile` writes small ones: atomically and only if changed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from stages.failures import StageError
+from stages.storage.jsonfile import UMASK
+
+_CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside ``path`` to write to; when the block ends well, it takes the place of ``path``.
+
+    Readers and crashes see the old file or the new one, whole. A file that already holds the same bytes is left alone,
+    so that its times do not change. When the block raises, ``path`` is untouched and the temporary file is gone.
+
+    Yields:
+        The temporary file's path; it exists and is empty.
+
+    Raises:
+        StageError: The file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".tmp-", suffix=".part", dir=path.parent)
+        os.fchmod(descriptor, 0o666 & ~UMASK)
+        os.close(descriptor)
+    except OSError as error:
+        raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        if not same_content(temporary, path):
+            os.replace(temporary, path)
+    except OSError as error:
+        raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def same_content(first: Path, second: Path) -> bool:
+    """Return whether two files can be read and hold the same bytes."""
+    try:
+        with first.open("rb") as one, second.open("rb") as other:
+            if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:
+                return False
+            while chunk := one.read(_CHUNK):
+                if chunk != other.read(_CHUNK):
+                    return False
+    except OSError:
+        return False
+    return True

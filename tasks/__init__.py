@@ -1,0 +1,1 @@
+"""Tasks: how a stage's function becomes a doit task."""

@@ -1,0 +1,88 @@
+"""What a run would do, in order, and why: found out without running or writing anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from doit.task import Task
+
+from tasks.stage_names import STAGES, stage_of
+from tasks.uptodate import Freshness, PinnedFreshness
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """A task and what a run would do with it.
+
+    Attributes:
+        name: Name of the task or subtask.
+        stage: Its stage.
+        action: ``run``; ``maybe``: only if an earlier task that would run changes its output; ``up-to-date``.
+        reasons: Why it is not up to date.
+    """
+
+    name: str
+    stage: str
+    action: str
+    reasons: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {"task": self.name, "stage": self.stage, "action": self.action, "reasons": self.reasons}
+
+
+def plan(tasks: list[Task], selected: Iterable[str], dependencies: Any, *, forced: bool = False) -> list[PlannedTask]:
+    """Return what a run of some stages would do with each of their tasks, and of the stages that these need.
+
+    Args:
+        tasks: All tasks, in the order they are defined, which is an order they can run in.
+        selected: Names of stages.
+        dependencies: doit's ``Dependency``.
+        forced: The selected stages are cleaned first.
+    """
+    selected = set(selected)
+    last = max((STAGES.index(stage) for stage in selected), default=-1)
+    makers = {target: task.name for task in tasks for target in task.targets}
+    by_name = {task.name: task for task in tasks}
+    actions: dict[str, str] = {}
+    found = []
+    for task in tasks:
+        stage = stage_of(task.name)
+        if stage not in STAGES or STAGES.index(stage) > last or not task.actions:
+            continue
+        if forced and stage in selected:
+            action, why = "run", ["forced"]
+        else:
+            action, why = _judge(task, by_name, dependencies, makers, actions)
+        actions[task.name] = action
+        found.append(PlannedTask(task.name, stage, action, why))
+    return found
+
+
+def _judge(
+    task: Task, by_name: dict[str, Task], dependencies: Any, makers: dict[str, str], actions: dict[str, str]
+) -> tuple[str, list[str]]:
+    checks = [check for check, _, _ in task.uptodate if isinstance(check, Freshness)]
+    if any(isinstance(check, PinnedFreshness) for check in checks):
+        return "up-to-date", []
+    status = dependencies.get_status(task, by_name, get_log=True)
+    task.value_savers.clear()
+    why = [reason for check in checks for reason in check.reasons]
+    why += [f"{target} is missing" for target in status.reasons.get("missing_target", ())]
+    why += [f"{name} changed" for name in sorted(status.reasons.get("changed_file_dep", ())) if os.path.exists(name)]
+    why += [f"{name} is new to it" for name in status.reasons.get("added_file_dep", ())]
+    why += [f"it no longer reads {name}" for name in status.reasons.get("removed_file_dep", ())]
+    why += [f"{name} is not there yet" for name in status.reasons.get("missing_file_dep", ())]
+    if why:
+        return "run", why
+    upstream = sorted({makers[name] for name in task.file_dep if actions.get(makers.get(name, ""), "") in _OPEN})
+    if upstream:
+        more = f" and {len(upstream) - 1} more" if len(upstream) > 1 else ""
+        return "maybe", [f"{upstream[0]}{more} may change what it reads"]
+    return "up-to-date", []
+
+
+_OPEN = ("run", "maybe")

@@ -1,0 +1,1 @@
+"""Workers: where the functions of stages run."""

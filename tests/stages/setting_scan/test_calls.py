@@ -1,0 +1,385 @@
+"""Settings in Python files: one case for each form of use, and invariants over all of the real wheel."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.setting_scan import calls as setting_uses
+from stages.setting_scan.calls import argument_value, canonical, python_uses, value_type
+
+HEAD = "import carb.settings\nsettings = carb.settings.get_settings()\n"
+
+
+def uses(source: str, file: str = "pkg/module.py") -> list[dict[str, Any]]:
+    return python_uses(ast.parse(source), file=file, source=source)
+
+
+def short(source: str) -> list[tuple[str, str]]:
+    return [(use["kind"], use["path"]) for use in uses(source)]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "type_", "default"),
+    [
+        ('get("/a/b")', "read", None, None),
+        ('get_as_bool("/a/b")', "read", "bool", None),
+        ('get_as_int("/a/b")', "read", "int", None),
+        ('get_as_float("/a/b")', "read", "float", None),
+        ('get_as_string("/a/b")', "read", "string", None),
+        ('get(path="/a/b")', "read", None, None),
+        ('get_settings_dictionary("/a/b")', "read", "object", None),
+        ('create_dictionary_from_settings("/a/b")', "read", "object", None),
+        ('is_accessible_as(carb.dictionary.ItemType.FLOAT, "/a/b")', "read", "float", None),
+        ('set("/a/b", 1.5)', "write", "float", None),
+        ('set("/a/b", {"x": 1})', "write", "object", None),
+        ('set("/a/b", unknown())', "write", None, None),
+        ('set_bool("/a/b", flag)', "write", "bool", None),
+        ('set_int("/a/b", 1)', "write", "int", None),
+        ('set_float("/a/b", 1)', "write", "float", None),
+        ('set_string("/a/b", "x")', "write", "string", None),
+        ('set_string_array("/a/b", [])', "write", "array", None),
+        ('set_int_array("/a/b", [])', "write", "array", None),
+        ('destroy_item("/a/b")', "write", None, None),
+        ('set_default("/a/b", [1, "x"])', "default", "array", [1, "x"]),
+        ('set_default("/a/b", -2)', "default", "int", -2),
+        ('set_default("/a/b", value=True)', "default", "bool", True),
+        ('set_default_bool("/a/b", False)', "default", "bool", False),
+        ('set_default_int("/a/b", 7)', "default", "int", 7),
+        ('set_default_float("/a/b", 0.5)', "default", "float", 0.5),
+        ('set_default_string("/a/b", "x")', "default", "string", "x"),
+        ('set_default_string("/a/b", compute())', "default", "string", None),
+        ('subscribe_to_node_change_events("/a/b", f)', "subscribe", None, None),
+        ('subscribe_to_tree_change_events("/a/b", f)', "subscribe", None, None),
+    ],
+)
+def test_each_method(call: str, kind: str, type_: str | None, default: Any) -> None:
+    assert uses(f"{HEAD}settings.{call}\n") == [
+        {
+            "path": "/a/b",
+            "kind": kind,
+            "type": type_,
+            "default": default,
+            "line": 3,
+            "file": "pkg/module.py",
+            "dynamic": False,
+            "name": None,
+            "certain": True,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'import carb\ncarb.settings.get_settings().get("/a/b")',
+        'import carb.settings as cs\ncs.get_settings().get("/a/b")',
+        'from carb import settings\nsettings.get_settings().get("/a/b")',
+        'from carb.settings import get_settings\nget_settings().get("/a/b")',
+        'from carb.settings import get_settings as gs\ngs().get("/a/b")',
+        'import carb\ncarb.settings.acquire_settings_interface().get("/a/b")',
+        'import carb\nx = carb.settings.get_settings()\nx.get("/a/b")',
+        'import carb\ndef f():\n    return carb.settings.get_settings()\nf().get("/a/b")',
+        'import carb\n(x := carb.settings.get_settings()).get("/a/b")\n',
+        'import carb\nx, y = carb.settings.get_settings(), 1\nx.get("/a/b")',
+        'import carb\nget = carb.settings.get_settings().get\nget("/a/b")',
+        'import carb\nx = carb.settings.get_settings() if carb else None\nx.get("/a/b")',
+        'from carb.settings import ISettings\ndef f(x: ISettings):\n    x.get("/a/b")',
+        'def f(x: "carb.settings.ISettings"):\n    x.get("/a/b")',
+        # The attribute is given its value in another method, after its use.
+        "import carb\nclass A:\n    def use(self):\n        self._s.get('/a/b')\n"
+        "    def start(self):\n        self._s = carb.settings.get_settings()",
+        'class A:\n    def f(self):\n        self._settings.get("/a/b")',
+        'def f(carb_settings_iface):\n    carb_settings_iface.get("/a/b")',
+        'sim.get_setting("/a/b")',
+    ],
+)
+def test_each_way_to_hold_the_interface(source: str) -> None:
+    assert short(source) == [("read", "/a/b")]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('omni.kit.app.SettingChangeSubscription("/a/b", f)', ("subscribe", "/a/b", None)),
+        ('omni.kit.commands.execute("ChangeSetting", path="/a/b", value=1)', ("write", "/a/b", "int")),
+        ('SettingModel("/a/b")', ("subscribe", "/a/b", None)),
+        ('SettingModel(setting_path="/a/b")', ("subscribe", "/a/b", None)),
+        ('self._add_setting(SettingType.FLOAT, "Label", "/a/b")', ("subscribe", "/a/b", "float")),
+        ('create_setting_widget("/a/b", SettingType.BOOL)', ("subscribe", "/a/b", "bool")),
+        ('sim.set_setting("/a/b", True)', ("write", "/a/b", "bool")),
+        ('set_default_setting("/a/b", 1)', ("default", "/a/b", "int")),
+    ],
+)
+def test_what_kit_builds_on_settings(source: str, expected: tuple[str, str, str | None]) -> None:
+    assert [(use["kind"], use["path"], use["type"]) for use in uses(source)] == [expected]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'table = {}\ntable.get("/a/b")',
+        'spawn_with_settings("/World/Robot/arm")',
+        'PrimSettings(prim_path="/a/b")',
+        '"""carb.settings.get_settings().get("/app/x")"""',
+        '# settings.get("/app/x")\n',
+        'def f():\n    """--/app/x=1"""',
+        'pattern = r"--/app/x\\.y=\\d+"',
+        "settings.get(name)",
+        'settings.get("/")',
+        'settings.get(f"/{name}")',
+        'settings.get(name + "/x")',
+        'settings.get("/a sentence, with words")',
+        "settings = 1\nsettings.get",
+    ],
+)
+def test_what_is_no_setting(source: str) -> None:
+    assert short(source) == []
+
+
+def test_paths_take_one_form() -> None:
+    assert short(f'{HEAD}settings.get("app//x/")') == [("read", "/app/x")]
+    assert canonical("exts/a.b//c/") == canonical("/exts/a.b/c") == "/exts/a.b/c"
+
+
+def test_constants_of_modules_classes_and_enums() -> None:
+    source = f"""{HEAD}
+PREFIX = "/exts/my.ext"
+ENABLED = PREFIX + "/enabled"
+class Keys(Enum):
+    A: str = f"{{PREFIX}}/a"
+class Ext:
+    B = "/exts/my.ext/b"
+    def f(self):
+        settings.get(ENABLED)
+        settings.get(Keys.A.value)
+        settings.get(self.B)
+"""
+    found = [(use["kind"], use["path"], use["line"], use["name"]) for use in uses(source)]
+    assert found == [
+        ("prefix", "/exts/my.ext", 4, "PREFIX"),
+        ("constant", "/exts/my.ext/enabled", 5, "ENABLED"),
+        ("constant", "/exts/my.ext/a", 7, "Keys.A"),
+        ("constant", "/exts/my.ext/b", 9, "Ext.B"),
+        ("read", "/exts/my.ext/enabled", 11, None),
+        ("read", "/exts/my.ext/a", 12, None),
+        ("read", "/exts/my.ext/b", 13, None),
+    ]
+
+
+def test_a_local_name_hides_a_constant_and_a_class_name_is_not_seen_in_methods() -> None:
+    source = f'{HEAD}P = "/app/module"\nclass A:\n    P = "/app/class"\n    def f(self):\n        settings.get(P)\n'
+    assert ("read", "/app/module") in short(source)
+    assert ("read", "/app/class") not in short(source)
+    source = f'{HEAD}P = "/app/module"\ndef f(P):\n    settings.get(P)\n'
+    assert short(source) == [("constant", "/app/module")]
+
+
+def test_both_branches_and_every_turn_of_a_loop() -> None:
+    source = (
+        f'{HEAD}p = "/a/one" if flag else "/a/two"\nsettings.get(p)\nfor n in ("/l/x", "/l/y"):\n    settings.get(n)\n'
+    )
+    reads = [path for kind, path in short(source) if kind == "read"]
+    assert reads == ["/a/one", "/a/two", "/l/x", "/l/y"]
+    source = f'{HEAD}for key, value in {{"/d/x": 1, "/d/y": 2}}.items():\n    settings.set(key, value)\n'
+    assert [path for kind, path in short(source) if kind == "write"] == ["/d/x", "/d/y"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "path"),
+    [
+        ('f"/exts/{ext_id}/on"', "/exts/{ext_id}/on"),
+        ('f"/exts/{self.ext.id}/on"', "/exts/{id}/on"),
+        ('f"/exts/{get(name)}/on"', "/exts/{name}/on"),
+        ('f"/exts/{1 + 1}/on"', "/exts/{}/on"),
+        ('"/exts/" + ext_id + "/on"', "/exts/{ext_id}/on"),
+        ('"/exts/%s/on" % ext_id', "/exts/{ext_id}/on"),
+        ('"/exts/%s/%d" % (ext_id, number)', "/exts/{ext_id}/{number}"),
+        ('"/exts/{}/on".format(ext_id)', "/exts/{ext_id}/on"),
+        ('"/exts/{name}/on".format(name=ext_id)', "/exts/{name}/on"),
+        ('"/".join(["/exts", ext_id, "on"])', "/exts/{ext_id}/on"),
+    ],
+)
+def test_a_part_that_is_only_known_at_run_time(expression: str, path: str) -> None:
+    [use] = uses(f"{HEAD}settings.get({expression})\n")
+    assert (use["path"], use["dynamic"], use["kind"]) == (path, True, "read")
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("from .keys import P\nsettings.get(P)", "/<.keys:P>"),
+        ("from .keys import P as Q\nsettings.get(Q)", "/<.keys:P>"),
+        ("from . import keys\nsettings.get(keys.P)", "/<.:keys.P>"),
+        ("from .keys import Keys\nsettings.get(Keys.P.value)", "/<.keys:Keys.P>"),
+        ("import a.keys as k\nsettings.get(k.P)", "/<a.keys:P>"),
+        ('from ..keys import ROOT\nsettings.get(f"{ROOT}/x")', "/<..keys:ROOT>/x"),
+        ("from x import SettingType\nimport a.k as k\nself._add_setting(SettingType.INT, 'Label', k.P)", "/<a.k:P>"),
+        (
+            "from omni.x import PERSISTENT_SETTINGS_PREFIX as P\nsettings.get(P + '/x')",
+            "/<omni.x:PERSISTENT_SETTINGS_PREFIX>/x",
+        ),
+        (
+            "from omni.x import PERSISTENT_SETTINGS_PREFIX\nsettings.get(PERSISTENT_SETTINGS_PREFIX + '/x')",
+            "/persistent/x",
+        ),
+    ],
+)
+def test_constants_of_other_files_stay_references(source: str, path: str) -> None:
+    assert [use["path"] for use in uses(HEAD + source)] == [path]
+
+
+def test_a_path_that_a_function_of_the_file_makes() -> None:
+    source = f"""{HEAD}
+EXT = "my.ext"
+def key(stage):
+    number = stage.id()
+    return f"/exts/{{EXT}}/mode/{{number}}"
+class A:
+    def name(self, part):
+        return "/exts/my.ext/" + part
+    def use(self):
+        settings.get(key(1))
+        settings.get(self.name("x"))
+"""
+    found = [(use["kind"], use["path"], use["dynamic"]) for use in uses(source)]
+    assert found == [("read", "/exts/my.ext/mode/{number}", True), ("read", "/exts/my.ext/{part}", True)]
+
+
+def test_what_only_looks_like_settings_says_so() -> None:
+    source = "from .x import P\napply_settings(P)\nimport carb\ncarb.settings.get_settings().get(P)\n"
+    assert [(use["path"], use["certain"]) for use in uses(source)] == [("/<.x:P>", False), ("/<.x:P>", True)]
+
+
+def test_constants_stand_ready_for_other_files_even_where_nothing_else_speaks_of_settings() -> None:
+    [use] = uses('PLACE = "/my/place"\n')
+    assert (use["kind"], use["name"], use["path"]) == ("candidate", "PLACE", "/my/place")
+    assert short('TABLE = ["/rtx/a", "/World/b"]\n') == [("constant", "/rtx/a")]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('["--/app/x=true"]', [("/app/x", "bool")]),
+        ('["--/app/x=1", "--/app/y=0.5", "--no-window"]', [("/app/x", "int"), ("/app/y", "float")]),
+        ("run(\"kit --/app/x='a' --/exts/a.b/c=[1,2]\")", [("/app/x", "string"), ("/exts/a.b/c", "array")]),
+        ('[f"--/app/port={port}"]', [("/app/port", None)]),
+        ('[f"--/exts/{name}/on=1"]', [("/exts/{name}/on", "int")]),
+        ('["--/app/flag"]', [("/app/flag", None)]),
+    ],
+)
+def test_arguments_of_the_command_line(source: str, expected: list[tuple[str, str | None]]) -> None:
+    found = uses(source)
+    assert [(use["path"], use["type"]) for use in found] == expected
+    assert {use["kind"] for use in found} == {"argument"}
+
+
+def test_each_use_counts_also_on_one_line() -> None:
+    assert short(f'{HEAD}a = settings.get("/a/b") or settings.get("/a/b")\n') == [("read", "/a/b")] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("False", False), ("12", 12), ("-0.5", -0.5), ("abc", "abc"), ("[1,a]", [1, "a"])],
+)
+def test_values_of_arguments(text: str, value: Any) -> None:
+    assert argument_value(text) == value
+    assert type(argument_value(text)) is type(value)
+
+
+def test_types_of_values() -> None:
+    values = [True, 1, 1.0, "", [], {}, None]
+    assert [value_type(value) for value in values] == ["bool", "int", "float", "string", "array", "object", None]
+
+
+_NAMES = st.sampled_from(
+    ["settings", "A", "self.x", "get", '"/app/x"', '"/app/{}"', "f'/exts/{A}/y'", "'--/a/b=1'", "1"]
+)
+
+
+@given(
+    st.recursive(
+        _NAMES,
+        lambda inner: (
+            st.builds("({} + {})".format, inner, inner)
+            | st.builds(
+                "{}({}, {})".format, st.sampled_from(["settings.get", "settings.set", "set_setting"]), inner, inner
+            )
+        ),
+        max_leaves=6,
+    )
+)
+def test_any_expression_gives_well_formed_records(expression: str) -> None:
+    for use in uses(f"{HEAD}A = {expression}\nclass B:\n    x = A\nsettings.get(A)\n"):
+        assert re.fullmatch(r"(?:/[^/]+)+", use["path"])
+        assert use["dynamic"] == ("{" in use["path"])
+        assert use["kind"] in {"read", "write", "default", "subscribe", "argument", "constant", "prefix", "candidate"}
+
+
+def test_definitions_that_go_round_in_circles_end() -> None:
+    source = (
+        f'{HEAD}A = B\nB = A\nC = C + "/x"\nsettings.get(A)\nsettings.get(C)\ndef f():\n    return f()\nf().get("/a")\n'
+    )
+    assert uses(source) == []
+
+
+def test_a_long_sum_does_not_exhaust_the_stack() -> None:
+    terms = " + ".join(['"/a"'] * 500)
+    assert short(f"{HEAD}settings.get({terms})\n") == []
+
+
+@pytest.fixture(scope="module")
+def sources(wheel_root: Path) -> dict[str, str]:
+    root = wheel_root / "isaaclab" / "source"
+    return {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*.py"))}
+
+
+def test_the_wheel_against_a_plain_text_search(sources: dict[str, str]) -> None:
+    found = {
+        (file, use["line"], use["path"])
+        for file, source in sources.items()
+        for use in uses(source, file)
+        if use["kind"] not in {"candidate", "prefix"}
+    }
+    # A search that knows nothing of Python: anything quoted, or behind `--`, below a root that settings have here.
+    roots = "|".join(sorted({re.escape(path.split("/")[1]) for _, _, path in found}))
+    searched = {
+        (file, number, match[1].rstrip("/"))
+        for file, source in sources.items()
+        for number, line in enumerate(source.splitlines(), 1)
+        for match in re.finditer(rf"(?:[\"'`]|--)(/(?:{roots})/[\w./\\-]+)", line)
+    }
+    assert len(found) > 140
+    assert found - searched == set()
+    only_searched = sorted(searched - found)
+    # One is a regular expression for an argument; the dots in it are escaped, so it is no path.
+    assert (
+        "isaaclab/isaaclab/app/app_launcher.py",
+        831,
+        r"/plugins/carb\.tasking\.plugin/threadCount",
+    ) in only_searched
+    # All the others stand in docstrings, in double backticks.
+    documented = [place for place in only_searched if "\\" not in place[2]]
+    assert {file for file, _, _ in documented} == {
+        "isaaclab/isaaclab/sim/simulation_cfg.py",
+        "isaaclab/isaaclab/sim/simulation_context.py",
+    }
+    for file, number, path in documented:
+        assert re.search(rf"``[^`]*{re.escape(path)}", sources[file].splitlines()[number - 1])
+    assert len(documented) == 14
+
+
+def test_skipping_files_early_loses_nothing(sources: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def certain(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [use for use in found if use["kind"] not in {"candidate", "prefix"}]
+
+    skimmed = {file: certain(uses(source, file)) for file, source in sources.items()}
+    monkeypatch.setattr(setting_uses, "_worth", lambda source: 2)
+    whole = {file: certain(uses(source, file)) for file, source in sources.items()}
+    assert skimmed == whole

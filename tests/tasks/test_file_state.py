@@ -1,0 +1,90 @@
+"""Whether a file is what it was, also where its times lie."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks import file_state
+from tasks.file_state import FileStateChecker
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file that was last changed a while ago, as far as its times can say."""
+    path = tmp_path / "file"
+    path.write_text("one")
+    time.sleep(0.05)
+    return path
+
+
+def modified(path: Path, state: list[object]) -> bool:
+    return FileStateChecker().check_modified(str(path), path.stat(), state)
+
+
+def test_the_same_file_is_not_modified(old: Path) -> None:
+    assert not modified(old, FileStateChecker().get_state(str(old), None))
+
+
+def test_an_edit_is_seen(old: Path) -> None:
+    state = FileStateChecker().get_state(str(old), None)
+    old.write_text("two")
+    assert modified(old, state)
+
+
+def test_an_edit_whose_time_was_set_back_is_seen(old: Path) -> None:
+    state, before = FileStateChecker().get_state(str(old), None), old.stat()
+    old.write_text("two")
+    os.utime(old, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert old.stat().st_mtime_ns == before.st_mtime_ns
+    assert modified(old, state)
+
+
+def test_a_copy_with_the_same_content_is_not_modified(old: Path) -> None:
+    state = FileStateChecker().get_state(str(old), None)
+    copy = old.with_name("copy")
+    copy.write_text("one")
+    copy.replace(old)
+    assert not modified(old, state)
+
+
+def test_a_file_as_young_as_its_record_is_compared_by_content(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    assert FileStateChecker().get_state(str(path), None)[1] == -1
+
+
+def test_a_file_that_came_back_while_a_task_wanted_it_is_modified_the_next_time(old: Path) -> None:
+    content = old.read_text()
+    old.unlink()
+    file_state.observe([str(old)])
+    old.write_text(content)
+    time.sleep(0.05)
+    assert modified(old, FileStateChecker().get_state(str(old), None))
+
+
+def test_a_file_that_changed_while_a_task_read_it_is_modified_the_next_time(old: Path) -> None:
+    file_state.observe([str(old)])
+    old.write_text("two")
+    time.sleep(0.05)
+    state = FileStateChecker().get_state(str(old), None)
+    assert modified(old, state)
+
+
+def test_a_target_torn_by_a_power_failure_is_modified(old: Path) -> None:
+    state = file_state.state_of(str(old), racy_check=False)
+    old.write_bytes(b"\0\0\0")
+    assert modified(old, state)
+
+
+def test_a_file_that_is_as_it_was_recorded_is_not_read_again(old: Path) -> None:
+    record = [*FileStateChecker().get_state(str(old), None)[:4], "the digest of then"]
+    assert FileStateChecker().get_state(str(old), record) == record
+    old.write_text("two")
+    assert FileStateChecker().get_state(str(old), record)[4] != "the digest of then"
+
+
+@pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
+def test_an_odd_record_is_no_record(old: Path, record: object) -> None:
+    assert FileStateChecker().get_state(str(old), record) == FileStateChecker().get_state(str(old), None)  # type: ignore[arg-type]

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+from doit.task import Task
+
+from tasks.uptodate import Freshness, reasons
+
+
+def recorded(task: Task) -> dict[str, Any]:
+    """Return what doit keeps for a task that has succeeded."""
+    values: dict[str, Any] = {}
+    for saver in task.value_savers:
+        values |= saver()
+    return values
+
+
+def test_options_that_are_the_same_or_not() -> None:
+    values = {"options": {"mode": "regular"}, "targets": {}}
+    assert Freshness({"mode": "regular"})(Task("t", None), values)
+    other = Freshness({"mode": "tests"})
+    task = Task("t", None, uptodate=[other])
+    assert not other(task, values)
+    assert reasons(task) == ["mode: regular -> tests"]
+
+
+class Source:
+    """Something a task reads: its content, and when it last changed."""
+
+    def __init__(self) -> None:
+        self.content, self.time = "a", 1
+
+    def write(self, content: str) -> None:
+        self.content = content
+        self.time += 1
+
+    def state(self) -> dict[str, Any]:
+        return {"content": self.content, "time": self.time}
+
+
+def test_what_was_steady_while_a_task_ran_is_recorded_without_its_times() -> None:
+    source = Source()
+    first = Freshness({}, source.state, steady=["time"])
+    task = Task("t", None)
+    assert not first(task, {})
+    values = recorded(task)
+    assert values["options"] == {"content": "a"}
+    source.write("a")
+    assert Freshness({}, source.state, steady=["time"])(Task("t", None), values)
+
+
+def test_what_changed_while_a_task_ran_and_changed_back_makes_it_run_again() -> None:
+    source = Source()
+    first = Freshness({}, source.state, steady=["time"])
+    task = Task("t", None)
+    assert not first(task, {})
+    source.write("b")  # which the task may have read
+    source.write("a")
+    again = Freshness({}, source.state, steady=["time"])
+    task_again = Task("t", None, uptodate=[again])
+    assert not again(task_again, recorded(task))
+    assert reasons(task_again) == ["content: changed while it was read -> a"]
+    assert Freshness({}, source.state, steady=["time"])(Task("t", None), recorded(task_again))
