@@ -17,7 +17,7 @@ from tasks.file_state import FileStateChecker
 
 DODO = """
 import os, signal
-from checkpoint.file_state import FileStateChecker
+from tasks.file_state import FileStateChecker
 DOIT_CONFIG = {"backend": "kit", "dep_file": "work/.doit.db", "check_file_uptodate": FileStateChecker}
 
 def make(number, target):

@@ -186,7 +186,7 @@ def test_full_disk_is_one_clear_error(work_dir: Path) -> None:
     """A limit on the size of files stands for a disk that is full."""
     program = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
-        "from stages import faiss_index\nfrom stages.errors import StageError\n"
+        "from stages import faiss as faiss_index\nfrom stages.failures import StageError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))\n"
         "try:\n    faiss_index.build('code_examples', work_dir=Path(sys.argv[1]))\n"
