@@ -9,8 +9,16 @@ from typing import Any
 
 from doit import create_after
 
-from stages import code_examples, embeddings, extension_data, final_assembly, preparation, pull_repo_exts, settings
-from stages import faiss as faiss_index
+from stages import (
+    code_examples,
+    embeddings,
+    extension_data,
+    faiss,
+    final_assembly,
+    preparation,
+    pull_repo_exts,
+    settings,
+)
 from tasks.pipeline import Pipeline
 
 Task = dict[str, Any]
@@ -159,16 +167,16 @@ def task_embeddings() -> Iterator[Task]:
 
 def task_faiss() -> Iterator[Task]:
     """7/8 index the embeddings with FAISS."""
-    stage = pipeline.stage("faiss", faiss_index.VERSION, after=["embeddings"])
+    stage = pipeline.stage("faiss", faiss.VERSION, after=["embeddings"])
     for kind in embeddings.KINDS:
         yield stage.task(
-            faiss_index.build,
+            faiss.build,
             kind,
             name=kind,
             unchecked=folders,
-            options={"options": faiss_index.relevant_options(pipeline.embedding_options())},
-            file_dep=map(at, faiss_index.dependencies(kind)),
-            targets=map(at, faiss_index.targets(kind)),
+            options={"options": faiss.relevant_options(pipeline.embedding_options())},
+            file_dep=map(at, faiss.dependencies(kind)),
+            targets=map(at, faiss.targets(kind)),
         )
 
 

@@ -302,7 +302,7 @@ def doit_commands() -> str:
     from doit.doit_cmd import DoitMain
 
     commands = DoitMain().get_cmds().to_dict()
-    own = [name for name, command in commands.items() if command.__module__.startswith("checkpoint.")]
+    own = [name for name, command in commands.items() if command.__module__.startswith(("checkpoint.", "console."))]
     lines: list[str] = []
     for name in sorted(own):
         command = commands[name]

@@ -12,7 +12,7 @@ import tomli
 
 from tests.project import ROOT, Project, digest_of
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.long]
 
 
 def run(folder: Path) -> Project:

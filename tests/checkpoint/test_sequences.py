@@ -86,7 +86,7 @@ def do(project: Project, step: tuple[object, ...]) -> None:
         project.checkpoint_file.write_bytes(argument[0])  # type: ignore[arg-type]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(steps, min_size=2, max_size=6))
 def test_any_sequence_ends_in_what_a_clean_run_gives(
@@ -109,7 +109,7 @@ def test_any_sequence_ends_in_what_a_clean_run_gives(
     shutil.rmtree(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_removed_extension_is_gone_from_everywhere(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=3)
     assert project.run(MAIN).code == 0

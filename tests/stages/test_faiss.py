@@ -82,7 +82,7 @@ def test_folder_is_as_the_contract_has_it(work_dir: Path, kind: str) -> None:
 
 def test_two_builds_give_the_same_bytes_in_other_processes(work_dir: Path, tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from stages import faiss_index;"
+        "import sys; from pathlib import Path; from stages import faiss as faiss_index;"
         "[faiss_index.build(kind, work_dir=Path(sys.argv[1]), options={'hnsw_above': int(sys.argv[2])})"
         " for kind in faiss_index.KINDS]"
     )

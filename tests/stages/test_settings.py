@@ -667,7 +667,7 @@ def test_numbers_of_the_wheel(wheel: Path) -> None:
 # ---- size -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
     """1,500 extensions with 60 settings each; the process that merges them stays below 400 MiB."""
     entries = [{"id": f"big.ext{number:04}", "folder": "x", "manifest": "m", "files": {}} for number in range(1500)]

@@ -90,7 +90,7 @@ def test_vector_depends_on_the_text_alone(local: LocalBackend) -> None:
 
 def test_vectors_are_the_same_in_another_process_with_other_threads(local: LocalBackend) -> None:
     program = (
-        "import sys; from stages.embedding_backends import LocalBackend, embed_query;"
+        "import sys; from stages.retrieval.backends import LocalBackend, embed_query;"
         f"sys.stdout.write(embed_query(LocalBackend(), {TEXTS[2]!r}).tobytes().hex())"
     )
     environment = {
@@ -130,7 +130,7 @@ def test_fewer_dimensions(local: LocalBackend, dimensions: int) -> None:
 
 def test_importing_and_loading_leaves_the_root_logger_alone() -> None:
     program = (
-        "import logging; from stages.embedding_backends import LocalBackend; LocalBackend();"
+        "import logging; from stages.retrieval.backends import LocalBackend; LocalBackend();"
         "import sys; sys.exit(len(logging.root.handlers) or 'wordllama' in sys.modules or 'requests' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0

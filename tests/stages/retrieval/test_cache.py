@@ -115,7 +115,7 @@ def test_folder_in_its_place_is_an_error_that_names_it(tmp_path: Path) -> None:
 WRITER = """
 import sys, numpy
 from pathlib import Path
-from stages.embedding_cache import EmbeddingCache
+from stages.retrieval.cache import EmbeddingCache
 with EmbeddingCache(Path(sys.argv[1]), "one", durable=True) as cache:
     for number in range(20):
         cache.store([f"{sys.argv[2]} {number}".encode()], numpy.ones((1, 8), numpy.float32))

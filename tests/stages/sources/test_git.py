@@ -274,7 +274,7 @@ def test_a_clone_whose_files_are_torn_is_made_anew(tmp_path: Path, repository: R
 KILLED = """
     import sys
     from pathlib import Path
-    from stages.source_git import fetch
+    from stages.sources.git import fetch
     fetch({"url": sys.argv[1]}, work_dir=Path(sys.argv[2]), update=False)
 """
 

@@ -245,7 +245,7 @@ def test_a_worker_without_the_project_is_told_and_a_scheduler_needs_none(tmp_pat
     use(project, bare.address)
     run = project.run(MAIN)
     assert run.code == 1, run.output
-    assert "cannot load the project (ModuleNotFoundError: No module named 'checkpoint')" in run.output
+    assert "cannot load the project (ModuleNotFoundError: No module named 'tasks')" in run.output
     assert "Traceback" not in run.output
     assert bare.processes["first"].poll() is None
     bare.kill("first")
