@@ -1,6 +1,8 @@
 # The project's commands. Only Python 3.11 or later, make and git are needed; everything else is installed into .venv.
 #   make          install, then run the pipeline on pipeline_config.toml
-#   make test     install with the test tools, then run the tests       (ARGS="-k name" is passed on)
+#   make test     install with the test tools, then run the quick tests (ARGS="-k name" is passed on)
+#   make test-all the long tests as well: faults, whole-wheel runs, Dask, the browser, fuzz seeds
+#   make test-long  the long tests alone
 #   make check    formatting, lint and types
 #   make docs     build the documentation into site/; a link that leads nowhere fails it
 #   make bench    measure, and compare with the bars                    (minutes)
@@ -8,7 +10,7 @@
 #   make fuzz     feed the readers of others' files with whatever bytes find new ways through them (a minute each)
 #   make clean    remove what the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
-.PHONY: run test check docs bench faults fuzz constraints clean
+.PHONY: run test test-all test-long check docs bench faults fuzz constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -25,7 +27,13 @@ run: $(VENV)/installed
 	$(BIN)/doit $(ARGS)
 
 test: $(VENV)/installed-test
+	$(BIN)/pytest -m "not long" $(ARGS)
+
+test-all: $(VENV)/installed-test
 	$(BIN)/pytest $(ARGS)
+
+test-long: $(VENV)/installed-test
+	$(BIN)/pytest -m long $(ARGS)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
