@@ -396,10 +396,9 @@ CASES = [
     ),
     Case(
         "intermediates",
-        "a manifest that is no manifest",
-        _write("work/final_assembly/manifest.json", '{"../data:107.3": ["../../../pipeline_config.toml", 3]}'),
-        "manifest.json",
-        1,
+        "a manifest of the data set that is no manifest",
+        _write("data/107.3/MANIFEST.json", '{"files": {"../../pipeline_config.toml": 3}}'),
+        "ompleted successfully",
     ),
     # --- extension.toml ---
     Case("extension.toml", "empty", _extension(""), "has no [package] table", reported=True),
