@@ -19,14 +19,16 @@ from typing import Any
 
 from checkpoint import file as checkpoint_file
 from checkpoint.file import Checkpoint, CheckpointCorrupt, CheckpointNewer
+from checkpoint.resume import restore
 from config import ConfigError, load
+from config.request import Request
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, UnknownStage, position
 
 PROJECT = Path(__file__).resolve().parent
 EXIT_CODES = """exit codes: 0 all went well; 1 a stage failed (--resume continues there); 2 the run could not start:
 wrong arguments or configuration, or another run works there; 130 and 143 interrupted by Ctrl-C or SIGTERM"""
 # What doit returns → what the scripts return: a task failed or could not be checked; doit could not start.
-_EXIT_CODES = {0: 0, 1: EXIT_FAILED, 2: EXIT_FAILED, 3: EXIT_NOT_STARTED}
+_EXIT_CODES = {0: 0, 1: EXIT_FAILED, 2: EXIT_NOT_STARTED, 3: EXIT_NOT_STARTED}
 
 
 class DataCollectionPipeline:
@@ -51,11 +53,12 @@ class DataCollectionPipeline:
         """
         self.config_path = Path(os.path.abspath(config_path or PROJECT / "pipeline_config.toml"))
         self.overrides: dict[str, str] = dict(overrides or {})
-        flags = ("kit_cache", "quick", "update", "no_cache", "quiet", "verbose", "json", "junit", "annotations")
-        self.work_dir = load(
-            self.config_path, {key: value for key, value in self.overrides.items() if key not in flags}
-        ).work_dir
+        request = Request.from_variables(self.overrides, Path.cwd())
+        self.config = load(self.config_path, request.overrides)
+        self.work_dir = self.config.work_dir
         self.checkpoint_file = checkpoint_file.path_in(self.work_dir)
+        self.kit_cache_path: str | None = None
+        self.kit_version: str | None = None
 
     def run(
         self,
@@ -63,14 +66,24 @@ class DataCollectionPipeline:
         end_stage: str | None = None,
         resume: bool = False,
         force: bool = False,
-    ) -> int:
-        """Run the pipeline and return its exit code: 0 success, 1 a stage failed, 2 it could not start.
+    ) -> bool:
+        """Run the pipeline and return whether it succeeded; a wrong stage name is told on standard error.
 
         Args:
             start_stage: The first stage to run; resuming overrides it.
             end_stage: The last stage to run.
             resume: Continue after the last complete stage.
-            force: Ignore the checkpoint and start afresh.
+            force: Ignore the checkpoint and start afresh; overrides ``resume``.
+        """
+        return self.run_for_code(start_stage, end_stage, resume=resume, force=force) == 0
+
+    def run_for_code(
+        self, start_stage: str | None = None, end_stage: str | None = None, *, resume: bool = False, force: bool = False
+    ) -> int:
+        """Run the pipeline as `run` does and return the exit code: 0 success, 1 a stage failed, 2 not started.
+
+        Raises:
+            SystemExit: The run was interrupted (code 130 or 143).
         """
         variables = {"start": start_stage or "", "end": end_stage or "", "resume": resume, "force": force}
         return self._doit("run", [f"{key}={_text(value)}" for key, value in variables.items() if value])
@@ -98,6 +111,7 @@ class DataCollectionPipeline:
         return self._doit("checkpoint", ["clear"])
 
     def _doit(self, command: str, arguments: Sequence[str]) -> int:
+        """Run a command of doit on ``dodo.py``; no ``doit.cfg`` or ``pyproject.toml`` of the current folder counts."""
         from doit.doit_cmd import DoitMain
 
         sys.modules.pop("dodo", None)  # doit imports it, and keeps the one of an earlier run
@@ -105,7 +119,11 @@ class DataCollectionPipeline:
         everything = [command, "-f", str(PROJECT / "dodo.py"), f"config={self.config_path}", *overrides, *arguments]
         before = Path.cwd()
         try:
-            return _EXIT_CODES[DoitMain().run(everything)]
+            return _EXIT_CODES[DoitMain(config_filenames=()).run(everything)]
+        except SystemExit as stopped:
+            if stopped.code in (EXIT_FAILED, EXIT_NOT_STARTED):
+                return int(stopped.code)
+            raise
         finally:
             os.chdir(before)
 
@@ -119,7 +137,7 @@ class DataCollectionPipeline:
         return found.to_dict() if found else None
 
     def _save_checkpoint(self, completed_stages: Sequence[str], snapshot: Mapping[str, str] | None = None) -> None:
-        """Write a checkpoint that says which stages are complete.
+        """Write a checkpoint that says which stages are complete; a run checks them before it believes it.
 
         Args:
             completed_stages: Their names.
@@ -127,6 +145,7 @@ class DataCollectionPipeline:
 
         Raises:
             tasks.stage_names.UnknownStage: A name is no stage.
+            stages.failures.StageError: The file cannot be written.
         """
         for stage in completed_stages:
             position(stage)
@@ -136,16 +155,30 @@ class DataCollectionPipeline:
             Checkpoint(
                 work_dir=str(self.work_dir),
                 completed_stages=list(completed_stages),
-                kit_cache_path=known.get("kit_cache_path"),
-                kit_version=known.get("kit_version"),
+                kit_cache_path=known.get("kit_cache_path", self.kit_cache_path),
+                kit_version=known.get("kit_version", self.kit_version),
                 status="stopped",
             )
         )
 
     def _restore_config_from_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Take over what the command line of the checkpoint's run had set and this pipeline's overrides do not."""
-        for key, value in checkpoint.get("overrides", {}).items():
-            self.overrides.setdefault(key, _text(value))
+        """Take over the documented values of a checkpoint, and how much its run was asked to do.
+
+        Args:
+            checkpoint: What `_load_checkpoint` returns.
+
+        Raises:
+            checkpoint.resume.ResumeRefused: Its run read a Kit cache that nothing here names.
+        """
+        snapshot = checkpoint["config_snapshot"]
+        self.kit_cache_path, self.kit_version = snapshot["kit_cache_path"], snapshot["kit_version"]
+        self.work_dir = Path(snapshot["work_dir"])
+        self.checkpoint_file = checkpoint_file.path_in(self.work_dir)
+        found = Checkpoint(work_dir=str(self.work_dir), overrides=dict(checkpoint.get("overrides", {})))
+        request = Request.from_variables(self.overrides, Path.cwd())
+        named = [source["path"] for source in self.config.sources() if source["kind"] == "path"]
+        request, _ = restore(found, request, named)
+        self.overrides |= {key: _text(value) for key, value in request.kept.items()}
 
     def _clear_checkpoint(self) -> None:
         """Remove the checkpoint, if there is one."""
@@ -178,6 +211,9 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print a JSON summary of the run (or of --show-checkpoint, --dry-run) and nothing else on standard output",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with code 1 if a file was left out because of an internal error"
+    )
     parser.add_argument("--junit", metavar="FILE", help="write the stages as test cases of a JUnit XML file")
     parser.add_argument(
         "--annotations",
@@ -196,7 +232,7 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
         selection: ``start`` and ``end``, where given.
     """
     values = dict(overrides)
-    flags = ("update", "no_cache", "quiet", "verbose", "json")
+    flags = ("update", "no_cache", "quiet", "verbose", "json", "strict")
     values |= {key: "1" for key in flags if getattr(arguments, key)}
     if arguments.junit:
         values["junit"] = os.path.abspath(arguments.junit)
@@ -205,15 +241,13 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
     try:
         for stage in selection.values():
             position(stage)
-        if arguments.resume and arguments.force:
-            raise ConfigError("command line: --resume and --force exclude each other.")
         pipeline = DataCollectionPipeline(arguments.config, values)
     except (ConfigError, UnknownStage) as error:
         sys.stderr.write(f"ERROR: {error}\n")
         if not (arguments.show_checkpoint or arguments.clear_checkpoint or arguments.dry_run):
-            from console.outputs.run_outputs import Wanted, deliver_not_started
+            from console.outputs import not_started
 
-            deliver_not_started(str(error), Wanted.of(values, Path.cwd(), os.environ))
+            not_started(str(error), values)
         return EXIT_NOT_STARTED
     if arguments.show_checkpoint:
         return pipeline.show_checkpoint(as_json=arguments.json)
@@ -222,7 +256,9 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
     if arguments.dry_run:
         chosen = {key: "1" for key in ("resume", "force") if getattr(arguments, key)}
         return pipeline.dry_run([f"{k}={v}" for k, v in {**selection, **chosen}.items()], as_json=arguments.json)
-    code = pipeline.run(selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force)
+    code = pipeline.run_for_code(
+        selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force
+    )
     if arguments.report is not None and code != EXIT_NOT_STARTED:
         # Where it was written is not part of the run's output, which may have to be JSON alone.
         with contextlib.redirect_stdout(sys.stderr):

@@ -9,6 +9,10 @@ from typing import Any
 
 from doit import create_after
 
+from checkpoint.invocation import Invocation
+from checkpoint.selection import MERGE
+from console.outputs import not_started
+from console.run_console import RunConsole
 from stages import (
     code_examples,
     embeddings,
@@ -19,28 +23,27 @@ from stages import (
     pull_repo_exts,
     settings,
 )
-from tasks.pipeline import Pipeline
 
 Task = dict[str, Any]
 
-pipeline = Pipeline.from_command_line(globals())
-DOIT_CONFIG = pipeline.doit_config()
+invocation = Invocation.from_command_line(RunConsole, not_started)
+pipeline, graph = invocation.pipeline, invocation.pipeline.graph
+DOIT_CONFIG = invocation.doit_config()
 
 config, at, folders = pipeline.config.values, pipeline.path, {"work_dir": pipeline.config.work_dir}
 processing, encoding = config["processing"], config["embeddings"]["encoding_model"]
 mode = processing["code_examples_scan_mode"]
-MERGE = "@merge"  # no extension can have this id
 
 
 def task_pull_repo_exts() -> Task:
     """1/8 fetch, build and locate the sources of extensions."""
-    stage = pipeline.stage("pull_repo_exts", pull_repo_exts.VERSION)
+    stage = pipeline.stage("pull_repo_exts")
     return stage.task(
         pull_repo_exts.pull,
         unchecked=folders | pipeline.pull_arguments(),
         checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.state_of),
         targets=[at("sources.json")],
-        always="update was asked for" if pipeline.flags.update else "",
+        always="update was asked for" if pipeline.request.update else "",
         alone=True,
         folders=[at("sources")],
     )
@@ -48,7 +51,7 @@ def task_pull_repo_exts() -> Task:
 
 def task_preparation() -> Task:
     """2/8 choose the extensions: filters, highest versions, files."""
-    stage = pipeline.stage("preparation", preparation.VERSION)
+    stage = pipeline.stage("preparation")
     return stage.task(
         preparation.prepare,
         unchecked=folders,
@@ -66,8 +69,8 @@ def task_preparation() -> Task:
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_extension_data() -> Iterator[Task]:
     """3/8 extract metadata, code atlas and API docs."""
-    stage = pipeline.stage("extension_data", extension_data.VERSION, after=["preparation"])
-    for extension in pipeline.extensions:
+    stage = pipeline.stage("extension_data", after=["preparation"])
+    for extension in graph.extensions:
         yield stage.task(
             extension_data.extract,
             extension,
@@ -78,14 +81,14 @@ def task_extension_data() -> Iterator[Task]:
                 "include_source_code": processing["include_source_code"],
                 "encoding": encoding,
             },
-            file_dep=pipeline.files_of(extension, extension_data.dependencies(extension)),
+            file_dep=graph.files_of(extension, extension_data.dependencies(extension)),
             targets=map(at, extension_data.targets(extension)),
         )
     yield stage.task(
         extension_data.merge,
         name=MERGE,
         unchecked=folders,
-        file_dep=map(at, ["extensions.json", *extension_data.merge_dependencies(pipeline.extensions)]),
+        file_dep=map(at, ["extensions.json", *extension_data.merge_dependencies(graph.extensions)]),
         targets=map(at, extension_data.MERGE_TARGETS),
     )
 
@@ -93,8 +96,8 @@ def task_extension_data() -> Iterator[Task]:
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_code_examples() -> Iterator[Task]:
     """4/8 select code examples by size and complexity."""
-    stage = pipeline.stage("code_examples", code_examples.VERSION, after=["extension_data"])
-    for extension in pipeline.extensions:
+    stage = pipeline.stage("code_examples", after=["extension_data"])
+    for extension in graph.extensions:
         yield stage.task(
             code_examples.select,
             extension,
@@ -105,7 +108,7 @@ def task_code_examples() -> Iterator[Task]:
                 "min_lines": processing["code_examples_min_lines"],
                 "min_complexity": processing["code_examples_min_complexity"],
                 "encoding": encoding,
-                "kit_version": pipeline.kit_version,
+                "kit_version": graph.kit_version,
             },
             file_dep=map(at, code_examples.dependencies(extension)),
             targets=map(at, code_examples.targets(extension)),
@@ -115,8 +118,8 @@ def task_code_examples() -> Iterator[Task]:
         name=MERGE,
         unchecked=folders,
         options={"mode": mode},
-        file_dep=map(at, ["extensions.json", *code_examples.merge_dependencies(pipeline.extensions)]),
-        targets=map(at, code_examples.merge_targets(pipeline.extensions, mode)),
+        file_dep=map(at, ["extensions.json", *code_examples.merge_dependencies(graph.extensions)]),
+        targets=map(at, code_examples.merge_targets(graph.extensions, mode)),
         others=[at(code_examples.COPIES)],
     )
 
@@ -124,15 +127,15 @@ def task_code_examples() -> Iterator[Task]:
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_settings() -> Iterator[Task]:
     """5/8 collect settings from TOML, Python and C++."""
-    stage = pipeline.stage("settings", settings.VERSION, after=["code_examples"])
-    for owner in [*pipeline.extensions, *pipeline.apps]:
+    stage = pipeline.stage("settings", after=["code_examples"])
+    for owner in [*graph.extensions, *graph.apps]:
         yield stage.task(
             settings.scan,
             owner,
             name=settings.name_of(owner),
             unchecked=folders,
             file_dep=[
-                *pipeline.files_of(owner, settings.dependencies(owner)),
+                *graph.files_of(owner, settings.dependencies(owner)),
                 *map(at, settings.intermediate_dependencies(owner)),
             ],
             targets=map(at, settings.targets(owner)),
@@ -141,7 +144,7 @@ def task_settings() -> Iterator[Task]:
         settings.merge,
         name=MERGE,
         unchecked=folders,
-        file_dep=map(at, ["extensions.json", *settings.merge_dependencies(pipeline.extensions, pipeline.apps)]),
+        file_dep=map(at, ["extensions.json", *settings.merge_dependencies(graph.extensions, graph.apps)]),
         targets=map(at, settings.MERGE_TARGETS),
     )
 
@@ -149,16 +152,16 @@ def task_settings() -> Iterator[Task]:
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_embeddings() -> Iterator[Task]:
     """6/8 embed extensions, code examples and settings."""
-    stage = pipeline.stage("embeddings", embeddings.VERSION, after=["settings"])
+    stage = pipeline.stage("embeddings", after=["settings"])
     options = pipeline.embedding_options()
-    examples = code_examples.example_files(pipeline.extensions, mode)
+    examples = code_examples.example_files(graph.extensions, mode)
     for kind in embeddings.KINDS:
         yield stage.task(
             embeddings.embed,
             kind,
             name=kind,
             unchecked=folders
-            | {"options": options, "api_key": pipeline.api_key, "use_cache": not pipeline.flags.no_cache},
+            | {"options": options, "api_key": pipeline.api_key, "use_cache": not pipeline.request.no_cache},
             checked=embeddings.relevant_options(options),
             file_dep=map(at, embeddings.dependencies(kind, examples)),
             targets=map(at, embeddings.targets(kind)),
@@ -167,7 +170,7 @@ def task_embeddings() -> Iterator[Task]:
 
 def task_faiss() -> Iterator[Task]:
     """7/8 index the embeddings with FAISS."""
-    stage = pipeline.stage("faiss", faiss.VERSION, after=["embeddings"])
+    stage = pipeline.stage("faiss", after=["embeddings"])
     for kind in embeddings.KINDS:
         yield stage.task(
             faiss.build,
@@ -183,18 +186,19 @@ def task_faiss() -> Iterator[Task]:
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_final_assembly() -> Task:
     """8/8 assemble the versioned data set."""
-    stage = pipeline.stage("final_assembly", final_assembly.VERSION, after=["settings", "faiss"])
-    options = {"mode": mode, "with_search": not pipeline.quick}
+    stage = pipeline.stage("final_assembly", after=["settings", "faiss"])
+    options = {"mode": mode, "with_search": not pipeline.request.quick}
     work_dir, target_dir = pipeline.config.work_dir, pipeline.config.target_dir
     return stage.task(
         final_assembly.assemble,
         unchecked={"work_dir": work_dir, "target_dir": target_dir},
-        options=options | {"configuration_sha256": final_assembly.configuration_digest(config)},
+        options=options,
         file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
         targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
         others=[
+            at(final_assembly.MANIFEST),
             at(final_assembly.COPIES),
             pipeline.target_path(final_assembly.REPORT_NAME),
         ],
-        folders=[at(final_assembly.PREVIOUS)],
+        published=True,
     )

@@ -16,7 +16,6 @@ import sys
 from collections.abc import Sequence
 
 from data_collection_pipeline import add_common_arguments, run_command_line
-from tasks.stage_names import EXIT_FAILED
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -52,10 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         overrides["processing.include_source_code"] = "true"
     if arguments.keep_intermediate:
         overrides["output.keep_intermediates"] = "true"
-    code = run_command_line(arguments, overrides, {})
-    if code == EXIT_FAILED and not (arguments.resume or arguments.json):
-        print("Hint: python run_pipeline.py --resume continues where it failed.")
-    return code
+    return run_command_line(arguments, overrides, {})
 
 
 if __name__ == "__main__":

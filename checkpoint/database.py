@@ -88,7 +88,7 @@ class WriteThroughDatabase:
             self._corrupt = str(error)
 
     def open_for_writing(self) -> sqlite3.Connection:
-        """Take the work directory's lock, make or repair the file, and read it afresh; return the open database.
+        """Take the lock of the file's folder, make or repair the file, and read it afresh; return the open database.
 
         Raises:
             checkpoint.lock.WorkDirBusy: Another run has the work directory.

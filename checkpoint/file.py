@@ -17,8 +17,9 @@ from tasks.stage_names import STAGES
 
 CHECKPOINT_NAME = ".pipeline_checkpoint.json"
 SCHEMA_VERSION = 1
-# Far beyond any real checkpoint: a larger file is something else.
+# Far beyond any real checkpoint: a larger or deeper file is something else.
 _MAX_BYTES = 4_000_000
+_MAX_DEPTH = 20
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Checkpoint:
         overrides: What the command line changed in the configuration.
         configuration: The configuration without secrets; empty in a file that a documented-keys-only writer made.
         failure: How the run failed: stage, subtask, type, message, log, time, attempts.
+        not_checked: Stages whose outputs the run took as they were (``--start``): neither complete nor not.
         timestamp: When it was saved: local time, ISO 8601.
     """
 
@@ -57,6 +59,7 @@ class Checkpoint:
     overrides: dict[str, Any] = field(default_factory=dict)
     configuration: dict[str, Any] = field(default_factory=dict)
     failure: dict[str, Any] | None = None
+    not_checked: list[str] = field(default_factory=list)
     timestamp: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,6 +78,7 @@ class Checkpoint:
             "overrides": self.overrides,
             "configuration": self.configuration,
             "failure": self.failure,
+            "not_checked": [stage for stage in STAGES if stage in self.not_checked],
         }
 
 
@@ -134,6 +138,9 @@ def load(work_dir: Path) -> Checkpoint | None:
             f"{path}: written by a newer version of the pipeline (schema {version}, this one knows {SCHEMA_VERSION}). "
             "Update the pipeline, or start afresh with --force."
         )
+    snapshot = value.get("config_snapshot")
+    if isinstance(snapshot, dict) and "kit_cache_path" not in snapshot and "exts_path" in snapshot:
+        snapshot["kit_cache_path"] = snapshot["exts_path"]  # the name of older writers
     error = next(_validator().iter_errors(value), None)
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "top level"
@@ -151,6 +158,7 @@ def load(work_dir: Path) -> Checkpoint | None:
         overrides=value.get("overrides", {}),
         configuration=value.get("configuration", {}),
         failure=value.get("failure"),
+        not_checked=value.get("not_checked", []),
         timestamp=value["timestamp"],
     )
 
@@ -187,7 +195,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointCorrupt(f"it is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise CheckpointCorrupt("it is not a JSON object")
+    if _is_deeper(value, _MAX_DEPTH):
+        raise CheckpointCorrupt(f"its values are nested deeper than {_MAX_DEPTH} levels")
     return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
 
 
 def _is_foreign(recorded: str, work_dir: Path) -> bool:

@@ -41,14 +41,19 @@ def acquire(work_dir: Path) -> None:
     except OSError as error:
         raise OSError(f"{work_dir}: the work directory cannot be used ({error.strerror or error}).") from error
     _held[work_dir] = lock
-    # What is unfinished now was being written when a run was killed. A source is a folder of thousands of files, and
-    # nothing is made in it.
-    remove_unfinished(work_dir, leave="sources")
-    for folder in ("sources", "sources/unpacked"):
-        remove_unfinished(work_dir / folder, below=False)
     started = time.strftime("%Y-%m-%d %H:%M:%S")
     with contextlib.suppress(OSError):  # it only serves the message that others get
         holder.write_text(json.dumps({"pid": os.getpid(), "since": started}) + "\n", encoding="utf-8")
+
+
+def remove_leftovers(work_dir: Path) -> None:
+    """Remove the unfinished files of a run that was killed. The caller holds the lock.
+
+    A source is a folder of thousands of files, and nothing is made in it: it is not searched.
+    """
+    remove_unfinished(work_dir, leave="sources")
+    for folder in ("sources", "sources/unpacked"):
+        remove_unfinished(work_dir / folder, below=False)
 
 
 def release(work_dir: Path) -> None:

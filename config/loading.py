@@ -349,10 +349,17 @@ def _typed_overrides(overrides: Mapping[str, object]) -> dict[tuple[str, str], A
     typed: dict[tuple[str, str], Any] = {}
     for name, value in overrides.items():
         target = _find_key(name)
-        if target in typed and typed[target] != value:
-            raise ConfigError(f"{_COMMAND_LINE}: {'.'.join(target)}: given twice.")
         typed[target] = _typed(value, target) if isinstance(value, str) else value
     return typed
+
+
+def override_key(name: str) -> str:
+    """Return the full key (``processing.max_extensions``) of a full key or of the last part of one.
+
+    Raises:
+        ConfigError: There is no such key, or several keys end so.
+    """
+    return ".".join(_find_key(name))
 
 
 def _find_key(name: str) -> tuple[str, str]:

@@ -8,7 +8,6 @@ MkDocs loads this as a hook. A page holds ``<!-- reference: NAME -->``, a line f
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import inspect
 import json
 import re
@@ -18,7 +17,7 @@ from typing import Any
 
 import data_collection_pipeline
 import run_pipeline
-from tasks.pipeline import Flags
+from config.request import FLAGS, Request
 
 ROOT = Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)
@@ -55,7 +54,6 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "settings_report": ("W/settings/settings_report.json",),
     "faiss_index": ("W/faiss_databases/<kind>_faiss/index.json", "D/<folder>/<kind>_faiss/index.json"),
     "faiss_metadata": ("W/faiss_databases/<kind>_faiss/metadata.json", "D/<folder>/<kind>_faiss/metadata.json"),
-    "manifest": ("D/MANIFEST.json",),
     "pipeline_completion_report": ("target_dir/pipeline_completion_report.json",),
 }
 
@@ -283,11 +281,11 @@ def variables() -> str:
     parsers = (data_collection_pipeline.argument_parser(), run_pipeline.argument_parser())
     options = {name for parser in parsers for action in parser._actions for name in action.option_strings}
     rows = []
-    told = attributes_of(Flags)
-    for field in dataclasses.fields(Flags):
-        option = "--" + field.name.replace("_", "-")
-        value = "1" if field.type == "bool" else "…"
-        rows.append((f"`{field.name}={value}`", told[field.name], f"`{option}`" if option in options else ""))
+    told = attributes_of(Request)
+    for name, kind in FLAGS.items():
+        option = "--" + name.replace("_", "-")
+        value = "1" if kind == "bool" else "…"
+        rows.append((f"`{name}={value}`", told[name], f"`{option}`" if option in options else ""))
     return "\n".join([*_table(("variable", "what it does", "of the scripts"), rows), ""])
 
 
@@ -324,8 +322,8 @@ def doit_commands() -> str:
 
 def _doit_option(option: dict[str, Any]) -> str:
     value = "" if option["type"] is bool else "|".join(name for name, _ in option.get("choices", ())) or "…"
-    names = [f"-{option['short']}"] if option["short"] else []
-    names += [f"--{option['long']}"] if option["long"] else []
+    names = [f"-{option['short']}"] if option.get("short") else []
+    names += [f"--{option['long']}"] if option.get("long") else []
     return ", ".join(f"`{name} {value}`" if value else f"`{name}`" for name in names)
 
 

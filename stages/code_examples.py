@@ -22,7 +22,6 @@ from stages.failures import StageError
 from stages.storage.copies import Copies
 from stages.storage.jsonfile import read_bytes, read_json, to_json, write_bytes, write_json
 
-VERSION = "2"
 MODES = ("regular", "tests", "all")
 NOTEWORTHY_LINES = 10
 

@@ -18,9 +18,8 @@ from stages.storage.streamed_file import replacing
 if TYPE_CHECKING:
     from stages.retrieval.backends import Backend
 
-__all__ = ["KINDS", "VERSION", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
+__all__ = ["KINDS", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
 
-VERSION = "4"
 _LOG = logging.getLogger(__name__)
 # Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
 _CHUNK = 500

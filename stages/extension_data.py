@@ -21,7 +21,6 @@ from stages.python import files as python_source
 from stages.python.files import PythonFile, UnreadableSource
 from stages.storage.jsonfile import read_json, to_json, write_bytes, write_json
 
-VERSION = "6"
 DATABASE_VERSION = "1.0"
 
 _FOLDER = "extension_data"

@@ -18,9 +18,8 @@ from stages.storage.streamed_file import replacing
 if TYPE_CHECKING:
     import numpy
 
-__all__ = ["KINDS", "VERSION", "build", "dependencies", "relevant_options", "targets"]
+__all__ = ["KINDS", "build", "dependencies", "relevant_options", "targets"]
 
-VERSION = "1"
 FORMAT_VERSION = 1
 _LOG = logging.getLogger(__name__)
 _CHUNK = 4096

@@ -29,8 +29,6 @@ from stages.sources.discovery import Found, VersionKey, find_apps, find_extensio
 from stages.sources.walk import Problem, printable, walk
 from stages.storage.jsonfile import read_json, write_json
 
-VERSION = "5"
-
 _KINDS = {
     "py": "python",
     "pyi": "stubs",

@@ -25,8 +25,6 @@ from stages.sources import wheel as source_wheel
 from stages.sources.walk import Folder, is_within, walk
 from stages.storage.jsonfile import read_json, write_json
 
-VERSION = "3"
-
 # The end of a zip file holds the checksums of what is in it.
 _ZIP_TAIL = 65_536
 # What has changed this shortly before may change again without its time showing it.
@@ -116,6 +114,7 @@ def pull(
     work_dir: Path,
     cache_dir: Path | None = None,
     kit_version: str | None = None,
+    fallback_kit_version: str | None = None,
     limits: dict[str, Any] | None = None,
     update: bool = False,
     search_from: Iterable[Path] = (),
@@ -127,6 +126,7 @@ def pull(
         work_dir: The work directory.
         cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
         kit_version: The Kit version, if it is not to be detected.
+        fallback_kit_version: The Kit version where no source tells one.
         limits: ``max_archive_bytes`` and ``max_archive_files``, for archives.
         update: Ask the remotes of git sources for newer commits.
         search_from: Folders near which a built Kit is looked for.
@@ -151,7 +151,7 @@ def pull(
         described.append(entry)
         versions.append(found)
     warnings: list[StageWarning] = []
-    chosen = _kit_version(kit_version, described, versions, warnings)
+    chosen = _kit_version(kit_version, fallback_kit_version, described, versions, warnings)
     write_json(
         work_dir / "sources.json",
         {
@@ -366,6 +366,7 @@ def _gone(work_dir: Path) -> list[str]:
 
 def _kit_version(
     given: str | None,
+    fallback: str | None,
     sources: list[dict[str, Any]],
     found: list[tuple[str, str] | None],
     warnings: list[StageWarning],
@@ -373,6 +374,8 @@ def _kit_version(
     if given:
         return given
     known = [(source["name"], *version) for source, version in zip(sources, found, strict=True) if version]
+    if not known and fallback:
+        return fallback
     if not known:
         raise StageError(
             "The Kit version is in none of the sources: no kit/VERSION of a build, no *kit-sdk*.packman.xml, no cache"

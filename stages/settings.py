@@ -35,8 +35,6 @@ from stages.setting_scan.calls import canonical, value_type
 from stages.setting_scan.sources import cpp_uses, toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
 
-VERSION = "6"
-
 _log = logging.getLogger(__name__)
 
 SUMMARY = "settings/setting_summary.json"

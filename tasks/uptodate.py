@@ -10,6 +10,7 @@ from typing import Any
 from doit.task import Task
 
 from tasks import file_state
+from tasks.doit_internals import uptodate_checks
 
 _MISSING = object()
 
@@ -111,7 +112,7 @@ def option_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 def reasons(task: Task) -> list[str]:
     """Return why a task that has been checked is not up to date: options, targets, then file_deps."""
     found: list[str] = []
-    for check, _, _ in task.uptodate:
+    for check in uptodate_checks(task):
         if isinstance(check, Freshness):
             found += check.reasons
     if found:

@@ -12,9 +12,9 @@ from doit.exceptions import InvalidCommand
 from checkpoint import file as checkpoint_file
 from checkpoint import lock
 from checkpoint.file import Checkpoint
+from checkpoint.invocation import Invocation
+from checkpoint.plan import PlannedTask, plan
 from stages.failures import StageError
-from tasks.pipeline import Pipeline
-from tasks.plan import PlannedTask, plan
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES
 
 _OPT_JSON: dict[str, Any] = {
@@ -40,34 +40,36 @@ class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
     def _execute(self, as_json: bool, pos_args: list[str] | None = None) -> int:
         if pos_args not in (["show"], ["clear"]):
             raise InvalidCommand(f"checkpoint: expected show or clear, found {' '.join(pos_args or []) or 'nothing'}.")
-        pipeline: Pipeline = self.loader.namespace["pipeline"]
+        invocation: Invocation = self.loader.namespace["invocation"]
         if pos_args == ["clear"]:
-            return self._clear(pipeline)
-        if pipeline.distrust:
-            sys.stderr.write(f"ERROR: {checkpoint_file.path_in(pipeline.config.work_dir)}: {pipeline.distrust}\n")
+            return self._clear(invocation)
+        if invocation.unusable:
+            sys.stderr.write(f"ERROR: {checkpoint_file.path_in(invocation.config.work_dir)}: {invocation.unusable}\n")
             return 1
-        found = pipeline.checkpoint
-        planned = plan(self.task_list, pipeline.stages, self.dep_manager) if found else []
+        found = invocation.found
+        planned = plan(self.task_list, invocation.pipeline.stages, self.dep_manager) if found else []
         if as_json:
             shown = {"checkpoint": found.to_dict() if found else None, "resume": [task.to_dict() for task in planned]}
             self.outstream.write(json.dumps(shown, indent=2, sort_keys=True) + "\n")
         elif found is None:
-            self.outstream.write(f"No checkpoint in {pipeline.config.work_dir}: the last run completed, or none ran.\n")
+            self.outstream.write(
+                f"No checkpoint in {invocation.config.work_dir}: the last run completed, or none ran.\n"
+            )
         else:
             self.outstream.write(text(found, planned))
-            if found.overrides and not pipeline.resuming:
+            if found.overrides and not invocation.resuming:
                 self.outstream.write("The plan leaves them out; doit checkpoint show resume=1 takes them over.\n")
         return 0
 
-    def _clear(self, pipeline: Pipeline) -> int:
+    def _clear(self, invocation: Invocation) -> int:
         try:
-            lock.acquire(pipeline.config.work_dir)
-            cleared = checkpoint_file.clear(pipeline.config.work_dir)
-        except (lock.WorkDirBusy, StageError) as error:
+            lock.acquire(invocation.config.work_dir)
+            cleared = checkpoint_file.clear(invocation.config.work_dir)
+        except (lock.WorkDirBusy, StageError, OSError) as error:
             sys.stderr.write(f"ERROR: {error}\n")
             return EXIT_NOT_STARTED
         finally:
-            lock.release(pipeline.config.work_dir)
+            lock.release(invocation.config.work_dir)
         self.outstream.write("Checkpoint cleared.\n" if cleared else "There is no checkpoint to clear.\n")
         return 0
 

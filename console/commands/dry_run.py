@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
-from tasks.pipeline import Pipeline
-from tasks.plan import PlannedTask, plan
+from checkpoint.invocation import Invocation
+from checkpoint.plan import PlannedTask, plan
 from tasks.stage_names import STAGES, UnknownStage, position
 
 _OPT_JSON: dict[str, Any] = {
@@ -34,23 +34,22 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
     execute_tasks: ClassVar[bool] = False
 
     def _execute(self, as_json: bool, pos_args: list[str] | None = None) -> int:
-        pipeline: Pipeline = self.loader.namespace["pipeline"]
+        invocation: Invocation = self.loader.namespace["invocation"]
         try:
             for name in pos_args or ():
                 position(name)
         except UnknownStage as error:
             raise InvalidCommand(str(error)) from None
-        forced = pipeline.flags.force or bool(pipeline.distrust)
-        planned = plan(self.task_list, pos_args or pipeline.selected, self.dep_manager, forced=forced)
+        forced = invocation.request.force or bool(invocation.unusable and invocation.resuming)
+        planned = plan(self.task_list, pos_args or invocation.selected, self.dep_manager, forced=forced)
         if as_json:
             self.outstream.write(json.dumps([task.to_dict() for task in planned], indent=2) + "\n")
             return 0
-        for level, message in pipeline.notices:
+        for level, message in invocation.notices:
             self.outstream.write(f"{'' if level == 'info' else level.upper() + ': '}{message}\n")
-        if pipeline.distrust:
-            self.outstream.write(
-                f"WARNING: the checkpoint is not usable ({pipeline.distrust}): everything would run.\n"
-            )
+        if invocation.unusable:
+            so = ": everything would run" if invocation.resuming else ""
+            self.outstream.write(f"WARNING: the checkpoint is not usable ({invocation.unusable}){so}.\n")
         self.outstream.write(text(planned))
         return 0
 

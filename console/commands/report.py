@@ -15,10 +15,10 @@ from doit.exceptions import InvalidCommand
 from doit.task import Task
 
 from checkpoint import database
+from checkpoint.invocation import DATABASE_NAME, Invocation
+from checkpoint.plan import PlannedTask, plan
 from console.report.run_state import RunState, StageState
 from stages.failures import StageError
-from tasks.pipeline import DATABASE_NAME, Pipeline
-from tasks.plan import PlannedTask, plan
 from tasks.stage_names import EXIT_FAILED, stage_of
 
 REPORT_NAME = "report.html"
@@ -52,19 +52,20 @@ class Report(DoitCmdBase):  # type: ignore[misc]
             raise InvalidCommand(f"report: expected no task, found {' '.join(pos_args)}.")
         from console.report import page
 
-        pipeline: Pipeline = self.loader.namespace["pipeline"]
-        config = pipeline.config
+        invocation: Invocation = self.loader.namespace["invocation"]
+        config = invocation.config
         path = config.work_dir / REPORT_NAME
         if report_file:
             path = Path(os.path.abspath(Path(get_initial_workdir() or ".") / report_file))
-        planned = plan(self.task_list, pipeline.stages, self.dep_manager)
+        records = database.records(invocation.pipeline.path(DATABASE_NAME))
+        planned = plan(self.task_list, invocation.pipeline.stages, self.dep_manager)
         try:
             page.write(
                 path,
                 work_dir=config.work_dir,
                 target_dir=config.target_dir,
                 mode=config.values["processing"]["code_examples_scan_mode"],
-                run=run_state(pipeline, self.task_list, planned, database.records(pipeline.path(DATABASE_NAME))),
+                run=run_state(invocation, self.task_list, planned, records),
                 configuration=config.public(),
             )
         except StageError as error:
@@ -75,19 +76,19 @@ class Report(DoitCmdBase):  # type: ignore[misc]
 
 
 def run_state(
-    pipeline: Pipeline, tasks: list[Task], planned: list[PlannedTask], records: Mapping[str, dict[str, Any]]
+    invocation: Invocation, tasks: list[Task], planned: list[PlannedTask], records: Mapping[str, dict[str, Any]]
 ) -> RunState:
     """Return how far the stages are, from the plan of the next run, doit's records and the checkpoint.
 
     Args:
-        pipeline: The configured run.
+        invocation: The configured command line.
         tasks: All tasks, in the order they are defined.
         planned: What a run would do.
         records: What the dependency database holds of each task.
     """
-    found = pipeline.checkpoint
+    found = invocation.found
     failure = found.failure if found else None
-    finished = {} if records or found else _completed_run(pipeline)
+    finished = {} if records or found else _completed_run(invocation)
     records = finished or records
     makers = {target: stage_of(task.name) for task in tasks for target in task.targets}
     stages = []
@@ -102,7 +103,7 @@ def run_state(
         }
         to_run = [task for task in planned if task.stage == group.name and task.action == "run"]
         maybe = [task for task in planned if task.stage == group.name and task.action == "maybe"]
-        if group.name not in pipeline.stages:
+        if group.name not in invocation.pipeline.stages:
             state = "skipped"
         elif failure and failure["stage"] == group.name:
             state = "interrupted" if failure["type"] == "interrupted" else "failed"
@@ -134,17 +135,17 @@ def run_state(
         status=_status(stages, failure),
         status_time=found.timestamp if found else "",
         failure=failure,
-        overrides=pipeline.overrides,
-        notes=[f"The checkpoint cannot be used: {pipeline.distrust}"] if pipeline.distrust else [],
+        overrides=invocation.kept_overrides,
+        notes=[f"The checkpoint cannot be used: {invocation.unusable}"] if invocation.unusable else [],
     )
 
 
-def _completed_run(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
+def _completed_run(invocation: Invocation) -> dict[str, dict[str, Any]]:
     """Return records in the form of the database's, made from the completion report of a run that kept none."""
-    if pipeline.config.values["output"]["keep_intermediates"]:
+    if invocation.config.values["output"]["keep_intermediates"]:
         return {}
     try:
-        report = orjson.loads((pipeline.config.target_dir / COMPLETION_REPORT).read_bytes())
+        report = orjson.loads((invocation.config.target_dir / COMPLETION_REPORT).read_bytes())
         found: dict[str, dict[str, Any]] = {}
         for stage, told in report["times"].items():
             parts = {f"{stage}:{name}": seconds for name, seconds in told["subtasks"].items()}

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-from doit import doit_cmd, get_initial_workdir
+from doit import get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
 from stages.retrieval.search import Hit, SearchError, find_index, search
+from tasks.doit_internals import command_line_variables
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 _KINDS = {"extensions": "extensions", "code": "code_examples", "settings": "settings"}
@@ -74,7 +75,7 @@ class Search(Command):  # type: ignore[misc]
         """Print what is found; return the exit code."""
         query = " ".join(pos_args)
         # doit takes KEY=VALUE out of the words of a command line.
-        variables = dict(doit_cmd._CMDLINE_VARS or {})
+        variables = command_line_variables()
         started_in = Path(get_initial_workdir() or ".")
         named = variables.pop("config", "")
         try:

@@ -14,7 +14,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from console.display.plain import StageProgress, amount, duration, printable, warning_text
+from checkpoint.progress import StageProgress
+from console.display.plain import amount, duration, printable, warning_text
 
 if TYPE_CHECKING:
     from stages.failures import StageWarning

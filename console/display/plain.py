@@ -11,147 +11,18 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from tasks.stage_names import STAGES
+from checkpoint.progress import Display, StageProgress
 
 if TYPE_CHECKING:
     from console.display.live import LiveView
     from stages.failures import StageWarning
 
-# What the tasks of a stage are, for people; the merging task is none of them.
-_UNITS = {
-    "extension_data": "extensions",
-    "code_examples": "extensions",
-    "settings": "extensions and apps",
-}
 # In a pipe a long stage says that it is alive, no more often than this (seconds).
 _ALIVE_EVERY = 30.0
 # Warnings of a stage that are shown as they come; the log file and the completion report have all.
 SHOWN_WARNINGS = 3
-
-
-@dataclass
-class StageProgress:
-    """How far a stage is in this run.
-
-    Attributes:
-        name: The stage.
-        total: Number of its tasks; 0 while it is not known.
-        ran: Tasks that ran.
-        up_to_date: Tasks that had nothing to do.
-        failed: Tasks that failed.
-        began: When its first task started (`time.monotonic`); 0.0 if none has.
-        seconds: Wall-clock time from the first task that ran; 0.0 until the stage is over.
-        complete: Whether all its tasks are done.
-        left_out: Why it is not part of this run; empty if it is.
-        running: Tasks under way, and when each started (`time.monotonic`).
-        warnings: Number of warnings that the stage gave; 0 until it is complete.
-        sizes: What tasks there are to do yet, and about how much work each is, in any unit.
-        size_ran: Sum of the sizes of the tasks that ran.
-    """
-
-    name: str
-    total: int = 0
-    ran: int = 0
-    up_to_date: int = 0
-    failed: int = 0
-    began: float = 0.0
-    seconds: float = 0.0
-    complete: bool = False
-    left_out: str = ""
-    running: dict[str, float] = field(default_factory=dict)
-    warnings: int = 0
-    sizes: dict[str, int] = field(default_factory=dict)
-    size_ran: int = 0
-
-    @property
-    def label(self) -> str:
-        """Position and name, such as ``[3/8] extension_data``."""
-        return f"[{STAGES.index(self.name) + 1}/{len(STAGES)}] {self.name}" if self.name in STAGES else self.name
-
-    @property
-    def state(self) -> str:
-        """One of ``left out``, ``done``, ``up to date``, ``failed``, ``running`` and ``waiting``."""
-        if self.complete:
-            return "done" if self.ran else "up to date"
-        if self.failed:
-            return "failed"
-        if self.began:
-            return "running"
-        return "left out" if self.left_out else "waiting"
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the first task that ran, to the end of the stage or to now."""
-        return self.seconds or (time.monotonic() - self.began if self.began else 0.0)
-
-    @property
-    def count(self) -> tuple[int, int, str]:
-        """How many of how many are over, and what they are: ``(214, 482, "extensions")``."""
-        unit = _UNITS.get(self.name, "")
-        total = self.total - 1 if unit else self.total
-        return min(self.ran + self.up_to_date + self.failed, total), total, unit
-
-    @property
-    def counted(self) -> str:
-        """`count` in words: ``214 of 482 extensions``."""
-        done, total, unit = self.count
-        return f"{done} of {total} {unit}".rstrip()
-
-    @property
-    def seconds_left(self) -> float | None:
-        """About how long the rest takes if it goes on as it did; None while that cannot be told."""
-        if not self.size_ran or not self.began or self.complete:
-            return None
-        return self.elapsed * sum(list(self.sizes.values())) / self.size_ran
-
-    def started(self, task: str) -> None:
-        """Note that a task starts."""
-        now = time.monotonic()
-        self.running[task] = now
-        self.began = self.began or now
-
-    def finished(self, task: str, *, ran: bool) -> float:
-        """Note that a task is over; return how many seconds it took."""
-        size = self.sizes.pop(task, 0)
-        if ran:
-            self.size_ran += size
-        return time.monotonic() - self.running.pop(task, time.monotonic())
-
-    def end(self) -> None:
-        """Stop the clock."""
-        if self.began and not self.seconds:
-            self.seconds = time.monotonic() - self.began
-
-
-class Display(Protocol):
-    """What the reporter tells of a run."""
-
-    def begin(self, stages: Sequence[StageProgress]) -> None:
-        """The run begins; these are its stages in order, and those that are left out."""
-
-    def notice(self, level: str, message: str) -> None:
-        """Say something: ``level`` is ``info``, ``warning`` or ``error``."""
-
-    def detail(self, message: str) -> None:
-        """A stage tells what it is at; the next such message replaces it."""
-
-    def stage_started(self, stage: StageProgress) -> None:
-        """The first task of a stage runs."""
-
-    def task_finished(self, stage: StageProgress, task: str, seconds: float) -> None:
-        """A task ran."""
-
-    def stage_finished(self, stage: StageProgress) -> None:
-        """A stage is complete."""
-
-    def warnings_found(self, stage: StageProgress, warnings: Sequence[StageWarning]) -> None:
-        """A stage that is complete has left out or repaired something."""
-
-    def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
-        """The run ends; ``message`` says how."""
 
 
 class PlainDisplay:
@@ -359,6 +230,8 @@ def not_run(stages: Sequence[StageProgress]) -> list[str]:
     for stage in stages:
         if stage.state in ("left out", "waiting"):
             why.setdefault(stage.left_out or "not reached", []).append(stage.name)
+        elif stage.not_checked:
+            why.setdefault(f"not checked: {stage.not_checked}", []).append(stage.name)
     return [f"Not run ({reason}): {', '.join(names)}." for reason, names in why.items()]
 
 

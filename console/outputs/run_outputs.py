@@ -9,13 +9,17 @@ import datetime
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from console.display.plain import StageProgress, amount, printable, warning_text, write_line
-from console.outputs.warnings import LocatedWarning
+from doit import get_initial_workdir
+
+from checkpoint.progress import RunOutcome, StageProgress
+from config import ConfigError
+from config.request import Request
+from console.display.plain import amount, printable, warning_text, write_line
 from stages.failures import StageError
 from stages.storage.jsonfile import write_bytes
 
@@ -24,46 +28,6 @@ SCHEMA_VERSION = 1
 MAX_ANNOTATIONS = 50
 # Warnings that stand in the JUnit file for each stage; the completion report has all.
 _MAX_IN_JUNIT = 100
-
-
-@dataclass(frozen=True)
-class TaskFailure:
-    """A task that failed: its name, its stage, the kind of failure, and what it says."""
-
-    task: str
-    stage: str
-    kind: str
-    message: str
-
-
-@dataclass
-class RunOutcome:
-    """How a run ended.
-
-    Attributes:
-        result: ``complete``, ``nothing-to-do``, ``stopped`` (as asked for, before the last stage), ``failed``,
-            ``interrupted`` or ``not-started``.
-        message: The same for people.
-        seconds: How long it took.
-        stages: All stages of the pipeline, in order, those too that were left out.
-        failures: The tasks that failed.
-        warnings: What stages left out or repaired.
-        places: Where things are and what was found: ``work_dir``, ``data_set``, ``log_file``, ``checkpoint``,
-            ``kit_version``; None for what there is not.
-    """
-
-    result: str
-    message: str
-    seconds: float = 0.0
-    stages: Sequence[StageProgress] = ()
-    failures: Sequence[TaskFailure] = ()
-    warnings: Sequence[LocatedWarning] = ()
-    places: Mapping[str, str | None] = field(default_factory=dict)
-
-    @property
-    def failed(self) -> bool:
-        """Whether the run's exit code is not 0."""
-        return self.result in ("failed", "interrupted", "not-started")
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -81,7 +45,7 @@ def summary(outcome: RunOutcome) -> dict[str, Any]:
             {
                 "name": stage.name,
                 "state": _state(stage, outcome),
-                "why": stage.left_out or None,
+                "why": stage.left_out or stage.not_checked or None,
                 "seconds": round(stage.seconds, 3),
                 "tasks": stage.total,
                 "ran": stage.ran,
@@ -95,6 +59,7 @@ def summary(outcome: RunOutcome) -> dict[str, Any]:
             {"task": item.task, "stage": item.stage, "type": item.kind, "message": item.message}
             for item in outcome.failures
         ],
+        "notices": [{"level": level, "message": message} for level, message in outcome.notices],
         "warnings": [{"stage": item.stage, **item.warning, "path": item.path or None} for item in outcome.warnings],
     }
 
@@ -142,8 +107,8 @@ def junit(outcome: RunOutcome, timestamp: str) -> bytes:
             case.result = [_problem(Failure, f"{item.task}: {item.message}", item.kind) for item in failures]
         elif state in ("failed", "interrupted", "stopped"):
             case.result = [_problem(Error, outcome.message or state, state)]
-        elif state in ("left-out", "not-reached"):
-            case.result = [Skipped(stage.left_out or "not reached")]
+        elif state in ("left-out", "not-reached", "not-checked"):
+            case.result = [Skipped(stage.left_out or stage.not_checked or "not reached")]
         warnings = [item for item in outcome.warnings if item.stage == stage.name]
         lines = [f"{state}: {stage.ran} run, {stage.up_to_date} up to date"]
         lines += [printable(warning_text(item.warning)) for item in warnings[:_MAX_IN_JUNIT]]
@@ -232,21 +197,36 @@ class Wanted:
         return self.json or self.annotate or self.junit is not None
 
     @classmethod
-    def of(cls, variables: Mapping[str, str], started_in: Path, environ: Mapping[str, str]) -> Wanted:
-        """Return what doit variables ask for.
+    def of(cls, request: Request, started_in: Path, environ: Mapping[str, str]) -> Wanted:
+        """Return what a command line asks for.
 
         Args:
-            variables: Among others ``json``, ``junit`` and ``annotations``.
+            request: The command line.
             started_in: The folder that ``junit`` is relative to.
             environ: ``GITHUB_ACTIONS=true`` asks for annotations; ``GITHUB_WORKSPACE`` is the checkout.
         """
-        flag = variables.get("annotations", "")
+        flag = request.annotations.lower()
         return cls(
-            json=variables.get("json", "0").lower() not in ("", "0", "false", "no"),
-            junit=Path(os.path.abspath(started_in / variables["junit"])) if variables.get("junit") else None,
-            annotate=flag.lower() not in ("0", "false", "no") if flag else environ.get("GITHUB_ACTIONS") == "true",
+            json=request.json,
+            junit=Path(os.path.abspath(started_in / request.junit)) if request.junit else None,
+            annotate=flag not in ("0", "false", "no") if flag else environ.get("GITHUB_ACTIONS") == "true",
             origin=Path(os.path.abspath(environ.get("GITHUB_WORKSPACE") or started_in)),
         )
+
+
+def not_started(message: str, variables: Mapping[str, str]) -> None:
+    """Tell machines that a run could not start, so that they do not take an earlier one's outputs for its own.
+
+    Args:
+        message: Why.
+        variables: The variables of the command line; a wrong one is not looked at.
+    """
+    told = {name: variables[name] for name in ("json", "junit", "annotations") if variables.get(name)}
+    try:
+        request = Request.from_variables(told, Path())
+    except ConfigError:
+        return
+    deliver_not_started(message, Wanted.of(request, Path(get_initial_workdir() or "."), os.environ))
 
 
 def deliver_not_started(message: str, wanted: Wanted) -> None:

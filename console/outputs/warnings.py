@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from checkpoint.progress import LocatedWarning
 from stages.failures import StageError
 from stages.storage.jsonfile import read_json
 
@@ -58,21 +58,6 @@ class WarningsOfRun:
             for stage in _REPORTS
             for warning in self.of_stage.get(stage, ())
         ]
-
-
-@dataclass(frozen=True)
-class LocatedWarning:
-    """A warning and where its file is.
-
-    Attributes:
-        stage: The stage that gave it.
-        warning: What it says.
-        path: The file on this machine; empty if it is of no file, or the file cannot be told from the record.
-    """
-
-    stage: str
-    warning: StageWarning
-    path: str
 
 
 class _Places:

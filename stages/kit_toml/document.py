@@ -33,8 +33,6 @@ from typing import Any, TypeGuard
 
 import tomli
 
-VERSION = "1"
-
 DEFAULT_PLATFORM = "linux-x86_64"
 DEFAULT_CONFIG = "release"
 

@@ -396,9 +396,10 @@ CASES = [
     ),
     Case(
         "intermediates",
-        "a manifest of the data set that is no manifest",
-        _write("data/107.3/MANIFEST.json", '{"files": {"../../pipeline_config.toml": 3}}'),
-        "ompleted successfully",
+        "a manifest that is no manifest",
+        _write("work/final_assembly/manifest.json", '{"../data:107.3": ["../../../pipeline_config.toml", 3]}'),
+        "manifest.json",
+        1,
     ),
     # --- extension.toml ---
     Case("extension.toml", "empty", _extension(""), "has no [package] table", reported=True),
@@ -640,7 +641,9 @@ CASES = [
         2,
         (MAIN, "--start", "faiss", "--end", "settings"),
     ),
-    Case("command line", "--resume and --force", _nothing, "exclude each other", 2, (MAIN, "--resume", "--force")),
+    Case(
+        "command line", "--resume and --force", _nothing, "--force overrides --resume", 0, (MAIN, "--resume", "--force")
+    ),
     Case("command line", "--start before anything was made", _nothing, "is missing", 2, (MAIN, "--start", "settings")),
     Case("command line", "a secret", _nothing, "literal secret", 2, (MAIN, "embeddings.api_key=canary")),
     Case(
@@ -676,8 +679,8 @@ CASES = [
         ("run_pipeline.py", "--max-extensions", "-7"),
     ),
     Case("command line", "no extensions", _nothing, "max_extensions", 2, ("run_pipeline.py", "--max-extensions", "0")),
-    Case("command line", "doit: an unknown task", _nothing, "frobnicate", 3, ("doit", "frobnicate")),
-    Case("command line", "doit: an unknown subtask", _nothing, "no.such", 3, ("doit", "settings:no.such")),
+    Case("command line", "doit: an unknown task", _nothing, "frobnicate", 2, ("doit", "frobnicate")),
+    Case("command line", "doit: an unknown subtask", _nothing, "no.such", 2, ("doit", "settings:no.such")),
     Case("command line", "doit: an unknown option", _nothing, "frobnicate", 3, ("doit", "run", "--frobnicate")),
     Case("command line", "doit: an unknown key", _nothing, "max_extensions", 2, ("doit", "max_extension=3")),
     Case("command line", "doit: checkpoint of nothing", _nothing, "expected show or clear", 3, ("doit", "checkpoint")),

@@ -26,7 +26,7 @@ def after_appending(project: Project, text: str) -> list[str]:
     run = project.run("doit")
     assert run.code == 0, run.output
     lines = log.read_text()[before:].splitlines()
-    ran = [line.split(": ")[1].removesuffix(" runs") for line in lines if " DEBUG checkpoint.reporter: " in line]
+    ran = [line.split(": ")[1].removesuffix(" runs") for line in lines if " DEBUG checkpoint.account: " in line]
     return [task for task in dict.fromkeys(ran) if task.split(":")[0] in STAGES]
 
 

@@ -275,14 +275,21 @@ def test_pre_stages_run_again_if_one_failed(project: Project) -> None:
 # --- Config Restoration -----------------------------------------------------------------------------------------------
 
 
-def test_kit_cache_and_version_are_restored(project: Project, tmp_path: Path) -> None:
+def test_a_kit_cache_has_to_be_named_again(project: Project, tmp_path: Path) -> None:
+    """A checkpoint may come from somebody else: it cannot choose the folder that is read."""
     other = make_project(tmp_path / "other", count=1)
     blocker = block(project, "faiss")
-    assert project.run(EASY, "--kit-cache", str(other.extensions)).code == 1
+    failed = project.run(EASY, "--kit-cache", str(other.extensions))
+    assert failed.code == 1
+    assert re.search(rf"^Hint: .*--kit-cache {other.extensions}.* --resume", failed.output, re.MULTILINE)
     blocker.unlink()
-    resumed = project.run(EASY, "--resume")
+    before = project.checkpoint()
+    refused = project.run(EASY, "--resume")
+    assert refused.code == 2
+    assert f"Add --kit-cache {other.extensions} to continue it" in refused.output
+    assert project.checkpoint() == before
+    resumed = project.run(EASY, "--resume", "--kit-cache", str(other.extensions))
     assert resumed.code == 0
-    assert f"Restored from the checkpoint: kit_cache = {other.extensions}" in resumed.output
     assert stages_run(resumed) == ["faiss", "final_assembly"]
     database = json.loads((project.data / "107.3/extensions/extensions_database.json").read_text())
     assert database["total_extensions"] == 1

@@ -276,7 +276,6 @@ def test_overrides_take_the_type_that_the_schema_says(
         ({"backend": "nim"}, 'embeddings.backend: expected one of "local", "openai", found the string "nim".'),
         ({"work_dir": "a\0b"}, "output.work_dir: expected text, found a NUL character in it."),
         ({"work_dir": Path("x")}, "output.work_dir: expected a string that is not empty, found a value of type "),
-        ({"max_extensions": 1, "processing.max_extensions": 2}, "processing.max_extensions: given twice."),
         ({"work_dir": "${NOWHERE}"}, "output.work_dir: the environment variable NOWHERE is not set"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import re
 import tomllib
@@ -15,8 +14,8 @@ import pytest
 import data_collection_pipeline
 import run_pipeline
 from config import load
+from config.request import FLAGS
 from docs import make_reference
-from tasks.pipeline import Flags
 from tests.project import ROOT
 
 CONFIG = json.loads((ROOT / "config" / "pipeline_config.schema.json").read_text())
@@ -80,8 +79,8 @@ def test_every_option_of_the_scripts_is_told(script: Any) -> None:
 
 def test_every_variable_and_command_of_doit_is_told() -> None:
     found = page("command-line")
-    for field in dataclasses.fields(Flags):
-        assert re.search(rf"^\| `{field.name}=[1…]` \| \S", found, re.M), field.name
+    for name in FLAGS:
+        assert re.search(rf"^\| `{name}=[1…]` \| \S", found, re.M), name
     commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["doit.COMMAND"]
     for command in commands:
         assert re.search(rf"^### `doit {command}\b", found, re.M), command

@@ -9,6 +9,7 @@ from typing import Any
 
 from doit.task import Task
 
+from tasks.doit_internals import uptodate_checks
 from tasks.stage_names import STAGES, stage_of
 from tasks.uptodate import Freshness, PinnedFreshness
 
@@ -20,7 +21,8 @@ class PlannedTask:
     Attributes:
         name: Name of the task or subtask.
         stage: Its stage.
-        action: ``run``; ``maybe``: only if an earlier task that would run changes its output; ``up-to-date``.
+        action: ``run``; ``maybe``: only if an earlier task that would run changes its output; ``up-to-date``;
+            ``ignored`` (``doit ignore``); ``not-checked`` (before ``--start``).
         reasons: Why it is not up to date.
     """
 
@@ -62,12 +64,22 @@ def plan(tasks: list[Task], selected: Iterable[str], dependencies: Any, *, force
     return found
 
 
+def stages_up_to_date(planned: Iterable[PlannedTask]) -> list[str]:
+    """Return the stages of which every planned task is up to date."""
+    seen: dict[str, bool] = {}
+    for task in planned:
+        seen[task.stage] = seen.get(task.stage, True) and task.action == "up-to-date"
+    return [stage for stage in STAGES if seen.get(stage)]
+
+
 def _judge(
     task: Task, by_name: dict[str, Task], dependencies: Any, makers: dict[str, str], actions: dict[str, str]
 ) -> tuple[str, list[str]]:
-    checks = [check for check, _, _ in task.uptodate if isinstance(check, Freshness)]
+    checks = [check for check in uptodate_checks(task) if isinstance(check, Freshness)]
     if any(isinstance(check, PinnedFreshness) for check in checks):
-        return "up-to-date", []
+        return "not-checked", []
+    if dependencies.status_is_ignore(task):
+        return "ignored", ["it is ignored (doit ignore)"]
     status = dependencies.get_status(task, by_name, get_log=True)
     task.value_savers.clear()
     why = [reason for check in checks for reason in check.reasons]

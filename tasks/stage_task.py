@@ -1,29 +1,114 @@
-"""A stage's function as a doit action: one clear failure instead of a traceback, and the time it took."""
+"""A stage's function as a doit task: its actions, its up-to-date check and its clean action."""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import logging
 import multiprocessing
 import os
 import shutil
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
-from checkpoint import lock
 from config import ConfigError
 from stages.failures import StageError
-from tasks.stage_names import EXIT_NOT_STARTED
+from tasks.code_state import code_digest
+from tasks.uptodate import Freshness, PinnedFreshness
 from tasks.workers.local import Workers
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageTask:
+    """Makes the tasks of one stage.
+
+    Attributes:
+        name: Name of the stage.
+        after: Stages that must be complete before.
+        pinned: Why the run does not check the stage and takes its outputs as they are; empty if it checks them.
+        workers: Where the stage's functions run.
+        roots: The work directory and the target directory, absolute: nothing outside them is ever removed.
+    """
+
+    name: str
+    after: list[str]
+    pinned: str
+    workers: Workers
+    roots: tuple[str, str]
+
+    def task(
+        self,
+        function: Callable[..., None],
+        *args: Any,
+        name: str | None = None,
+        options: dict[str, Any] | None = None,
+        unchecked: dict[str, Any] | None = None,
+        checked: dict[str, Any] | Callable[[], dict[str, Any]] | None = None,
+        file_dep: Iterable[str] = (),
+        targets: Iterable[str] = (),
+        steady: Collection[str] = (),
+        always: str = "",
+        alone: bool = False,
+        others: Iterable[str] = (),
+        folders: Iterable[str] = (),
+        published: bool = False,
+    ) -> dict[str, Any]:
+        """Return a doit task that calls a function of the stage.
+
+        Args:
+            function: Called with ``args``, and with ``options`` and ``unchecked`` as keywords. The code of its module,
+                and of what that imports from ``stages``, is part of the up-to-date check.
+            args: Positional arguments; a dictionary among them (an extension's entry) is part of the up-to-date check.
+            name: Name of the subtask; None for a stage of one task.
+            options: Keywords that the output depends on.
+            unchecked: Keywords that it does not depend on (folders, a secret); not recorded. One that is callable is
+                called when the task runs.
+            checked: More that the output depends on; a callable is called at each check.
+            file_dep: Files that it reads.
+            targets: Files that it writes.
+            steady: Names of what ``checked`` returns that only must not change while the task runs; if it does, the
+                task runs again the next time.
+            always: Why it runs even if nothing has changed; empty if it does not.
+            alone: Run it in this process rather than in a worker process.
+            others: Files that it makes beside its targets, for ``doit clean``.
+            folders: Folders below the work directory that it makes and that ``doit clean`` removes with all they hold.
+            published: Its targets are the published data set: only ``doit clean`` removes them, never ``--force``.
+        """
+        options = options or {}
+        made_with = {**options, "code": code_digest(function.__module__)}
+        if isinstance(checked, dict):
+            made_with |= checked
+        for arg in args:
+            if isinstance(arg, dict):
+                made_with["extension"] = _digest(arg)
+        live = checked if callable(checked) else None
+        freshness = PinnedFreshness() if self.pinned else Freshness(made_with, live, always, steady=steady)
+        targets = list(targets)
+        task: dict[str, Any] = {
+            "actions": [StageAction(function, args, {**options, **(unchecked or {})}, None if alone else self.workers)],
+            "file_dep": [] if self.pinned else list(file_dep),
+            "targets": targets,
+            "uptodate": [freshness],
+            "task_dep": self.after,
+            "clean": [CleanAction(self.roots, [*targets, *others], list(folders), published=published)],
+        }
+        if name is not None:
+            task["name"] = name
+        return task
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 class StageFailed(TaskFailed):  # type: ignore[misc]
@@ -109,31 +194,26 @@ class CleanAction(BaseAction):  # type: ignore[misc]
     doit does not execute it in a dry run.
     """
 
-    def __init__(self, roots: tuple[str, str], files: list[str], folders: list[str]) -> None:
+    def __init__(
+        self, roots: tuple[str, str], files: list[str], folders: list[str], *, published: bool = False
+    ) -> None:
         """Remember what to remove.
 
         Args:
-            roots: The work directory, which is locked for this process, and the target directory.
+            roots: The work directory and the target directory.
             files: Files.
             folders: Folders to remove with all they hold.
+            published: The files are the published data set.
         """
         self.roots = roots
         self.files = files
         self.folders = folders
+        self.published = published
         self.task: Any = None
 
     def execute(self, out: Any = None, err: Any = None) -> None:
-        """Remove everything.
-
-        Raises:
-            SystemExit: A run is going on in the work directory (code 2).
-        """
+        """Remove everything. The caller holds the lock of the work directory."""
         del out, err
-        try:
-            lock.acquire(Path(self.roots[0]))
-        except lock.WorkDirBusy as error:
-            sys.stderr.write(f"ERROR: {error}\n")
-            raise SystemExit(EXIT_NOT_STARTED) from None
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
         for name in self.files:

@@ -1,0 +1,72 @@
+"""The log file of a run, and the log records that the display shows."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from checkpoint.progress import Display
+from config import Config
+from stages.failures import StageError
+from tasks.workers.local import quiet_libraries
+
+_SHOWN = ("stages", "tasks.workers.local", "tasks.workers.dask", "checkpoint.database")
+
+
+def log_to_file(config: Config, display: Display) -> None:
+    """Send all log records to the configured file, and those of the stages and workers to the display as well.
+
+    A handler of an earlier run in this process is replaced.
+
+    Raises:
+        StageError: The file cannot be written.
+    """
+    root = logging.getLogger()
+    for logger in (root, *map(logging.getLogger, _SHOWN)):
+        for handler in [one for one in logger.handlers if isinstance(one, _LogFile | _ToDisplay)]:
+            logger.removeHandler(handler)
+            handler.close()
+    try:
+        config.log_file.parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(config.log_file, display)
+    except OSError as error:
+        raise StageError(
+            f"{config.log_file}: logging.log_file: the log cannot be written ({error.strerror or error})."
+        ) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    root.setLevel(config.values["logging"]["level"])
+    quiet_libraries()
+    shown = _ToDisplay(display)
+    for name in _SHOWN:
+        logging.getLogger(name).addHandler(shown)
+
+
+class _LogFile(logging.FileHandler):
+    """The log file; a full disk costs the log, told once, rather than a traceback for each line."""
+
+    def __init__(self, path: Path, display: Display) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self._display = display
+        self._told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        del record
+        if not self._told:
+            self._told = True
+            self._display.notice("warning", f"{self.baseFilename}: the log cannot be written ({sys.exc_info()[1]}).")
+
+
+class _ToDisplay(logging.Handler):
+    """Shows the warnings of stages, and in a live view the current step."""
+
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self._display.notice(record.levelname.lower(), record.getMessage())
+        elif record.levelno == logging.INFO and record.name.startswith("stages"):
+            self._display.detail(record.getMessage())

@@ -1,0 +1,105 @@
+"""The tasks that a command line names: by name, by pattern, or by the path of a target.
+
+doit itself knows the names of subtasks only when they have been made, in the middle of a run. Patterns and paths are
+therefore resolved before the run, against the tasks that the last ``preparation`` has led to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from doit.exceptions import InvalidCommand
+from doit.task import Task
+
+from tasks.stage_names import stage_of
+
+MERGE = "@merge"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where targets lie and where the command was started; all absolute."""
+
+    project: Path
+    started_in: Path
+
+
+def resolve(words: Sequence[str], names: Iterable[str], tasks: Callable[[], list[Task]], folders: Folders) -> list[str]:
+    """Return the names of the tasks that words of a command line stand for.
+
+    Args:
+        words: The words.
+        names: The names of the tasks that need no lookup: the stages.
+        tasks: Makes all tasks that are known now.
+        folders: What paths are relative to.
+
+    Raises:
+        InvalidCommand: A word stands for no task.
+    """
+    names = list(names)
+    if all(word in names for word in words):
+        return list(words)
+    known = tasks()
+    by_name = {task.name: task for task in known}
+    targets = {os.path.abspath(folders.project / target): task.name for task in known for target in task.targets}
+    selected: list[str] = []
+    for word in words:
+        if word in by_name or word in names:
+            found = [word]
+        elif "*" in word:
+            found = fnmatch.filter(by_name, word)
+        else:
+            paths = (os.path.abspath(folder / word) for folder in (folders.started_in, folders.project))
+            found = [targets[path] for path in paths if path in targets][:1]
+            found = found or _not_made_yet(word, by_name, folders)
+        if not found:
+            raise InvalidCommand(_unknown(word, by_name))
+        selected += [name for name in found if name not in selected]
+    return selected
+
+
+def _not_made_yet(word: str, by_name: dict[str, Task], folders: Folders) -> list[str]:
+    """Return the name of a subtask, or the stage of a target, that only the next ``preparation`` will lead to."""
+    stage = stage_of(word)
+    if ":" in word and stage in by_name and not any(name.startswith(f"{stage}:") for name in by_name):
+        return [word]
+    for folder in (folders.started_in, folders.project):
+        path = Path(os.path.abspath(folder / word))
+        owners = {
+            stage_of(task.name)
+            for task in by_name.values()
+            for target in task.targets
+            if path.parent == Path(os.path.abspath(folders.project / target)).parent
+        }
+        if len(owners) == 1:
+            return sorted(owners)
+    return []
+
+
+def _unknown(word: str, by_name: dict[str, Task]) -> str:
+    near = difflib.get_close_matches(word, by_name, n=1, cutoff=0.6)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"there is no task or target {word!r}.{hint} doit list --all shows the tasks."
+
+
+def with_merges(selected: Iterable[str], tasks: Iterable[Task]) -> list[str]:
+    """Return the selection with the merging task of each stage of which a subtask is selected."""
+    merges = {task.name for task in tasks if task.name.endswith(f":{MERGE}")}
+    found: list[str] = []
+    for name in selected:
+        found.append(name)
+        merge = f"{stage_of(name)}:{MERGE}"
+        if ":" in name and merge in merges and merge not in found:
+            found.append(merge)
+    return found
+
+
+def members(selected: Iterable[str], tasks: Iterable[Task]) -> list[Task]:
+    """Return the tasks that have actions among the selected ones and the subtasks of selected groups."""
+    chosen = set(selected)
+    return [task for task in tasks if task.actions and (task.name in chosen or stage_of(task.name) in chosen)]

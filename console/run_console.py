@@ -1,0 +1,98 @@
+"""Everything that a run tells: the display for people, and the outputs for machines."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from doit import get_initial_workdir
+
+from checkpoint import file as checkpoint_file
+from checkpoint.progress import Display, RunOutcome, StageProgress
+from console.display.plain import choose, warning_text
+from console.hint import current_resume_command
+from console.outputs import run_outputs
+from console.outputs.run_outputs import Wanted
+from console.outputs.warnings import WarningsOfRun
+from stages.failures import StageError
+
+if TYPE_CHECKING:
+    from checkpoint.invocation import Invocation
+
+_log = logging.getLogger(__name__)
+
+
+class RunConsole:
+    """The console of one run.
+
+    Attributes:
+        display: What a person sees of the run.
+    """
+
+    def __init__(self, invocation: Invocation, stream: TextIO) -> None:
+        """Choose the display and the outputs that the command line asks for.
+
+        Args:
+            invocation: The configured command line.
+            stream: Where the progress goes, unless the JSON summary takes standard output.
+        """
+        request = invocation.request
+        self._invocation = invocation
+        self._stream = stream
+        self._wanted = Wanted.of(request, Path(get_initial_workdir() or "."), os.environ)
+        self.display: Display = choose(
+            sys.stderr if request.json else stream, quiet=request.quiet, verbose=request.verbose
+        )
+        self._warnings = WarningsOfRun(invocation.config.work_dir)
+
+    def stage_complete(self, stage: StageProgress) -> None:
+        """Show a stage that is complete, with the warnings that its report holds; the log file gets all of them."""
+        self.display.stage_finished(stage)
+        if not (stage.ran or self._wanted or self._invocation.request.strict):
+            return
+        found = self._warnings.read(stage.name)
+        stage.warnings = len(found)
+        if stage.ran and found:
+            self.display.warnings_found(stage, found)
+            for warning in found:
+                _log.warning("%s: %s", stage.name, warning_text(warning))
+
+    def close(self, outcome: RunOutcome, *, started_at: str) -> RunOutcome:
+        """Show how the run ended, and print and write what machines are to know of it."""
+        if outcome.result != "not-started":
+            self.display.close(
+                list(outcome.stages), outcome.message, failed=outcome.result in ("failed", "interrupted")
+            )
+            hint = current_resume_command() if outcome.result in ("failed", "interrupted") else ""
+            if hint and not self._invocation.request.quiet:
+                self.display.notice("info", f"Hint: {hint}")
+            warnings = self._warnings.located(self._wanted.origin)
+            outcome = dataclasses.replace(outcome, warnings=warnings, places=self._places())
+        if self._wanted:
+            try:
+                run_outputs.deliver(outcome, self._wanted, started_at, self._stream, sys.stderr)
+            except StageError as error:
+                self.display.notice("error", str(error))
+        return outcome
+
+    def _places(self) -> dict[str, str | None]:
+        """Return where things are and which Kit version was found; None for what there is not."""
+        from stages import final_assembly
+
+        config = self._invocation.config
+        version = self._invocation.pipeline.graph.pulled()[1]
+        checkpoint = checkpoint_file.path_in(config.work_dir)
+        data_set = config.target_dir / ".".join((version or "").split(".")[:2])
+        report = config.target_dir / final_assembly.REPORT_NAME
+        return {
+            "kit_version": version,
+            "work_dir": str(config.work_dir),
+            "data_set": str(data_set) if version and data_set.is_dir() else None,
+            "completion_report": str(report) if report.is_file() else None,
+            "checkpoint": str(checkpoint) if checkpoint.is_file() else None,
+            "log_file": str(config.log_file),
+        }

@@ -1,1 +1,0 @@
-"""Publishing: a data set's manifest, its atomic replacement, and its verification."""

@@ -1,0 +1,81 @@
+"""The code of a stage as an input of its tasks: a digest of the modules that its function imports from ``stages``.
+
+An edit of any of them makes the stage's tasks run again; where their outputs stay the same, nothing after them runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGE = "stages"
+# ``from stages.room import a, b`` and ``import stages.room.module``, also within functions and over several lines.
+# A match in a comment adds a module, which costs a rerun at worst.
+_IMPORT = re.compile(
+    rb"from stages([\w.]*) import (?:\(([^)]*)\)|([^\n#]*))|import stages([\w.]+)",
+)
+_NAME = re.compile(rb"(\w+)(?:[ \t]+as[ \t]+\w+)?")
+
+
+def code_digest(module: str) -> str:
+    """Return the digest of a module of ``stages``, of what it imports from there, and of Python's version.
+
+    Args:
+        module: Full name, such as ``stages.settings``.
+
+    Returns:
+        128 bits, hexadecimal. It does not depend on where the project lies.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{sys.version_info.major}.{sys.version_info.minor}\n".encode())
+    for name in sorted(closure(module)):
+        digest.update(name.encode() + b" " + _read(name)[1] + b"\n")
+    return digest.hexdigest()
+
+
+@cache
+def closure(module: str) -> frozenset[str]:
+    """Return a module and all modules and packages of ``stages`` that it imports, directly or not."""
+    found: set[str] = set()
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        if name in found or _file(name) is None:
+            continue
+        found.add(name)
+        todo += _read(name)[0]
+        if "." in name:
+            todo.append(name.rpartition(".")[0])  # its package is imported with it
+    return frozenset(found)
+
+
+@cache
+def _read(name: str) -> tuple[tuple[str, ...], bytes]:
+    """Return the names that a module may import from ``stages``, and the digest of its file and its data files."""
+    path = _file(name)
+    if path is None:
+        return (), b""
+    data = path.read_bytes()
+    digest = hashlib.blake2b(data, digest_size=16)
+    if path.name == "__init__.py" and path.parent != _ROOT / _PACKAGE:
+        for extra in sorted(path.parent.glob("*.toml")):
+            digest.update(extra.name.encode() + b" " + extra.read_bytes())
+    names: list[str] = []
+    for match in _IMPORT.finditer(data):
+        source = _PACKAGE + (match[1] or match[4] or b"").decode()
+        names.append(source)
+        names += [f"{source}.{item[1].decode()}" for item in _NAME.finditer(match[2] or match[3] or b"")]
+    return tuple(names), digest.digest()
+
+
+@cache
+def _file(name: str) -> Path | None:
+    base = _ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None

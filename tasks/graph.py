@@ -1,0 +1,94 @@
+"""What the task creators read: the extensions, apps and Kit version that the first two stages have found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tasks.file_state import Signature, signature
+
+# The stages whose work grows with an extension's Python files (bytes), and the cost of a task beside that.
+_BY_PYTHON = ("extension_data", "code_examples")
+_SIZE_OF_ANY = 20_000
+
+
+class Graph:
+    """The extensions and apps of ``extensions.json``, read again whenever the file has changed.
+
+    doit asks for the tasks before ``preparation`` has run, and again after it.
+    """
+
+    def __init__(self, work_dir: Path) -> None:
+        """Read nothing yet; paths are relative to the current folder where the work directory lies in it."""
+        self.work_dir = work_dir
+        self._relative = short_path(work_dir)
+        self._seen: Signature | None = None
+        self._prepared: dict[str, Any] = {}
+
+    def path(self, name: str) -> str:
+        """Return a path below the work directory: relative to the project if it lies inside, so that it may move.
+
+        Args:
+            name: Relative to the work directory, or absolute.
+        """
+        if not name or name[0] == "." or os.path.isabs(name):
+            return short_path(self.work_dir / name)
+        return os.path.join(self._relative, name)
+
+    @property
+    def extensions(self) -> list[dict[str, Any]]:
+        """The chosen extensions, largest first, so that no worker ends with the longest task."""
+        found: list[dict[str, Any]] = self._read()["extensions"]
+        return found
+
+    @property
+    def apps(self) -> list[dict[str, Any]]:
+        """The apps: owners of settings that are no extensions."""
+        found: list[dict[str, Any]] = self._read()["apps"]
+        return found
+
+    @property
+    def kit_version(self) -> str:
+        """The Kit version that ``preparation`` passes on; empty if it is not known."""
+        return self._read().get("kit_version") or ""
+
+    def files_of(self, owner: dict[str, Any], files: Iterable[str]) -> list[str]:
+        """Return the paths of an owner's files, which are given relative to its folder."""
+        folder = self.path(owner["folder"]) if "folder" in owner else self.path(os.path.dirname(owner["path"]))
+        return [f"{folder}/{file}" for file in files]
+
+    def sizes_of(self, stage: str, tasks: Sequence[str]) -> dict[str, int]:
+        """Return the approximate cost of each task of a stage, in any unit: for the estimate of the time left."""
+        python = {entry["id"]: entry["size"] for entry in self.extensions} if stage in _BY_PYTHON else {}
+        return {task: _SIZE_OF_ANY + python.get(task.partition(":")[2], 0) for task in tasks}
+
+    def pulled(self) -> tuple[str | None, str | None]:
+        """Return the Kit cache's absolute path and the Kit version of ``sources.json``; None for what is unknown."""
+        try:
+            sources = orjson.loads(Path(self.path("sources.json")).read_bytes())
+            path = sources["kit_cache_path"]
+            return os.path.abspath(self.work_dir / path) if path else None, sources["kit_version"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None, None
+
+    def _read(self) -> dict[str, Any]:
+        path = self.path("extensions.json")
+        try:
+            now = signature(os.stat(path))
+            if self._seen != now:
+                found = orjson.loads(Path(path).read_bytes())
+                found["extensions"].sort(key=lambda entry: (-entry["size"], entry["id"]))
+                self._seen, self._prepared = now, found
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {"extensions": [], "apps": []}
+        return self._prepared
+
+
+def short_path(path: Path) -> str:
+    """Return a path relative to the current folder if it lies in it, else as it is."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative

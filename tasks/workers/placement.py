@@ -1,0 +1,65 @@
+"""Where the functions of each stage run: worker processes of this machine, or a Dask cluster."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from config import Config
+from tasks.workers.local import LocalWorkers, OneAtATime, Workers
+
+if TYPE_CHECKING:
+    from tasks.workers.dask import DaskWorkers
+
+# The stages that a Dask cluster runs: the others read and write beside the work directory, or are over in no time.
+_DISTRIBUTED = ("extension_data", "code_examples", "settings", "embeddings")
+# Tasks that are given to a Dask cluster at a time, where the configuration does not say.
+_IN_FLIGHT = 128
+
+
+class Placement:
+    """The workers of a run. They start when the first task needs them."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._scheduler: str = config.values["processing"]["scheduler"]
+
+    @property
+    def in_flight(self) -> int:
+        """The number of tasks under way at a time: a thread of this process waits for each."""
+        remote = self._scheduler not in ("local", "dask")
+        if remote and self._config.values["processing"]["parallel_workers"] is None:
+            return _IN_FLIGHT
+        return self._config.workers
+
+    def workers_of(self, stage: str) -> Workers:
+        """Return where the functions of a stage run.
+
+        Embedding by a service stays on this machine: it only waits for the service, and the key never leaves this
+        machine. The embedding cache is SQLite, which several machines must not use at once: its tasks take turns.
+        """
+        if self._scheduler == "local" or stage not in _DISTRIBUTED:
+            return self._local
+        if stage != "embeddings":
+            return self._cluster
+        return self._local if self._config.values["embeddings"]["backend"] == "openai" else self._cluster_in_turn
+
+    def stop(self, *, at_once: bool) -> None:
+        """End the worker processes and leave the cluster, at once or when their current tasks have ended."""
+        for name in ("_cluster", "_local"):
+            if name in self.__dict__:
+                self.__dict__[name].stop(at_once=at_once)
+
+    @cached_property
+    def _local(self) -> LocalWorkers:
+        return LocalWorkers()
+
+    @cached_property
+    def _cluster(self) -> DaskWorkers:
+        from tasks.workers.dask import DaskWorkers
+
+        return DaskWorkers(self._scheduler, self.in_flight, self._config.work_dir)
+
+    @cached_property
+    def _cluster_in_turn(self) -> OneAtATime:
+        return OneAtATime(self._cluster)
