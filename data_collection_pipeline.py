@@ -9,6 +9,8 @@ python data_collection_pipeline.py --resume --end settings  continue, up to a st
 
 from __future__ import annotations
 
+import bootstrap  # isort: skip  # noqa: F401 - it prepares the process for all other imports
+
 import argparse
 import contextlib
 import os

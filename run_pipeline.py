@@ -10,6 +10,8 @@ python run_pipeline.py --force --max-extensions 25      start afresh, with the f
 
 from __future__ import annotations
 
+import bootstrap  # isort: skip  # noqa: F401 - it prepares the process for all other imports
+
 import argparse
 import os
 import sys

@@ -7,6 +7,8 @@ python test_checkpoint_system.py -v    and each step
 
 from __future__ import annotations
 
+import bootstrap  # isort: skip  # noqa: F401 - it prepares the process for all other imports
+
 import contextlib
 import sys
 import tempfile

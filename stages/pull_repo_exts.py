@@ -89,6 +89,7 @@ def state_of(sources: list[dict[str, Any]], work_dir: Path) -> State:
                 if number < len(recorded) and recorded[number] != state:
                     # Pulled while it was changing: what sources.json says is not what there is, whatever was recorded.
                     state += f" but {recorded[number]}"
+                state += f" Kit {kit_detection.version_evidence(root)}"
             except (StageError, OSError) as error:
                 state = f"unusable: {error}"
         elif source["kind"] == "git":

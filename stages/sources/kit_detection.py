@@ -83,6 +83,15 @@ def kit_version(root: Path) -> tuple[str, str] | None:
     return None
 
 
+def version_evidence(root: Path) -> str:
+    """Return the Kit version that a ``VERSION`` or packman file of a source tells, for up-to-date checks.
+
+    Versions that names tell are part of the source's listing, and cost too much to be read at each check.
+    """
+    text, where = next(_versions(root), ("", ""))
+    return text.strip() if where.endswith(("VERSION", ".packman.xml")) else ""
+
+
 def detect(search_from: list[Path]) -> tuple[Path | None, list[str]]:
     """Look for a built or installed Kit near some folders and in the usual places.
 

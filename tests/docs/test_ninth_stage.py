@@ -29,7 +29,14 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("copy")
     for name in ("checkpoint", "config", "console", "stages", "tasks"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dodo.py", "data_collection_pipeline.py", "run_pipeline.py", "search.py", "pipeline_config.toml"):
+    for name in (
+        "bootstrap.py",
+        "dodo.py",
+        "data_collection_pipeline.py",
+        "run_pipeline.py",
+        "search.py",
+        "pipeline_config.toml",
+    ):
         shutil.copy(ROOT / name, copy)
     (copy / f"stages/{NINTH}.py").write_text(block(f"stages/{NINTH}.py"))
     names = copy / "tasks/stage_names.py"

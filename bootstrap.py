@@ -1,0 +1,40 @@
+"""The first import of the scripts: early Ctrl-C, and the project's own environment. Standard library only.
+
+A script that is started with a Python that lacks the pipeline's packages goes on with the one that ``make`` installed
+into ``.venv``. Nothing happens where another program imports a script as a module.
+"""
+
+import os
+import signal
+import sys
+from importlib.util import find_spec
+
+_SCRIPTS = ("data_collection_pipeline.py", "run_pipeline.py", "test_checkpoint_system.py")
+_PACKAGES = ("doit", "tomli", "jsonschema", "orjson", "filelock")
+_PROJECT = os.path.dirname(os.path.abspath(__file__))
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """End in one line while the pipeline is still being loaded; a run has handlers of its own."""
+    del frame
+    sys.stderr.write("Interrupted before any task ran.\n")
+    raise SystemExit(128 + number)
+
+
+def _go_on_in_the_environment(script: str) -> None:
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if not missing:
+        return
+    environment = os.path.join(_PROJECT, ".venv")
+    python = os.path.join(environment, "bin", "python")
+    if os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(environment):
+        os.execv(python, [python, script, *sys.argv[1:]])  # noqa: S606 - the same command line goes on
+    sys.stderr.write(f"ERROR: the packages of the pipeline are not installed ({missing[0]} is missing). Run: make\n")
+    raise SystemExit(2)
+
+
+_script = getattr(sys.modules["__main__"], "__file__", None) or ""
+if os.path.basename(_script) in _SCRIPTS and os.path.dirname(os.path.abspath(_script)) == _PROJECT:
+    for _number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(_number, _interrupted)
+    _go_on_in_the_environment(_script)
