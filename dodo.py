@@ -192,13 +192,13 @@ def task_final_assembly() -> Task:
     return stage.task(
         final_assembly.assemble,
         unchecked={"work_dir": work_dir, "target_dir": target_dir},
-        options=options,
+        options=options | {"configuration_sha256": final_assembly.configuration_digest(config)},
         file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
         targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
         others=[
-            at(final_assembly.MANIFEST),
             at(final_assembly.COPIES),
             pipeline.target_path(final_assembly.REPORT_NAME),
         ],
         published=True,
+        folders=[at(final_assembly.PREVIOUS)],
     )

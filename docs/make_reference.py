@@ -54,6 +54,7 @@ OUTPUTS: dict[str, tuple[str, ...]] = {
     "settings_report": ("W/settings/settings_report.json",),
     "faiss_index": ("W/faiss_databases/<kind>_faiss/index.json", "D/<folder>/<kind>_faiss/index.json"),
     "faiss_metadata": ("W/faiss_databases/<kind>_faiss/metadata.json", "D/<folder>/<kind>_faiss/metadata.json"),
+    "manifest": ("D/MANIFEST.json",),
     "pipeline_completion_report": ("target_dir/pipeline_completion_report.json",),
 }
 

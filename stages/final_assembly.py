@@ -1,24 +1,22 @@
-"""Stage 8: the finished data set in ``<target_dir>/<major.minor>/``, and the report on how it came about.
+"""Stage 8: publish the data set in ``<target_dir>/<major.minor>/``, and write the report on how it came about.
 
-A file is copied only if it differs, so that an unchanged one keeps its times. What an earlier run put there and this
-one does not make is removed; a manifest in the work directory tells which files these are, so that nothing the
-pipeline did not make is ever touched. Data sets of other Kit versions stay. Beside the manifest lies what the copies
-and their sources looked like, so that not all of them have to be compared each time.
+The next data set is built beside the published one and replaces it in one step (see `stages.publishing`). Files that
+the published manifest lists and this run does not make go away. Files of the user's own stay, and data sets of other
+Kit versions are not touched.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from stages.failures import StageError, StageWarning
-from stages.storage.copies import Copies
-from stages.storage.jsonfile import read_json, remove_unfinished, write_bytes, write_json
+from stages.storage.jsonfile import read_json, to_json, write_json
 
 REPORT_NAME = "pipeline_completion_report.json"
 
@@ -26,8 +24,20 @@ _log = logging.getLogger(__name__)
 
 _EXTENSIONS = "extensions.json"
 _SOURCES = "sources.json"
-MANIFEST = "final_assembly/manifest.json"
+# Signatures and digests of what is published: not every file has to be read again.
 COPIES = "final_assembly/copies.json"
+# The data set that was replaced, by its folder's name: what `doit diff --since-last` compares with.
+PREVIOUS = "final_assembly/previous"
+# Where versions before the manifest listed what they had published.
+_EARLIER_NAMES = "final_assembly/manifest.json"
+_MANIFEST_NAME = "MANIFEST.json"
+_VERSION_NAME = "VERSION.md"
+# Configuration that says where and how fast the pipeline works, and does not affect the data.
+_WITHOUT_EFFECT = {
+    "processing": {"parallel_workers", "scheduler"},
+    "embeddings": {"api_key", "batch_size", "max_in_flight", "timeout_seconds", "max_tries", "max_wait_seconds"},
+}
+_SECTIONS = ("input", "processing", "embeddings")
 _KINDS = ("extensions", "code_examples", "settings")
 # Folders of the work directory -> folders of the data set.
 _PLACES = {"extension_data/": "extensions/", "code_examples/": "code_examples/", "settings/": "settings/"}
@@ -41,7 +51,6 @@ _DATA_SET_FILES = (
 _PER_EXTENSION = ("extension_data/codeatlas/", "extension_data/api_docs/")
 # App templates: no file of text is larger, and binary files show a NUL byte early.
 _MAX_TEMPLATE_BYTES = 1024 * 1024
-_COPIES_AT_A_TIME = 8
 _SNIFFED_BYTES = 8192
 _NO_TEMPLATE_FOLDERS = frozenset({"__pycache__", "_build", "_repo", "_compiler", "node_modules"})
 
@@ -63,21 +72,40 @@ def targets(work_dir: Path, *, mode: str = "regular", with_search: bool = True) 
     plan = _plan(Path(work_dir), mode, with_search)
     if plan is None or plan.folder is None:
         return []
-    return [f"{plan.folder}/{name}" for name in sorted([*plan.files, "VERSION.md"])]
+    return [f"{plan.folder}/{name}" for name in sorted([*plan.files, _VERSION_NAME, _MANIFEST_NAME])]
 
 
-def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool) -> None:
-    """Copy the outputs of all stages into the versioned data set.
+def configuration_digest(values: dict[str, dict[str, Any]]) -> str:
+    """Return the SHA-256 of the configuration values that affect the data, hexadecimal.
+
+    Args:
+        values: The configuration by section, without secrets and with ``${NAME}`` as it is written.
+    """
+    relevant = {
+        section: {
+            key: value for key, value in values.get(section, {}).items() if key not in _WITHOUT_EFFECT.get(section, ())
+        }
+        for section in _SECTIONS
+    }
+    return hashlib.sha256(to_json(relevant)).hexdigest()
+
+
+def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, configuration_sha256: str = "") -> None:
+    """Publish the outputs of all stages as the versioned data set.
 
     Args:
         work_dir: The work directory.
         target_dir: Where the data sets of all Kit versions lie.
         mode: The mode the code examples were selected in.
         with_search: Whether the FAISS folders belong to it; without, older ones are removed.
+        configuration_sha256: What `configuration_digest` returns, for the manifest.
 
     Raises:
         StageError: The Kit version is not known, an output of an earlier stage is missing, or a file cannot be written.
     """
+    from stages.publishing.data_set import Publication
+    from stages.publishing.manifest import FileEntry, Manifest, SourceEntry
+
     work_dir, target_dir = Path(work_dir), Path(target_dir)
     plan = _plan(work_dir, mode, with_search)
     if plan is None:
@@ -87,56 +115,49 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool) 
             f"The Kit version is {'not known' if not plan.kit_version else f'no version: {plan.kit_version!r}'}. "
             'Set kit_version in the [input] section of the configuration, for example "107.3.3".'
         )
-    version_dir = target_dir / plan.folder
     for source in plan.files.values():
         if not os.path.isfile(os.path.join(work_dir, source)):
             raise StageError(f"{work_dir / source}: missing. Run the earlier stages again; they make it.")
-    with _alone_in(version_dir):
-        _assemble(work_dir, version_dir, plan, _Manifest(work_dir, target_dir, plan.folder))
-
-
-def _assemble(work_dir: Path, version_dir: Path, plan: _Plan, manifest: _Manifest) -> None:
-    remove_unfinished(version_dir)
-    names = sorted([*plan.files, "VERSION.md"])
-    # Listed before they are written: a run that is killed in between leaves no file that no run knows.
-    manifest.add(names)
-    copies = Copies(work_dir / COPIES, manifest.key)
-    pairs = [
-        (os.path.join(work_dir, source), os.path.join(version_dir, name)) for name, source in sorted(plan.files.items())
+    sources = [
+        SourceEntry(source["kind"], source["name"], source.get("revision"), source.get("kit_version"))
+        for source in read_json(work_dir / _SOURCES)["sources"]
     ]
-    written = sum(
-        _copy_all([(Path(source), Path(target)) for source, target in pairs if copies.differ(source, target)], copies)
+
+    def manifest_of(files: dict[str, FileEntry]) -> Manifest:
+        return Manifest(1, str(plan.kit_version), _tool_version(), configuration_sha256, sources, files)
+
+    folder = target_dir / plan.folder
+    publication = Publication(folder, work_dir / COPIES, work_dir / PREVIOUS / plan.folder)
+    done = publication.publish(
+        {name: os.path.join(work_dir, source) for name, source in sorted(plan.files.items())},
+        {_VERSION_NAME: f"{plan.kit_version}\n".encode()},
+        manifest_of,
+        earlier_names=_earlier_names(work_dir, target_dir, plan.folder),
     )
-    copies.save()
-    written += write_bytes(version_dir / "VERSION.md", f"{plan.kit_version}\n".encode())
-    removed = manifest.remove_others(names)
-    _log.info("%s: %d files, %d of them new or changed, %d removed", version_dir, len(names), written, removed)
+    (work_dir / _EARLIER_NAMES).unlink(missing_ok=True)
+    if done.foreign:
+        shown = ", ".join(done.foreign[:5]) + (", …" if len(done.foreign) > 5 else "")
+        _log.warning("%s: %d files are not the pipeline's and stay: %s", folder, len(done.foreign), shown)
+    files = len(plan.files) + 2
+    _log.info("%s: %d files, %d new or changed, %d removed", folder, files, len(done.changed), len(done.removed))
 
 
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other run, which may have another work directory, writes to a data set, and keep others out.
+def _tool_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
 
-    The lock is on the folder itself and leaves no file in the data set; Windows, which has no such locks, goes without.
-    """
     try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    descriptor = -1
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-        # A file system without locks is no reason to stop.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    except OSError as error:
-        raise StageError(f"{folder}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        return version("kit-extension-pipeline")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _earlier_names(work_dir: Path, target_dir: Path, folder: str) -> list[str]:
+    """Return what a version before the manifest had published in a folder, as its work directory lists it."""
+    with contextlib.suppress(StageError, AttributeError, TypeError):
+        listed = read_json(work_dir / _EARLIER_NAMES)
+        names = listed.get(f"{Path(os.path.relpath(target_dir, work_dir)).as_posix()}:{folder}", [])
+        return [name for name in names if isinstance(name, str)]
+    return []
 
 
 class _Plan:
@@ -228,101 +249,6 @@ def _why_no_text(path: Path) -> str:
         return f"cannot be read ({error.strerror or error})"
 
 
-# ---- files ----------------------------------------------------------------------------------------------------------
-
-
-def _copy_all(pairs: list[tuple[Path, Path]], copies: Copies) -> list[bool]:
-    """Copy each source to its target; several at a time, since a disk syncs many small files together faster."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_COPIES_AT_A_TIME) as pool:
-        under_way = [pool.submit(_copy, source, target, copies) for source, target in pairs]
-        try:
-            return [copy.result() for copy in under_way]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _copy(source: Path, target: Path, copies: Copies) -> bool:
-    """Copy a file, whatever its size, atomically; return whether the target was changed.
-
-    Contents are compared, since times can be set: a target that was edited and whose time was set back is made right.
-    """
-    from stages.storage.streamed_file import replacing, same_content
-
-    if same_content(source, target):
-        copies.remember(str(source), str(target))
-        return False
-    try:
-        here = source.stat()
-        with replacing(target) as temporary:
-            shutil.copyfile(source, temporary)
-            os.utime(temporary, ns=(here.st_atime_ns, here.st_mtime_ns))
-    except OSError as error:
-        raise StageError(f"{source}: cannot be copied to {target} ({error.strerror or error}).") from error
-    copies.remember(str(source), str(target))
-    return True
-
-
-class _Manifest:
-    """Which files the pipeline has put into the data sets, by target directory and Kit version."""
-
-    def __init__(self, work_dir: Path, target_dir: Path, folder: str) -> None:
-        self.path = work_dir / MANIFEST
-        self.version_dir = target_dir / folder
-        try:
-            where = Path(os.path.relpath(target_dir, work_dir)).as_posix()
-        except ValueError:  # another drive of Windows
-            where = str(target_dir)
-        self.key = f"{where}:{folder}"
-        self.made: dict[str, list[str]] = {}
-        if self.path.is_file():
-            self.made = read_json(self.path)
-            if not _is_manifest(self.made):
-                raise StageError(f"{self.path}: not the list of files that this stage writes. Delete it and run again.")
-
-    @property
-    def names(self) -> list[str]:
-        """The files of the data set, relative to its folder."""
-        return self.made.get(self.key, [])
-
-    def add(self, names: list[str]) -> None:
-        self._write(sorted({*self.names, *names}))
-
-    def remove_others(self, names: list[str]) -> int:
-        """Remove what was made earlier and is not in ``names``, and the folders that this leaves empty."""
-        gone = sorted(set(self.names) - set(names))
-        for name in gone:
-            path = self.version_dir / name
-            if self._is_inside(name) and not path.is_dir():
-                try:
-                    path.unlink(missing_ok=True)
-                except OSError as error:
-                    raise StageError(f"{path}: cannot be removed ({error.strerror or error}).") from error
-                for folder in path.parents:
-                    if folder == self.version_dir:
-                        break
-                    with contextlib.suppress(OSError):
-                        folder.rmdir()
-        self._write(names)
-        return len(gone)
-
-    def _is_inside(self, name: str) -> bool:
-        # The manifest is a file that anyone can edit; nothing outside the data set may be removed for it.
-        return not Path(name).is_absolute() and ".." not in Path(name).parts
-
-    def _write(self, names: list[str]) -> None:
-        self.made[self.key] = names
-        write_json(self.path, self.made, indent=True)
-
-
-def _is_manifest(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in value.values()
-    )
-
-
 # ---- the completion report ------------------------------------------------------------------------------------------
 
 
@@ -348,7 +274,7 @@ def write_completion_report(
     extraction = read_json(work_dir / "extension_data/extraction_report.json")
     settings = read_json(work_dir / "settings/settings_report.json")
     templates, templates_skipped = _app_templates(work_dir, sources["sources"])
-    manifest = _Manifest(work_dir, target_dir, _major_minor(chosen.get("kit_version")) or "")
+    published = _Published.in_folder(target_dir / (_major_minor(chosen.get("kit_version")) or ""))
     warnings = _all_warnings(sources, chosen, extraction, settings)
     report = {
         "report_version": 1,
@@ -360,11 +286,11 @@ def write_completion_report(
             for source in sources["sources"]
         ],
         "counts": {
-            **_counts(work_dir, chosen, manifest),
+            **_counts(work_dir, chosen, published),
             "app_template_files": len(templates),
             "warnings": len(warnings),
         },
-        "data_set": _data_set(manifest),
+        "data_set": published.summary(),
         "extensions": {item["id"]: item["version"] for item in chosen["extensions"]},
         "other_versions": chosen.get("other_versions", {}),
         "excluded": chosen.get("excluded", {}),
@@ -391,7 +317,7 @@ def _all_warnings(*reports: dict[str, Any]) -> list[StageWarning]:
     return [found[key] for key in sorted(found)]
 
 
-def _counts(work_dir: Path, chosen: dict[str, Any], manifest: _Manifest) -> dict[str, int]:
+def _counts(work_dir: Path, chosen: dict[str, Any], published: _Published) -> dict[str, int]:
     database = read_json(work_dir / "extension_data/extensions_database.json")["extensions"]
     totals = {
         name: sum(item[name] for item in database.values())
@@ -405,24 +331,45 @@ def _counts(work_dir: Path, chosen: dict[str, Any], manifest: _Manifest) -> dict
         "modules": totals["total_modules"],
         "classes": totals["total_classes"],
         "methods": totals["total_methods"],
-        "code_examples": _code_examples(manifest),
+        "code_examples": published.code_examples(),
         "settings": statistics["total_settings"],
         "documented_settings": statistics["documented"],
     }
 
 
-def _code_examples(manifest: _Manifest) -> int:
-    """Count the examples one file at a time: together they can be larger than the memory that is there."""
-    names = [name for name in manifest.names if name.endswith(".example.json")]
-    return sum(len(read_json(manifest.version_dir / name)["methods"]) for name in names)
+class _Published:
+    """A published data set, as its manifest describes it; empty where none is published.
 
+    Attributes:
+        folder: The data set's folder.
+        sizes: The size in bytes of each file, by name; the manifest among them.
+    """
 
-def _data_set(manifest: _Manifest) -> dict[str, Any]:
-    names = manifest.names
-    sizes = [path.stat().st_size for name in names if (path := manifest.version_dir / name).is_file()]
-    return {
-        "folder": manifest.version_dir.name,
-        "files": len(sizes),
-        "bytes": sum(sizes),
-        "searchable": [kind for kind in _KINDS if f"{kind}/{kind}_faiss/index.faiss" in names],
-    }
+    def __init__(self, folder: Path, sizes: dict[str, int]) -> None:
+        self.folder = folder
+        self.sizes = sizes
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> _Published:
+        """Return the data set in a folder."""
+        from stages.publishing.manifest import read_manifest
+
+        found = read_manifest(folder)
+        if found is None:
+            return cls(folder, {})
+        sizes = {name: entry.size for name, entry in found.files.items()}
+        return cls(folder, sizes | {_MANIFEST_NAME: (folder / _MANIFEST_NAME).stat().st_size})
+
+    def code_examples(self) -> int:
+        """Return the number of examples. Reads one file at a time: together they can exceed the memory."""
+        names = [name for name in self.sizes if name.endswith(".example.json")]
+        return sum(len(read_json(self.folder / name)["methods"]) for name in names)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the folder's name, its number of files and bytes, and which kinds can be searched."""
+        return {
+            "folder": self.folder.name,
+            "files": len(self.sizes),
+            "bytes": sum(self.sizes.values()),
+            "searchable": [kind for kind in _KINDS if f"{kind}/{kind}_faiss/index.faiss" in self.sizes],
+        }

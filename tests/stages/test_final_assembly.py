@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -145,8 +146,8 @@ def test_dependencies_are_what_is_copied(work: Work) -> None:
     dependencies = final_assembly.dependencies(work.work, mode="regular", with_search=True)
     assert all((work.work / name).is_file() for name in dependencies)
     assert {"extensions.json", "sources.json"} < set(dependencies)
-    # One more than what is copied for each of the two; VERSION.md is not copied.
-    assert len(dependencies) - 2 == len(work.targets()) - 1
+    # VERSION.md and MANIFEST.json are made, not copied; extensions.json and sources.json are read, not copied.
+    assert len(dependencies) - 2 == len(work.targets()) - 2
 
 
 def test_before_the_preparation_nothing_is_known(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_unchanged_files_keep_their_times(work: Work) -> None:
     os.utime(work.work / "extension_data/extensions_database.json", ns=(1, 1))
     work.assemble()
     after = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in before}
-    assert [path for path in before if before[path] != after[path]] == [changed]
+    assert {path for path in before if before[path] != after[path]} == {changed, work.data / "107.3/MANIFEST.json"}
     assert read_json(changed) == {"summary": "another"}
 
 
@@ -198,9 +199,9 @@ def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was
     work.assemble()
     time.sleep(0.05)  # until then their times could not tell that they changed again
     work.assemble()
-    known = read_json(work.work / "final_assembly/copies.json")["copies"]
+    known = read_json(work.work / "final_assembly/copies.json")["files"]
     atlas = work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
-    assert known.keys() == {str(work.data / name) for name in work.targets()} - {str(work.data / "107.3/VERSION.md")}
+    assert known.keys() == {name.removeprefix("107.3/") for name in work.targets()} - {"VERSION.md", "MANIFEST.json"}
     right, before = atlas.read_bytes(), atlas.stat()
     atlas.write_bytes(right[::-1])
     os.utime(atlas, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -208,7 +209,10 @@ def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was
     assert atlas.read_bytes() == right
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"copies": 3}', '{"key": "../data:107.3", "copies": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"files": 3}', '{"key": "../../data/107.3", "files": {"extensions/codeatlas/x": [1, [], 2]}}'],
+)
 def test_an_odd_record_of_copies_is_of_no_consequence(work: Work, content: str) -> None:
     work.assemble()
     (work.work / "final_assembly/copies.json").write_text(content)
@@ -278,30 +282,114 @@ def test_two_target_directories_do_not_disturb_each_other(work: Work) -> None:
     assert work.made() == work.targets()
 
 
-def test_a_manifest_that_names_files_outside_removes_nothing(work: Work) -> None:
+@pytest.mark.parametrize("name", ["../../precious.txt", "/precious.txt", "extensions/../../../precious.txt", "a//b"])
+def test_a_manifest_that_names_files_outside_is_not_trusted(work: Work, name: str) -> None:
     work.assemble()
-    manifest = work.work / "final_assembly" / "manifest.json"
-    listed = read_json(manifest)
+    listed = read_json(work.data / "107.3/MANIFEST.json")
+    listed["files"][name] = {"size": 1, "sha256": "0" * 64}
+    write_json(work.data / "107.3/MANIFEST.json", listed)
     outside = work.data.parent / "precious.txt"
     outside.write_text("precious")
-    [key] = listed
-    listed[key] += ["../../precious.txt", str(outside)]
-    write_json(manifest, listed)
     work.assemble()
     assert outside.read_text() == "precious"
+    assert work.made() == work.targets()
 
 
-def test_a_run_that_ends_in_the_middle_leaves_no_file_that_is_forgotten(work: Work) -> None:
-    """The manifest knows a file before it is there: here the second copy fails, and my.b is gone in the next run."""
+def test_the_manifest_lists_every_file_and_what_it_was_made_from(work: Work) -> None:
+    work.assemble()
+    manifest = read_json(work.data / "107.3/MANIFEST.json")
+    jsonschema.validate(manifest, json.loads((SCHEMAS / "manifest.schema.json").read_text()))
+    names = {name.removeprefix("107.3/") for name in work.targets()} - {"MANIFEST.json"}
+    assert manifest["files"].keys() == names
+    for name, told in manifest["files"].items():
+        content = (work.data / "107.3" / name).read_bytes()
+        assert told == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert manifest["kit_version"] == "107.3.3"
+    assert manifest["sources"] == [{"kind": "path", "name": "made", "revision": "abc", "kit_version": None}]
+
+
+def test_the_manifest_is_the_same_from_another_work_directory(tmp_path: Path) -> None:
+    first, second = Work(tmp_path / "one"), Work(tmp_path / "two/deeper")
+    first.assemble()
+    second.assemble()
+    assert (first.data / "107.3/MANIFEST.json").read_bytes() == (second.data / "107.3/MANIFEST.json").read_bytes()
+
+
+def test_only_configuration_that_affects_the_data_changes_its_digest() -> None:
+    values: dict[str, Any] = {
+        "input": {"kit_version": "1.2"},
+        "output": {"work_dir": "a"},
+        "processing": {"max_extensions": 3, "parallel_workers": 2, "scheduler": "local"},
+        "embeddings": {"model": "m", "api_key": "${A}"},
+    }
+    before = final_assembly.configuration_digest(values)
+    values["output"]["work_dir"] = "b"
+    values["processing"] |= {"parallel_workers": 8, "scheduler": "tcp://x"}
+    values["embeddings"]["api_key"] = "${B}"
+    assert final_assembly.configuration_digest(values) == before
+    values["processing"]["max_extensions"] = 4
+    assert final_assembly.configuration_digest(values) != before
+
+
+def test_another_work_directory_finds_what_is_gone(work: Work, tmp_path: Path) -> None:
+    work.assemble()
+    other = Work(tmp_path / "other")
+    other.data, other.extensions = work.data, other.extensions[:1]
+    shutil.rmtree(other.work)
+    other.write()
+    other.assemble()
+    assert other.made() == other.targets()
+    assert not [name for name in other.made() if "my.b" in name]
+
+
+def test_what_a_version_without_a_manifest_published_is_replaced(work: Work) -> None:
+    work.assemble()
+    names = [name.removeprefix("107.3/") for name in work.targets()]
+    (work.data / "107.3/MANIFEST.json").unlink()
+    write_json(work.work / "final_assembly/manifest.json", {"../data:107.3": names})
+    (work.data / "107.3/notes.txt").write_text("mine")
+    work.extensions = work.extensions[:1]
+    work.write()
+    work.assemble()
+    assert work.made() == sorted([*work.targets(), "107.3/notes.txt"])
+    assert not (work.work / "final_assembly/manifest.json").exists()
+
+
+def test_the_data_set_that_was_replaced_is_kept_until_the_next_is_published(work: Work) -> None:
+    previous = work.work / "final_assembly/previous/107.3"
+    work.assemble()
+    assert not previous.exists()
+    first = {name: (work.data / name).read_bytes() for name in work.made()}
+    work.assemble()
+    assert not previous.exists()  # nothing changed, nothing was replaced
+    (work.data / "107.3/notes.txt").write_text("mine")
+    work.extensions = work.extensions[:1]
+    work.write()
+    work.assemble()
+    kept = {f"107.3/{path.relative_to(previous)}": path.read_bytes() for path in previous.rglob("*") if path.is_file()}
+    assert kept == first
+    # A file that is repaired does not make another generation.
+    (work.data / "107.3/VERSION.md").unlink()
+    work.assemble()
+    assert read_json(previous / "MANIFEST.json")["files"].keys() == {name.removeprefix("107.3/") for name in first} - {
+        "MANIFEST.json"
+    }
+    assert (work.data / "107.3/notes.txt").read_text() == "mine"
+    assert sorted(os.listdir(work.data)) == ["107.3"]
+
+
+def test_something_of_the_users_in_the_way_is_named_and_nothing_changes(work: Work) -> None:
+    work.assemble()
     blocked = work.data / "107.3/extensions/codeatlas/my.b-1.2.3.codeatlas.json"
+    blocked.unlink()
     blocked.mkdir(parents=True)
     (blocked / "x").write_text("in the way")
-    with pytest.raises(StageError, match=r"my\.b"):
+    before = {name: (work.data / name).read_bytes() for name in work.made()}
+    write_json(work.work / "extension_data/extensions_summary.json", {"summary": "another"})
+    with pytest.raises(StageError, match=r"my\.b.*Move it"):
         work.assemble()
-    assert work.made() != [blocked.relative_to(work.data).as_posix() + "/x"]
+    assert {name: (work.data / name).read_bytes() for name in work.made()} == before
     shutil.rmtree(blocked)
-    work.extensions = work.extensions[2:]
-    work.write()
     work.assemble()
     assert work.made() == work.targets()
 

@@ -1,0 +1,109 @@
+"""``doit verify``: check a published data set, here or a copy of it, against its manifest and schemas."""
+
+from __future__ import annotations
+
+import contextlib
+import getopt
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from doit import doit_cmd, get_initial_workdir
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+
+from config import ConfigError, load
+from stages.failures import StageError
+from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
+
+if TYPE_CHECKING:
+    from stages.publishing.verify import Verification
+
+_OPT_JSON: dict[str, Any] = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON",
+}
+_SHOWN = 5
+
+
+class Verify(Command):  # type: ignore[misc]
+    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+
+    name = "verify"
+    doc_purpose = "check a data set against its manifest and schemas"
+    doc_usage = "[FOLDER]"
+    doc_description = (
+        "FOLDER: a data set (target_dir/107.3), a folder of data sets, or a copy of either; target_dir if not given. "
+        "Exit code 0: every data set is whole. 1: one line on each fault."
+    )
+    cmd_options = (_OPT_JSON,)
+    execute_tasks: ClassVar[bool] = False
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse and execute; unlike in doit's own commands, options may also stand behind the folder."""
+        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+            in_args = [word for option in options for word in option if word] + ["--", *words]
+        return int(super().parse_execute(in_args))
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """Check the data sets and print what is wrong; return the exit code."""
+        from stages.publishing.verify import data_sets_in, verify
+
+        if len(pos_args) > 1:
+            raise InvalidCommand(f"verify: expected one folder, found {' '.join(pos_args)}.")
+        try:
+            results = [verify(folder) for folder in data_sets_in(_folder(pos_args))]
+        except ConfigError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_NOT_STARTED
+        except StageError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_FAILED
+        sys.stdout.write(_as_json(results) if opt_values["as_json"] else "".join(map(_text, results)))
+        return EXIT_FAILED if any(result.faults for result in results) else 0
+
+
+def _folder(words: list[str]) -> Path:
+    # doit takes KEY=VALUE out of the words of a command line.
+    variables = dict(doit_cmd._CMDLINE_VARS or {})
+    started_in = Path(get_initial_workdir() or ".")
+    named = variables.pop("config", "")
+    if words:
+        return started_in / words[0]
+    return load(started_in / named if named else None, variables).target_dir
+
+
+def _text(result: Verification) -> str:
+    lines = [f"{result.folder / fault.file}: {_one_line(fault.message)}" for fault in result.faults]
+    if not result.faults:
+        lines.append(f"{result.folder}: Kit {result.kit_version}, {result.files} files, {result.size:,} bytes: whole.")
+    if result.foreign:
+        shown = ", ".join(map(_one_line, result.foreign[:_SHOWN])) + (", …" if len(result.foreign) > _SHOWN else "")
+        lines.append(f"{result.folder}: {len(result.foreign)} files are not listed in the manifest: {shown}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _one_line(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _as_json(results: list[Verification]) -> str:
+    data_sets = [
+        {
+            "folder": str(result.folder),
+            "kit_version": result.kit_version,
+            "files": result.files,
+            "bytes": result.size,
+            "faults": [{"file": fault.file, "message": fault.message} for fault in result.faults],
+            "not_listed": result.foreign,
+        }
+        for result in results
+    ]
+    whole = not any(result.faults for result in results)
+    return json.dumps({"whole": whole, "data_sets": data_sets}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

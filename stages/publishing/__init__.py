@@ -1,0 +1,1 @@
+"""Publishing: a data set's manifest, its atomic replacement, and its verification."""

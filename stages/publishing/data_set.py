@@ -1,0 +1,360 @@
+"""Publish a data set: build the next folder beside the published one, then replace it in one step.
+
+A file that has not changed is a hard link to the published one: nothing writes into a published file, every change
+makes a new file, so the two generations cannot affect each other. Files that the manifest does not name belong to the
+user. They are linked into the next folder as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stages.failures import StageError
+from stages.publishing.manifest import (
+    MANIFEST_NAME,
+    FileEntry,
+    Manifest,
+    copy_and_hash,
+    read_manifest,
+    sha256_of,
+)
+from stages.storage.folder_swap import exclusive, recover, remove_folder, swap, sync_folder
+from stages.storage.jsonfile import read_json, write_bytes, write_json
+
+_AT_A_TIME = 4
+# A file younger than this may change again without its times showing it; more where times are kept in whole seconds.
+_TICK_NS = 20_000_000
+_COARSE_TICK_NS = 2_000_000_000
+
+_T = TypeVar("_T")
+_Signature = list[int]
+
+
+@dataclass
+class Published:
+    """What a publication did.
+
+    Attributes:
+        changed: Names of the files that are new or have another content.
+        removed: Names of the files that are gone.
+        foreign: Names of files that are not the pipeline's and stay.
+        swapped: Whether the folder was replaced.
+    """
+
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    swapped: bool = False
+
+
+class Publication:
+    """The next generation of one data set.
+
+    Attributes:
+        folder: The published folder, ``target_dir/<major.minor>``.
+        building: Where the next generation is built.
+        aside: Where the old generation lies after the swap, until it is moved to ``previous``.
+    """
+
+    def __init__(self, folder: Path, record: Path, previous: Path) -> None:
+        """Name the places.
+
+        Args:
+            folder: The published folder.
+            record: File of the work directory that keeps signatures and digests, so that not all files are read again.
+            previous: Where the replaced generation is kept; on any file system.
+        """
+        self.folder = folder
+        self.building = folder.with_name(f".tmp-{folder.name}.part")
+        self.aside = folder.with_name(f".old-{folder.name}")
+        self._record = _Record(record, f"{os.path.relpath(folder, record.parent)}")
+        self._previous = previous
+
+    def publish(
+        self,
+        files: Mapping[str, str],
+        contents: Mapping[str, bytes],
+        manifest_of: Callable[[dict[str, FileEntry]], Manifest],
+        *,
+        earlier_names: Iterable[str] = (),
+    ) -> Published:
+        """Publish files. The published folder is the old generation or the new one at every moment.
+
+        Args:
+            files: Name in the data set -> the file to copy.
+            contents: Name in the data set -> its content.
+            manifest_of: Makes the manifest from the entries of all files.
+            earlier_names: Names that are the pipeline's where the published folder has no manifest.
+
+        Raises:
+            StageError: A file cannot be read or written, or something is in the way.
+        """
+        with exclusive(self.folder.parent):
+            try:
+                self._clear_leftovers(set(earlier_names))
+                return self._publish(files, contents, manifest_of, set(earlier_names))
+            except OSError as error:
+                raise StageError(
+                    f"{error.filename or self.folder}: the data set cannot be written ({error.strerror or error}). "
+                    "What is published has not changed."
+                ) from error
+
+    def _clear_leftovers(self, earlier_names: set[str]) -> None:
+        """Bring order into what a killed run has left: the published folder first."""
+        if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
+            raise StageError(f"{self.folder}: expected a folder that is no link, to publish the data set in. Move it.")
+        recover(self.folder, self.aside)
+        remove_folder(self.building)
+        if os.path.lexists(self.aside):
+            old = _manifest(self.aside)
+            self._carry_over(_tree(self.folder).files | (set(old.files) if old else earlier_names))
+            remove_folder(self.aside)
+
+    def _publish(
+        self,
+        files: Mapping[str, str],
+        contents: Mapping[str, bytes],
+        manifest_of: Callable[[dict[str, FileEntry]], Manifest],
+        earlier_names: set[str],
+    ) -> Published:
+        old = _manifest(self.folder)
+        tree = _tree(self.folder)
+        compared = dict(zip(files, _in_threads(lambda item: self._compare(*item), files.items()), strict=True))
+        entries = {name: entry for name, (entry, _) in compared.items()}
+        entries |= {name: _entry_of(content) for name, content in contents.items()}
+        manifest = manifest_of(dict(sorted(entries.items()))).encode()
+
+        same = {name for name, (_, unchanged) in compared.items() if unchanged}
+        same |= {name for name, content in contents.items() if _content(self.folder / name) == content}
+        ours = (set(old.files) if old is not None else earlier_names) | {MANIFEST_NAME}
+        done = Published(
+            changed=sorted(entries.keys() - same),
+            removed=sorted((ours & tree.files) - entries.keys() - {MANIFEST_NAME}),
+            foreign=sorted(tree.files - ours - entries.keys()),
+        )
+        manifest_is_same = _content(self.folder / MANIFEST_NAME) == manifest
+        if not done.changed and not done.removed and manifest_is_same:
+            self._record.save(self.folder, files, entries)
+            return done
+        self._refuse_obstacles(tree, entries)
+        if not manifest_is_same:
+            # Removed first: this changes the times of the files that both generations share.
+            remove_folder(self._previous)
+        self._build(files=files, contents=contents, entries=entries, same=same, tree=tree, foreign=done.foreign)
+        write_bytes(self.building / MANIFEST_NAME, manifest)
+        for folder in sorted({(self.building / name).parent for name in [*entries, MANIFEST_NAME]}):
+            sync_folder(folder)
+        if swap(self.building, self.folder, self.aside):
+            self._carry_over(tree.files)
+            self._retire(None if manifest_is_same else old)
+        done.swapped = True
+        self._record.save(self.folder, files, entries)
+        return done
+
+    def _compare(self, name: str, source: str) -> tuple[FileEntry, bool]:
+        """Return the entry of a file, and whether the published one has the same content."""
+        status = os.stat(source, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            raise StageError(f"{source}: expected a regular file. Delete it and run again.")
+        published = self.folder / name
+        digest = self._record.digest(name, _signature(source), _signature(published))
+        if digest is not None:
+            return FileEntry(status.st_size, digest), True
+        digest = sha256_of(source)
+        try:
+            there = os.stat(published, follow_symlinks=False)
+            same = there.st_size == status.st_size and stat.S_ISREG(there.st_mode) and sha256_of(published) == digest
+        except OSError:
+            same = False
+        return FileEntry(status.st_size, digest), same
+
+    def _refuse_obstacles(self, tree: _Tree, names: Iterable[str]) -> None:
+        for name in [*names, MANIFEST_NAME]:
+            parts = name.split("/")
+            above = {"/".join(parts[:end]) for end in range(1, len(parts))}
+            obstacle = next(iter(above & tree.files), name if name in tree.folders else None)
+            if obstacle is not None and not _is_empty(tree, obstacle):
+                raise StageError(f"{self.folder / obstacle}: in the way of {name} of the data set. Move it elsewhere.")
+
+    def _build(
+        self,
+        *,
+        files: Mapping[str, str],
+        contents: Mapping[str, bytes],
+        entries: Mapping[str, FileEntry],
+        same: set[str],
+        tree: _Tree,
+        foreign: list[str],
+    ) -> None:
+        self.building.mkdir()
+        if self.folder.is_dir():
+            shutil.copymode(self.folder, self.building)
+        empty = {folder for folder in tree.folders if _is_empty(tree, folder)}
+        for folder in sorted({os.path.dirname(name) for name in [*entries, *foreign]} | (empty - entries.keys())):
+            (self.building / folder).mkdir(parents=True, exist_ok=True)
+        for name in [*sorted(same), *foreign]:
+            _link(self.folder / name, self.building / name)
+        for name in contents.keys() - same:
+            write_bytes(self.building / name, contents[name])
+
+        def copy(name: str) -> None:
+            if copy_and_hash(files[name], self.building / name) != entries[name].sha256:
+                raise StageError(f"{files[name]}: changed while it was being published. Run again.")
+
+        _in_threads(copy, sorted(files.keys() - same))
+
+    def _carry_over(self, seen: set[str]) -> None:
+        """Link files of the user's that came into the old generation after it was listed.
+
+        Args:
+            seen: Names that are the pipeline's, or that the new generation has already.
+        """
+        for name in sorted(_tree(self.aside).files - seen - {MANIFEST_NAME}):
+            target = self.folder / name
+            with contextlib.suppress(FileExistsError):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link(self.aside / name, target)
+
+    def _retire(self, old: Manifest | None) -> None:
+        """Keep the replaced generation as the previous one, without files of the user's; or remove it."""
+        if old is None:
+            remove_folder(self.aside)
+            return
+        for name in _tree(self.aside).files - old.files.keys() - {MANIFEST_NAME}:
+            (self.aside / name).unlink()
+        self._previous.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(self.aside, self._previous)
+        except OSError:  # another file system
+            shutil.copytree(self.aside, self._previous, symlinks=True)
+            remove_folder(self.aside)
+
+
+class _Record:
+    """Signatures and digests of published files and their sources, as they were when both were last the same.
+
+    While size, both times and inode are the same, so is the content: the time of change cannot be set.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path = path
+        self._key = key
+        self._known: dict[str, Any] = {}
+        with contextlib.suppress(StageError, AttributeError):
+            found = read_json(path)
+            if found.get("key") == key and isinstance(found.get("files"), dict):
+                self._known = found["files"]
+
+    def digest(self, name: str, source: _Signature, published: _Signature) -> str | None:
+        """Return the digest of a published file that is the same as its source; None if that is not known."""
+        match self._known.get(name):
+            case [known_source, known_published, str(digest)] if [known_source, known_published] == [source, published]:
+                return digest
+        return None
+
+    def save(self, folder: Path, files: Mapping[str, str], entries: Mapping[str, FileEntry]) -> None:
+        """Record all files, except those so young that a later change would not show."""
+        now = time.time_ns()
+        found = {}
+        for name, source in files.items():
+            signatures = [_signature(source), _signature(folder / name)]
+            if not any(not signature or _is_young(signature, now) for signature in signatures):
+                found[name] = [*signatures, entries[name].sha256]
+        write_json(self._path, {"key": self._key, "files": found})
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """Relative names, with ``/``, of all that lies in a folder. Links and special files count as files."""
+
+    files: set[str]
+    folders: set[str]
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """Return a folder's manifest; None also where it is damaged: its names cannot be trusted, and it is replaced."""
+    try:
+        return read_manifest(folder)
+    except StageError:
+        return None
+
+
+def _tree(folder: Path) -> _Tree:
+    files: set[str] = set()
+    folders: set[str] = set()
+    pending = [""]
+    while pending:
+        below = pending.pop()
+        try:
+            with os.scandir(folder / below) as scan:
+                for entry in scan:
+                    name = f"{below}/{entry.name}" if below else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.add(name)
+                        pending.append(name)
+                    else:
+                        files.add(name)
+        except FileNotFoundError:
+            continue
+    return _Tree(files, folders)
+
+
+def _is_empty(tree: _Tree, folder: str) -> bool:
+    return folder in tree.folders and not any(name.startswith(f"{folder}/") for name in tree.files)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name; copy it where the file system cannot."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _signature(path: str | Path) -> _Signature:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+def _is_young(signature: _Signature, now: int) -> bool:
+    _, modified, changed, _ = signature
+    coarse = modified % 1_000_000_000 == 0 and changed % 1_000_000_000 == 0
+    return max(modified, changed) > now - (_COARSE_TICK_NS if coarse else _TICK_NS)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return None if path.is_symlink() else path.read_bytes()
+    except OSError:
+        return None
+
+
+def _entry_of(content: bytes) -> FileEntry:
+    import hashlib
+
+    return FileEntry(len(content), hashlib.sha256(content).hexdigest())
+
+
+def _in_threads(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
+    """Call a function for each item, several at a time: a disk syncs many small files together faster."""
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        under_way = [pool.submit(function, item) for item in items]
+        try:
+            return [one.result() for one in under_way]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise

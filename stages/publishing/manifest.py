@@ -1,0 +1,136 @@
+"""``MANIFEST.json``: what a published data set consists of, and what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+
+from stages.failures import StageError
+from stages.storage.jsonfile import to_json
+
+MANIFEST_NAME = "MANIFEST.json"
+_CHUNK = 1 << 20
+
+
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of the data set.
+
+    Attributes:
+        size: Size in bytes.
+        sha256: SHA-256 of the content, 64 hexadecimal digits.
+    """
+
+    size: int
+    sha256: str
+
+
+class SourceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One source that the data set was made from.
+
+    Attributes:
+        kind: ``wheel``, ``git`` or ``path``.
+        name: Name of the source, as in ``sources.json``.
+        revision: Commit, digest or version of what was read; None if unknown.
+        kit_version: The Kit version that the source names; None if it names none.
+    """
+
+    kind: str
+    name: str
+    revision: str | None
+    kit_version: str | None
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``MANIFEST.json``. It does not list itself.
+
+    Attributes:
+        manifest_version: Version of this format: 1.
+        kit_version: The full Kit version.
+        tool_version: Version of the pipeline that published the data set.
+        configuration_sha256: Digest of the configuration values that affect the data.
+        sources: The sources, in the order of the configuration.
+        files: Every file of the pipeline's, by its path relative to the data set, with ``/``.
+    """
+
+    manifest_version: int
+    kit_version: str
+    tool_version: str
+    configuration_sha256: str
+    sources: list[SourceEntry]
+    files: dict[str, FileEntry]
+
+    def encode(self) -> bytes:
+        """Return the file's content: sorted and indented, the same bytes for the same manifest."""
+        return to_json(msgspec.to_builtins(self), indent=True)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Return the manifest of a data set's folder; None if the folder has none.
+
+    Raises:
+        StageError: The file cannot be read, or is no manifest.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise StageError(f"{path}: expected a regular file.")
+        found = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StageError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StageError(f"{path}: not a manifest of a data set ({error}).") from error
+    if found.manifest_version != 1:
+        raise StageError(f"{path}: manifest_version {found.manifest_version} is not known to this version.")
+    odd = next((name for name in found.files if not is_relative_name(name)), None)
+    if odd is not None:
+        raise StageError(f"{path}: {odd!r} is not a path inside the data set.")
+    return found
+
+
+def is_relative_name(name: str) -> bool:
+    """Return whether a name is a normal path with ``/`` that stays below its folder."""
+    return (
+        bool(name)
+        and "\0" not in name
+        and "\\" not in name
+        and not name.startswith("/")
+        and not {"", ".", ".."} & set(name.split("/"))
+    )
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of a regular file, hexadecimal. A symbolic link is not followed.
+
+    Raises:
+        OSError: The file cannot be read, or is a link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def copy_and_hash(source: str | Path, target: str | Path) -> str:
+    """Copy a regular file to a new one, durably, with its times; return the SHA-256 of what was copied.
+
+    A symbolic link is not followed, and an existing target is an error.
+
+    Raises:
+        OSError: The source cannot be read, or the target cannot be written.
+    """
+    digest = hashlib.sha256()
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as reader, open(target, "xb") as writer:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            writer.write(chunk)
+        writer.flush()
+        status = os.fstat(reader.fileno())
+        os.utime(writer.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+        os.fsync(writer.fileno())
+    return digest.hexdigest()

@@ -1,0 +1,269 @@
+"""Check a published data set against its manifest, its schemas and itself."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stages.failures import StageError
+from stages.publishing.manifest import MANIFEST_NAME, Manifest, read_manifest, sha256_of
+
+_SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+# Pattern of a name in the data set -> schema. The first that matches counts.
+_SCHEMA_OF = (
+    (MANIFEST_NAME, "manifest"),
+    ("extensions/extensions_database.json", "extensions_database"),
+    ("extensions/extensions_summary.json", "extensions_summary"),
+    ("extensions/codeatlas/*.codeatlas.json", "codeatlas"),
+    ("extensions/api_docs/*.api_docs.json", "api_docs"),
+    ("code_examples/extension_analysis_summary.json", "extension_analysis_summary"),
+    ("code_examples/extracted_methods_*/*.example.json", "example"),
+    ("settings/setting_summary.json", "setting_summary"),
+    ("settings/setting_summary_simple.json", "setting_summary_simple"),
+    ("settings/setting_statistics.json", "setting_statistics"),
+    ("nodes/nodes_database.json", "nodes_database"),
+    ("*/*_faiss/index.json", "faiss_index"),
+    ("*/*_faiss/metadata.json", "faiss_metadata"),
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong.
+
+    Attributes:
+        file: Name in the data set; empty if the folder itself is meant.
+        message: What is wrong, in one line.
+    """
+
+    file: str
+    message: str
+
+
+@dataclass
+class Verification:
+    """What the check of one data set found.
+
+    Attributes:
+        folder: The data set's folder.
+        files: How many files the manifest lists.
+        size: What they have together, in bytes.
+        kit_version: The Kit version of the manifest; empty if there is none.
+        faults: What is wrong, by file.
+        foreign: Files that the manifest does not list: not the pipeline's, and no fault.
+    """
+
+    folder: Path
+    files: int = 0
+    size: int = 0
+    kit_version: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def data_sets_in(folder: Path) -> list[Path]:
+    """Return the data sets that a folder is or holds: it, or the folders in it with a manifest or a Kit version's name.
+
+    Raises:
+        StageError: The folder holds none.
+    """
+    if os.path.lexists(folder / MANIFEST_NAME):
+        return [folder]
+    try:
+        found = [
+            child
+            for child in sorted(folder.iterdir())
+            if child.is_dir()
+            and not child.name.startswith(".")
+            and (os.path.lexists(child / MANIFEST_NAME) or _is_version(child.name))
+        ]
+    except OSError as error:
+        raise StageError(f"{folder}: cannot be read ({error.strerror or error}).") from error
+    if not found:
+        raise StageError(f"{folder}: no data set: neither it nor a folder in it has a {MANIFEST_NAME}.")
+    return found
+
+
+def verify(folder: Path) -> Verification:
+    """Check one data set: sizes, digests, schemas, indexes, and the names that files have for one another.
+
+    If the data set is replaced meanwhile, the new one is checked.
+
+    Args:
+        folder: The data set's folder, ``target_dir/<major.minor>``, or a copy of it.
+    """
+    for _ in range(10):
+        before = _manifest_bytes(folder)
+        found = _verify(folder)
+        if _manifest_bytes(folder) == before:
+            break
+    return found
+
+
+def _verify(folder: Path) -> Verification:
+    result = Verification(folder)
+    try:
+        manifest = read_manifest(folder)
+    except StageError as error:
+        result.faults.append(Fault(MANIFEST_NAME, str(error)))
+        return result
+    if manifest is None:
+        result.faults.append(Fault(MANIFEST_NAME, "is missing: what belongs to the data set is not known"))
+        return result
+    result.files, result.kit_version = len(manifest.files), manifest.kit_version
+    result.size = sum(entry.size for entry in manifest.files.values())
+    sound = set()
+    for name in sorted(manifest.files):
+        fault = _fault_of(folder, name, manifest)
+        if fault:
+            result.faults.append(Fault(name, fault))
+        else:
+            sound.add(name)
+    for name in [MANIFEST_NAME, *sorted(sound)]:
+        result.faults += _schema_faults(folder, name)
+    result.faults += _version_faults(folder, sound, manifest)
+    result.faults += _database_faults(folder, sound, manifest)
+    for name in sorted(sound):
+        if name.endswith("_faiss/index.faiss"):
+            result.faults += _index_faults(folder, os.path.dirname(name), sound)
+    listed = {*manifest.files, MANIFEST_NAME}
+    result.foreign = sorted(name for name in _names(folder) if name not in listed)
+    result.faults.sort(key=lambda fault: (fault.file, fault.message))
+    return result
+
+
+def _fault_of(folder: Path, name: str, manifest: Manifest) -> str:
+    entry = manifest.files[name]
+    path = folder / name
+    try:
+        status = os.stat(path, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):
+            return "is not a regular file"
+        if status.st_size != entry.size:
+            return f"has {status.st_size} bytes, the manifest says {entry.size}"
+        if sha256_of(path) != entry.sha256:
+            return "has another content than the manifest says (sha256 differs)"
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    return ""
+
+
+def _schema_faults(folder: Path, name: str) -> Iterator[Fault]:
+    schema = next((schema for pattern, schema in _SCHEMA_OF if fnmatch.fnmatchcase(name, pattern)), None)
+    validator = schema and _validator(schema)
+    if not validator:
+        return
+    value = _json(folder / name)
+    if value is None:
+        yield Fault(name, "is not valid JSON")
+        return
+    error = next(iter(validator.iter_errors(value)), None)
+    if error is not None:
+        at = "/".join(map(str, error.absolute_path)) or "the top"
+        message = error.message if len(error.message) <= 200 else error.message[:200] + "…"
+        yield Fault(name, f"does not keep to {schema}.schema.json at {at}: {message}")
+
+
+def _version_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterator[Fault]:
+    if "VERSION.md" not in manifest.files:
+        yield Fault("VERSION.md", "is not listed in the manifest")
+    elif "VERSION.md" in sound and (folder / "VERSION.md").read_text("utf-8").strip() != manifest.kit_version:
+        yield Fault("VERSION.md", f"names another Kit version than the manifest, {manifest.kit_version}")
+
+
+def _database_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterator[Fault]:
+    """Yield what the database refers to and the data set does not have."""
+    name = "extensions/extensions_database.json"
+    if name not in manifest.files:
+        yield Fault(name, "is not listed in the manifest")
+    if name not in sound:
+        return
+    try:
+        for id_, entry in sorted(_json(folder / name)["extensions"].items()):
+            for key in ("codeatlas_path", "api_docs_path"):
+                if entry[key] is not None and f"extensions/{entry[key]}" not in manifest.files:
+                    yield Fault(name, f"{id_}: {key} {entry[key]} is not in the data set")
+    except (KeyError, TypeError, AttributeError):
+        return  # the schema has told
+
+
+def _index_faults(folder: Path, name: str, sound: set[str]) -> Iterator[Fault]:
+    """Yield how a FAISS index differs from what lies beside it."""
+    if not {f"{name}/index.json", f"{name}/metadata.json"} <= sound:
+        return
+    import faiss
+
+    try:
+        index = faiss.read_index(str(folder / name / "index.faiss"))
+    except RuntimeError as error:
+        yield Fault(f"{name}/index.faiss", f"is no FAISS index ({str(error).splitlines()[0][:200]})")
+        return
+    try:
+        metadata, rows = _json(folder / name / "metadata.json"), _json(folder / name / "index.json")
+        documents, order = rows["docstore"], rows["index_to_docstore_id"]
+        if not index.ntotal == metadata["count"] == len(documents) == len(order):
+            yield Fault(
+                f"{name}/index.faiss",
+                f"has {index.ntotal} vectors, metadata.json says {metadata['count']}, index.json has "
+                f"{len(documents)} documents in {len(order)} rows",
+            )
+        elif index.ntotal and index.d != metadata["dimension"]:
+            yield Fault(f"{name}/index.faiss", f"has {index.d} dimensions, metadata.json says {metadata['dimension']}")
+        elif {str(row) for row in range(len(order))} != order.keys() or set(order.values()) != documents.keys():
+            yield Fault(f"{name}/index.json", "its rows do not name its documents, each once")
+    except (KeyError, TypeError, AttributeError):
+        return  # the schema has told
+
+
+@cache
+def _validator(schema: str) -> Any:
+    """Return the validator of a schema; None if this version has no such schema."""
+    import jsonschema
+
+    path = _SCHEMAS / f"{schema}.schema.json"
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_bytes())
+    return jsonschema.validators.validator_for(content)(content)
+
+
+def _json(path: Path) -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError:
+        try:
+            return json.loads(path.read_bytes())  # integers beyond 64 bits
+        except ValueError:
+            return None
+    except OSError:
+        return None
+
+
+def _manifest_bytes(folder: Path) -> bytes | None:
+    try:
+        return (folder / MANIFEST_NAME).read_bytes()
+    except OSError:
+        return None
+
+
+def _names(folder: Path) -> Iterator[str]:
+    for place, _, files in os.walk(folder):
+        relative = Path(place).relative_to(folder)
+        for name in files:
+            yield (relative / name).as_posix()
+
+
+def _is_version(name: str) -> bool:
+    major, dot, minor = name.partition(".")
+    return bool(dot) and major.isdecimal() and minor.isdecimal()
