@@ -143,9 +143,8 @@ class WriteThroughDatabase:
                 record = self._codec.decode(encoded)
         except (ValueError, TypeError, RecursionError):
             return {}
-        sound = isinstance(record, dict) and isinstance(record.get("_values_:", {}), dict)
-        sound = sound and isinstance(record.get("deps:", []), list)
-        return record if sound else {}
+        sound = isinstance(record, dict) and isinstance(record.get("deps:", []), list)
+        return record if sound and _are_values(record.get("_values_:", {})) else {}
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return what is recorded of a task under a key, or None."""
@@ -215,6 +214,18 @@ class WriteThroughDatabase:
     def is_open(self) -> bool:
         """Whether the file is open for writing."""
         return self._connection is not None
+
+
+def _are_values(values: Any) -> bool:
+    """Return whether the values of a record have the types that tasks give them: the file may be someone else's."""
+    return (
+        isinstance(values, dict)
+        and isinstance(values.get("options", {}), dict)
+        and isinstance(values.get("targets", {}), dict)
+        and all(isinstance(state, list) and len(state) == 5 for state in values.get("targets", {}).values())
+        and isinstance(values.get("seconds", 0.0), int | float)
+        and isinstance(values.get("started", ""), str)
+    )
 
 
 @contextlib.contextmanager

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from stages.storage.jsonfile import remove_unfinished
+from stages.failures import StageError
+from stages.storage.jsonfile import remove_unfinished, write_bytes
+from stages.storage.ownership import check_work_dir
 
 LOCK_NAME = ".pipeline_lock"
 HOLDER_NAME = LOCK_NAME + ".json"  # says who has it; differs from run to run
@@ -27,10 +29,12 @@ def acquire(work_dir: Path) -> None:
     Raises:
         WorkDirBusy: Another process has it.
         OSError: The work directory cannot be made or written.
+        StageError: It holds something that is not the pipeline's and would be overwritten, removed or written through.
     """
-    work_dir = work_dir.resolve()
+    named, work_dir = work_dir, work_dir.resolve()
     if work_dir in _held:
         return
+    check_work_dir(named)
     holder = work_dir / HOLDER_NAME
     lock = FileLock(work_dir / LOCK_NAME)
     try:
@@ -42,8 +46,8 @@ def acquire(work_dir: Path) -> None:
         raise OSError(f"{work_dir}: the work directory cannot be used ({error.strerror or error}).") from error
     _held[work_dir] = lock
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    with contextlib.suppress(OSError):  # it only serves the message that others get
-        holder.write_text(json.dumps({"pid": os.getpid(), "since": started}) + "\n", encoding="utf-8")
+    with contextlib.suppress(StageError):  # it only serves the message that others get
+        write_bytes(holder, (json.dumps({"pid": os.getpid(), "since": started}) + "\n").encode())
 
 
 def remove_leftovers(work_dir: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from checkpoint.progress import Display
@@ -29,7 +31,9 @@ def log_to_file(config: Config, display: Display) -> None:
             handler.close()
     try:
         config.log_file.parent.mkdir(parents=True, exist_ok=True)
-        handler = _LogFile(config.log_file, display)
+        # In a work directory that came from elsewhere, a link could lead anywhere; a path outside is the user's own.
+        own = not config.log_file.is_relative_to(config.work_dir)
+        handler = _LogFile(config.log_file, display, follow=own)
     except OSError as error:
         raise StageError(
             f"{config.log_file}: logging.log_file: the log cannot be written ({error.strerror or error})."
@@ -46,10 +50,17 @@ def log_to_file(config: Config, display: Display) -> None:
 class _LogFile(logging.FileHandler):
     """The log file; a full disk costs the log, told once, rather than a traceback for each line."""
 
-    def __init__(self, path: Path, display: Display) -> None:
+    def __init__(self, path: Path, display: Display, *, follow: bool) -> None:
+        self._flags = 0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self._display = display
         self._told = False
+
+    def _open(self) -> TextIOWrapper:
+        def opener(path: str, flags: int) -> int:
+            return os.open(path, flags | self._flags, 0o666)
+
+        return open(self.baseFilename, "a", encoding=self.encoding, errors=self.errors, opener=opener)
 
     def handleError(self, record: logging.LogRecord) -> None:
         del record

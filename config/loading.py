@@ -20,6 +20,8 @@ from typing import Any
 import orjson
 import tomli
 
+from stages.storage.ownership import INTERMEDIATE_FOLDERS
+
 _SCHEMA_FILE = Path(__file__).with_name("pipeline_config.schema.json")
 _DEFAULT_FILE = Path(__file__).parent.parent / "pipeline_config.toml"
 # Far beyond any real configuration, and small enough that reading it by mistake costs nothing.
@@ -224,6 +226,7 @@ def load(
             f"{_shown(path)}: output.target_dir: expected another folder than output.work_dir, "
             f"found {_quoted(str(work_dir))} for both."
         )
+    _refuse_nested(path, work_dir, target_dir)
     return Config(
         path=path,
         work_dir=work_dir,
@@ -234,6 +237,28 @@ def load(
         _raw=partial._raw,
         _environ=environ,
     )
+
+
+def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
+    """Refuse two folders of which one lies where the pipeline replaces or removes whole folders of the other.
+
+    Raises:
+        ConfigError: They lie so.
+    """
+    if target_dir.is_relative_to(work_dir):
+        name = target_dir.relative_to(work_dir).parts[0]
+        if name in INTERMEDIATE_FOLDERS:
+            raise ConfigError(
+                f"{_shown(path)}: output.target_dir: expected a folder outside of {_quoted(str(work_dir / name))}, "
+                f"where intermediate results lie, found {_quoted(str(target_dir))}."
+            )
+    elif work_dir.is_relative_to(target_dir):
+        name = work_dir.relative_to(target_dir).parts[0]
+        if re.fullmatch(r"[0-9]+\.[0-9]+", name):
+            raise ConfigError(
+                f"{_shown(path)}: output.work_dir: expected a folder outside of {_quoted(str(target_dir / name))}, "
+                f"which is replaced as a whole, found {_quoted(str(work_dir))}."
+            )
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import multiprocessing
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -21,6 +20,7 @@ from doit.exceptions import TaskFailed
 
 from config import ConfigError
 from stages.failures import StageError
+from stages.storage.ownership import remove_made
 from tasks.code_state import code_digest
 from tasks.uptodate import Freshness, PinnedFreshness
 from tasks.workers.local import Workers
@@ -81,7 +81,7 @@ class StageTask:
             always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
             others: Files that it makes beside its targets, for ``doit clean``.
-            folders: Folders below the work directory that it makes and that ``doit clean`` removes with all they hold.
+            folders: Folders below the work directory that it makes and whose contents ``doit clean`` removes.
             published: Its targets are the published data set: only ``doit clean`` removes them, never ``--force``.
         """
         options = options or {}
@@ -202,7 +202,7 @@ class CleanAction(BaseAction):  # type: ignore[misc]
         Args:
             roots: The work directory and the target directory.
             files: Files.
-            folders: Folders to remove with all they hold.
+            folders: Folders to remove what the pipeline made in, see `stages.storage.ownership.remove_made`.
             published: The files are the published data set.
         """
         self.roots = roots
@@ -215,7 +215,7 @@ class CleanAction(BaseAction):  # type: ignore[misc]
         """Remove everything. The caller holds the lock of the work directory."""
         del out, err
         for folder in self.folders:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_made(Path(folder))
         for name in self.files:
             path = Path(os.path.abspath(name))
             path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -98,9 +99,10 @@ def write_bytes(path: Path, content: bytes) -> bool:
         StageError: The file cannot be written; nothing is left behind.
     """
     try:
-        with path.open("rb") as existing:
-            if os.fstat(existing.fileno()).st_size == len(content) and existing.read() == content:
-                return False
+        # A link in its place is replaced, and a FIFO never opened.
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_size == len(content) and path.read_bytes() == content:
+            return False
     except OSError:
         pass
     temporary = ""

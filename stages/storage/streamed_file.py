@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        if not same_content(temporary, path):
+        if path.is_symlink() or not same_content(temporary, path):
             os.replace(temporary, path)
     except OSError as error:
         raise StageError(f"{path}: cannot be written ({error.strerror or error}).") from error

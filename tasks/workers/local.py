@@ -28,8 +28,10 @@ _PRELOAD = [
     "markdown_it",
     "toktok",
 ]
-# As many as threads ask for, started on demand; the limit is Windows' own.
+# As many as threads ask for, started on demand.
 _MAX_WORKERS = 61
+# Three descriptors for each of the workers at most, and what doit, the log and the libraries have open.
+_OPEN_FILES = 256
 
 # They tell every step at DEBUG, and httpx the address of each request, which may hold a password, at INFO.
 _LIBRARIES = ("filelock", "httpcore", "httpx", "markdown_it", "openai")
@@ -48,6 +50,26 @@ class Workers(Protocol):
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
         """Call ``function``, raise what it raises, and return the seconds that it took if the wait was longer."""
+
+
+def _require_open_files() -> None:
+    """Require as many file descriptors as a pool of workers uses, with the libraries that a task may load.
+
+    Raises:
+        StageError: The limit of this process is lower and cannot be raised.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _OPEN_FILES:
+        return
+    if hard == resource.RLIM_INFINITY or hard >= _OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, hard))
+        return
+    raise StageError(
+        f"The limit of open files is {hard}; the pipeline needs {_OPEN_FILES}. Raise it (ulimit -n {_OPEN_FILES}), "
+        "then resume."
+    )
 
 
 class LocalWorkers:
@@ -92,6 +114,7 @@ class LocalWorkers:
 
     def _pool(self) -> Executor:
         if self._executor is None:
+            _require_open_files()
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(_PRELOAD)
             if self._listener is None:

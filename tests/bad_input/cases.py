@@ -78,6 +78,16 @@ def _write(path: str, content: str | bytes) -> Spoil:
     return spoil
 
 
+def _left(path: str, content: str) -> Spoil:
+    """Write a file into a work directory in which the pipeline has worked."""
+
+    def spoil(project: Project) -> None:
+        _write("work/.pipeline_lock", "")(project)
+        _write(path, content)(project)
+
+    return spoil
+
+
 def _at_config(change: Callable[[Path], None]) -> Spoil:
     return lambda project: _replaced(change)(project.config)
 
@@ -385,21 +395,34 @@ CASES = [
     ),
     Case("database", "no permission", _at_database(_unreadable("x")), ".doit.db", 0, needs="permissions"),
     # --- intermediate results ---
-    Case("intermediates", "extensions.json is not JSON", _write("work/extensions.json", "{"), "ompleted successfully"),
-    Case("intermediates", "sources.json is a list", _write("work/sources.json", "[]"), "ompleted successfully"),
+    Case("intermediates", "extensions.json is not JSON", _left("work/extensions.json", "{"), "ompleted successfully"),
+    Case("intermediates", "sources.json is a list", _left("work/sources.json", "[]"), "ompleted successfully"),
     Case(
         "intermediates",
         "an embedding cache that is no database",
-        _write("work/embeddings/cache.sqlite3", "hello" * 1000),
+        _left("work/embeddings/cache.sqlite3", "hello" * 1000),
         "cache",
         command=(MAIN,),
     ),
     Case(
         "intermediates",
-        "a manifest that is no manifest",
-        _write("work/final_assembly/manifest.json", '{"../data:107.3": ["../../../pipeline_config.toml", 3]}'),
-        "manifest.json",
-        1,
+        "a manifest of the data set that is no manifest",
+        _write("data/107.3/MANIFEST.json", '{"files": {"../../pipeline_config.toml": 3}}'),
+        "ompleted successfully",
+    ),
+    Case(
+        "intermediates",
+        "a file of the user's own with the name of one of the pipeline's",
+        _write("work/extensions.json", "{}"),
+        "not made by the pipeline",
+        2,
+    ),
+    Case(
+        "intermediates",
+        "a folder of the user's own with the name of one of the pipeline's",
+        _write("work/sources/mine.txt", "mine"),
+        "not made by the pipeline",
+        2,
     ),
     # --- extension.toml ---
     Case("extension.toml", "empty", _extension(""), "has no [package] table", reported=True),

@@ -473,6 +473,7 @@ def test_partial_stage_restart(project: Project) -> None:
     """A stage that failed at one extension resumes at that one."""
     victim = project.work / "extension_data/entries/made.up03.json"
     victim.mkdir(parents=True)
+    (project.work / ".pipeline_lock").touch()  # the pipeline has worked here
     failed = project.run("doit", "-n", "0")
     assert failed.code == 1
     done = json.loads(project.run(MAIN, "--dry-run", "--json").output)

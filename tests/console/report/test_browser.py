@@ -246,6 +246,7 @@ def test_without_javascript_the_run_is_there(browser: Browser, report: Path) -> 
 def test_the_page_of_a_failed_run(browser: Browser, tmp_path: Path) -> None:
     project = make_project(tmp_path, 2)
     (project.work / "settings" / "setting_summary.json" / "in the way").mkdir(parents=True)
+    (project.work / ".pipeline_lock").touch()  # the pipeline has worked here
     assert project.run("doit").code == 1
     assert project.run("doit", "report").code == 0
     with opened(browser, project.work / "report.html") as page:

@@ -156,6 +156,7 @@ def test_a_failed_run_shows_the_failure_and_what_is_there(tmp_path: Path) -> Non
     project = make_project(tmp_path, 2)
     # A folder where a file has to be written: the stage cannot end well.
     (project.work / "settings" / "setting_summary.json" / "in the way").mkdir(parents=True)
+    (project.work / ".pipeline_lock").touch()  # the pipeline has worked here
     assert project.run("doit").code == 1
     page = report(project)
     assert "The run failed" in page.text
@@ -295,6 +296,7 @@ def test_a_run_with_report_writes_the_page_when_it_ends(tmp_path: Path) -> None:
 def test_a_failed_run_with_report_writes_the_page_and_keeps_its_code(tmp_path: Path) -> None:
     project = make_project(tmp_path, 1)
     (project.work / "settings" / "setting_summary.json" / "in the way").mkdir(parents=True)
+    (project.work / ".pipeline_lock").touch()  # the pipeline has worked here
     page = tmp_path / "page.html"
     assert project.run("run_pipeline.py", "--report", str(page)).code == 1
     assert Page(page).states()["settings"] == "failed"
