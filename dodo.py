@@ -10,6 +10,7 @@ from typing import Any
 from doit import create_after
 
 from checkpoint.invocation import Invocation
+from checkpoint.reporter import AccountReporter
 from checkpoint.selection import MERGE
 from console.outputs import not_started
 from console.run_console import RunConsole
@@ -28,7 +29,7 @@ Task = dict[str, Any]
 
 invocation = Invocation.from_command_line(RunConsole, not_started)
 pipeline, graph = invocation.pipeline, invocation.pipeline.graph
-DOIT_CONFIG = invocation.doit_config()
+DOIT_CONFIG = invocation.doit_config(AccountReporter)
 
 config, at, folders = pipeline.config.values, pipeline.path, {"work_dir": pipeline.config.work_dir}
 processing, encoding = config["processing"], config["embeddings"]["encoding_model"]

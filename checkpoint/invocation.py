@@ -162,15 +162,13 @@ class Invocation:
         """What the checkpoint keeps of this command line; holds no secret."""
         return {**self.request.kept, **{key: self.config.overrides[key] for key in self.request.overrides}}
 
-    def doit_config(self) -> dict[str, Any]:
-        """Return DOIT_CONFIG: our database, our check of files, our reporter, all cores."""
-        from checkpoint.reporter import AccountReporter
-
+    def doit_config(self, reporter: type) -> dict[str, Any]:
+        """Return DOIT_CONFIG: our database, our check of files, a reporter, all cores."""
         return {
             "backend": "kit",
             "dep_file": self.pipeline.path(DATABASE_NAME),
             "check_file_uptodate": FileStateChecker,
-            "reporter": AccountReporter,
+            "reporter": reporter,
             "par_type": "thread",
             "num_process": self.pipeline.placement.in_flight,
             "verbosity": 2,

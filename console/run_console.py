@@ -13,10 +13,10 @@ from doit import get_initial_workdir
 
 from checkpoint import file as checkpoint_file
 from checkpoint.progress import Display, RunOutcome, StageProgress
-from console.display.plain import choose, warning_text
+from console.display import choose
+from console.display.text import warning_text
 from console.hint import current_resume_command
-from console.outputs import run_outputs
-from console.outputs.run_outputs import Wanted
+from console.outputs.delivery import Wanted, deliver
 from console.outputs.warnings import WarningsOfRun
 from stages.failures import StageError
 
@@ -74,7 +74,7 @@ class RunConsole:
             outcome = dataclasses.replace(outcome, warnings=warnings, places=self._places())
         if self._wanted:
             try:
-                run_outputs.deliver(outcome, self._wanted, started_at, self._stream, sys.stderr)
+                deliver(outcome, self._wanted, started_at, self._stream, sys.stderr)
             except StageError as error:
                 self.display.notice("error", str(error))
         return outcome

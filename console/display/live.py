@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from checkpoint.progress import StageProgress
-from console.display.plain import amount, duration, printable, warning_text
+from console.display.text import amount, duration, printable, warning_text
 
 if TYPE_CHECKING:
     from stages.failures import StageWarning

@@ -1,0 +1,93 @@
+"""Text for people: lines that are safe to print, amounts, durations, warnings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from checkpoint.progress import StageProgress
+
+if TYPE_CHECKING:
+    from stages.failures import StageWarning
+
+# Warnings of a stage that are shown as they come; the log file and the completion report have all.
+SHOWN_WARNINGS = 3
+
+
+def write_line(line: str, stream: TextIO) -> None:
+    """Write a line of text that may hold anything; if nobody reads the stream any more, that is no failure.
+
+    The run goes on where its reader (``| head``) has gone: what it makes does not depend on who looks.
+    """
+    encoding = stream.encoding or "utf-8"
+    text = printable(line).encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except OSError:
+        # What is buffered yet must not fail again when Python exits.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters, direction marks and lone surrogates written out.
+
+    File names and messages come from other people's extensions; they are not to steer a terminal or a CI's log.
+    A line break stays, and what follows it is marked, so that no line of a message is taken for a command of a CI.
+    """
+    return "\n  | ".join("".join(map(_printable, line)) for line in text.splitlines())
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else character.encode("unicode_escape").decode()
+
+
+def first_few(warnings: Sequence[StageWarning], named: set[str]) -> list[StageWarning]:
+    """Return the first warnings, at most one of an extension, and of none that is in ``named``; add theirs to it."""
+    found: list[StageWarning] = []
+    for warning in warnings:
+        if len(found) == SHOWN_WARNINGS:
+            break
+        if warning["extension"] not in named:
+            found.append(warning)
+            if warning["extension"]:
+                named.add(warning["extension"])
+    return found
+
+
+def warning_text(warning: StageWarning) -> str:
+    """Return a warning in a line: extension, file and line where there are any, and what is wrong."""
+    place = warning["file"] + (f":{warning['line']}" if warning["file"] and warning["line"] else "")
+    return ": ".join(part for part in (warning["extension"], place, warning["message"]) if part)
+
+
+def not_run(stages: Sequence[StageProgress]) -> list[str]:
+    """Return a line for each reason that stages of the pipeline were not run for."""
+    why: dict[str, list[str]] = {}
+    for stage in stages:
+        if stage.state in ("left out", "waiting"):
+            why.setdefault(stage.left_out or "not reached", []).append(stage.name)
+        elif stage.not_checked:
+            why.setdefault(f"not checked: {stage.not_checked}", []).append(stage.name)
+    return [f"Not run ({reason}): {', '.join(names)}." for reason, names in why.items()]
+
+
+def amount(number: int, noun: str) -> str:
+    """Return a number and a noun: ``1 warning``, ``2 warnings``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -1,0 +1,105 @@
+"""Which outputs a command line asks for, and their delivery when the run ends."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from doit import get_initial_workdir
+
+from checkpoint.progress import RunOutcome
+from config import ConfigError
+from config.request import Request
+from console.display.text import write_line
+from console.outputs.github import workflow_commands
+from console.outputs.json_summary import summary_text
+from stages.failures import StageError
+from stages.storage.jsonfile import write_bytes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a command line asks for.
+
+    Attributes:
+        json: Print the summary on standard output.
+        junit: Where the JUnit file goes, absolute; None for none.
+        annotate: Print annotations.
+        origin: The folder that paths are relative to: the checkout of a CI, else where the run was started.
+    """
+
+    json: bool = False
+    junit: Path | None = None
+    annotate: bool = False
+    origin: Path = Path()
+
+    def __bool__(self) -> bool:
+        return self.json or self.annotate or self.junit is not None
+
+    @classmethod
+    def of(cls, request: Request, started_in: Path, environ: Mapping[str, str]) -> Wanted:
+        """Return what a command line asks for.
+
+        Args:
+            request: The command line.
+            started_in: The folder that ``junit`` is relative to.
+            environ: ``GITHUB_ACTIONS=true`` asks for annotations; ``GITHUB_WORKSPACE`` is the checkout.
+        """
+        flag = request.annotations.lower()
+        return cls(
+            json=request.json,
+            junit=Path(os.path.abspath(started_in / request.junit)) if request.junit else None,
+            annotate=flag not in ("0", "false", "no") if flag else environ.get("GITHUB_ACTIONS") == "true",
+            origin=Path(os.path.abspath(environ.get("GITHUB_WORKSPACE") or started_in)),
+        )
+
+
+def not_started(message: str, variables: Mapping[str, str]) -> None:
+    """Tell machines that a run could not start, so that they do not take an earlier one's outputs for its own.
+
+    Args:
+        message: Why.
+        variables: The variables of the command line; a wrong one is not looked at.
+    """
+    told = {name: variables[name] for name in ("json", "junit", "annotations") if variables.get(name)}
+    try:
+        request = Request.from_variables(told, Path())
+    except ConfigError:
+        return
+    deliver_not_started(message, Wanted.of(request, Path(get_initial_workdir() or "."), os.environ))
+
+
+def deliver_not_started(message: str, wanted: Wanted) -> None:
+    """Tell machines that a run could not start, so that they do not find what an earlier one left."""
+    if not wanted:
+        return
+    now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    try:
+        deliver(RunOutcome("not-started", message), wanted, now, sys.stdout, sys.stderr)
+    except StageError as error:
+        write_line(f"ERROR: {error}", sys.stderr)
+
+
+def deliver(outcome: RunOutcome, wanted: Wanted, timestamp: str, stdout: TextIO, stderr: TextIO) -> None:
+    """Print and write what is wanted.
+
+    With the JSON summary on standard output, annotations go to standard error, which GitHub's runner reads as well.
+
+    Raises:
+        StageError: The JUnit file cannot be written.
+    """
+    if wanted.annotate:
+        for line in workflow_commands(outcome):
+            write_line(line, stderr if wanted.json else stdout)
+    if wanted.json:
+        for line in summary_text(outcome).splitlines():
+            write_line(line, stdout)
+    if wanted.junit is not None:
+        from console.outputs.junit import junit
+
+        write_bytes(wanted.junit, junit(outcome, timestamp))
