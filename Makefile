@@ -3,7 +3,7 @@
 #   make test     install with the test tools, then run the quick tests (ARGS="-k name" is passed on)
 #   make test-all the long tests as well: faults, whole-wheel runs, Dask, the browser, fuzz seeds
 #   make test-long  the long tests alone
-#   make check    formatting, lint and types
+#   make check    formatting, lint, types, and which room may import which
 #   make docs     build the documentation into site/; a link that leads nowhere fails it
 #   make bench    measure, and compare with the bars                    (minutes)
 #   make faults   kill the pipeline 200 times and see that nothing is lost
@@ -39,6 +39,7 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # The theme's notice about the next MkDocs is no warning about these pages. Not --quiet: it hides warnings from --strict.
 docs: $(VENV)/installed-docs

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 from doit.exceptions import InvalidTask
 
-from checkpoint import lock
+from tasks import lock
 from tasks.stage_names import stage_of
 
 SCHEMA_VERSION = 1
@@ -91,7 +91,7 @@ class WriteThroughDatabase:
         """Take the lock of the file's folder, make or repair the file, and read it afresh; return the open database.
 
         Raises:
-            checkpoint.lock.WorkDirBusy: Another run has the work directory.
+            tasks.lock.WorkDirBusy: Another run has the work directory.
             NotRecorded: The file cannot be written.
         """
         if self._connection is not None:

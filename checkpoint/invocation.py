@@ -15,14 +15,13 @@ from typing import Any, TextIO
 from doit import get_initial_workdir
 
 from checkpoint import file as checkpoint_file
-from checkpoint import lock
 from checkpoint.file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from checkpoint.progress import Console
 from checkpoint.resume import Notice, ResumeRefused, changes_since, restore
 from config import Config, ConfigError, load
 from config.request import Request
 from stages.failures import StageError
-from tasks import doit_internals
+from tasks import doit_internals, lock
 from tasks.file_state import FileStateChecker
 from tasks.pipeline import Pipeline
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES, UnknownStage, position

@@ -16,10 +16,10 @@ from doit.cmd_ignore import Ignore
 from doit.cmd_resetdep import ResetDep
 
 from checkpoint import file as checkpoint_file
-from checkpoint import lock
 from checkpoint.invocation import Invocation, exclusive
 from checkpoint.plan import plan, stages_up_to_date
 from stages.failures import StageError
+from tasks import lock
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES
 from tasks.stage_task import CleanAction
 

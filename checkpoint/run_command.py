@@ -24,7 +24,6 @@ from doit.exceptions import InvalidCommand
 from doit.task import Task
 
 from checkpoint import file as checkpoint_file
-from checkpoint import lock
 from checkpoint.account import Account, Scope
 from checkpoint.invocation import NOT_STARTED, Invocation, exclusive
 from checkpoint.log_file import log_to_file
@@ -34,7 +33,7 @@ from checkpoint.reporter import AccountReporter
 from checkpoint.selection import Folders, members, resolve, with_merges
 from config.request import FLAGS
 from stages.failures import StageError
-from tasks import doit_internals
+from tasks import doit_internals, lock
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, stage_of
 from tasks.stage_task import CleanAction
 

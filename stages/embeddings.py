@@ -18,7 +18,7 @@ from stages.storage.streamed_file import replacing
 if TYPE_CHECKING:
     from stages.retrieval.backends import Backend
 
-__all__ = ["KINDS", "dependencies", "embed", "read_documents", "relevant_options", "targets"]
+__all__ = ["KINDS", "dependencies", "embed", "relevant_options", "targets"]
 
 _LOG = logging.getLogger(__name__)
 # Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
@@ -194,24 +194,3 @@ def _write_vectors(path: Path, digests: list[bytes], dimension: int, cache: Embe
             if any(digest not in vectors for digest in some):
                 raise StageError("embeddings: the embedding cache lost vectors while it was used. Run again.")
             stream.write(numpy.stack([vectors[digest] for digest in some]).astype("<f4", copy=False).tobytes())
-
-
-def read_documents(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the documents of a ``<kind>_documents.json``, without holding them all.
-
-    Raises:
-        StageError: The file is missing or not as `embed` writes it.
-    """
-    import orjson
-
-    try:
-        with path.open("rb") as stream:
-            if stream.readline() != b"[\n":
-                raise ValueError("no list")
-            for line in stream:
-                if line != b"]\n":
-                    yield orjson.loads(line.rstrip(b",\n"))
-    except OSError as error:
-        raise StageError(f"{path}: cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        raise StageError(f"{path}: not as the embeddings stage wrote it ({error}). Delete it and run again.") from error

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stages.embeddings import read_documents
 from stages.failures import StageError
 from stages.retrieval import lexical as word_index
-from stages.retrieval.documents import KINDS
+from stages.retrieval.documents import KINDS, read_documents
 from stages.storage.jsonfile import read_json, to_json, write_json
 from stages.storage.streamed_file import replacing
 

@@ -10,11 +10,11 @@ from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
 from checkpoint import file as checkpoint_file
-from checkpoint import lock
 from checkpoint.file import Checkpoint
 from checkpoint.invocation import Invocation
 from checkpoint.plan import PlannedTask, plan
 from stages.failures import StageError
+from tasks import lock
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES
 
 _OPT_JSON: dict[str, Any] = {

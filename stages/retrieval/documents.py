@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from stages.failures import StageError
 from stages.retrieval.lexical import words
 from stages.storage.jsonfile import read_json
@@ -190,3 +192,22 @@ class _form:
                 f"{self._path}: not in the form that the pipeline writes ({type(error).__name__}: {error}). "
                 "Delete it and run again."
             ) from error
+
+
+def read_documents(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a ``<kind>_documents.json``, without holding them all.
+
+    Raises:
+        StageError: The file is missing or not as the embeddings stage writes it.
+    """
+    try:
+        with path.open("rb") as stream:
+            if stream.readline() != b"[\n":
+                raise ValueError("no list")
+            for line in stream:
+                if line != b"]\n":
+                    yield orjson.loads(line.rstrip(b",\n"))
+    except OSError as error:
+        raise StageError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise StageError(f"{path}: not as the embeddings stage wrote it ({error}). Delete it and run again.") from error

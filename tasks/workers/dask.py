@@ -27,8 +27,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from checkpoint.lock import HOLDER_NAME
 from stages.failures import StageError
+from tasks.lock import HOLDER_NAME
 
 LOCAL_CLUSTER = "dask"
 _PROJECT = "kit-extension-pipeline"

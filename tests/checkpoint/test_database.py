@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from doit.dependency import Dependency, JSONCodec
 
-from checkpoint import lock
 from checkpoint.database import WriteThroughDatabase, records
+from tasks import lock
 from tasks.file_state import FileStateChecker
 
 DODO = """

@@ -19,8 +19,9 @@ import numpy
 import pytest
 
 from stages import embeddings
-from stages.embeddings import KINDS, embed, read_documents
+from stages.embeddings import KINDS, embed
 from stages.failures import StageError
+from stages.retrieval.documents import read_documents
 from tests.embedding_server import EmbeddingServer
 
 ROOT = Path(__file__).parents[2]

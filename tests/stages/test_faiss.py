@@ -18,6 +18,7 @@ import pytest
 from stages import embeddings
 from stages import faiss as faiss_index
 from stages.failures import StageError
+from stages.retrieval.documents import read_documents
 
 ROOT = Path(__file__).parents[2]
 FIXTURE = ROOT / "tests" / "fixtures" / "search" / "work"
@@ -70,8 +71,7 @@ def test_folder_is_as_the_contract_has_it(work_dir: Path, kind: str) -> None:
     assert list(store["docstore"]) == sorted(store["docstore"])
     assert len(store["docstore"]) == len(store["index_to_docstore_id"]) == metadata["count"] == index.ntotal
     documents = {
-        document["id"]: document
-        for document in embeddings.read_documents(work_dir / "embeddings" / f"{kind}_documents.json")
+        document["id"]: document for document in read_documents(work_dir / "embeddings" / f"{kind}_documents.json")
     }
     for row, identifier in store["index_to_docstore_id"].items():
         assert store["docstore"][identifier]["page_content"] == documents[identifier]["page_content"]

@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from checkpoint.lock import HOLDER_NAME
 from stages import settings
 from stages.failures import StageError
 from stages.storage import jsonfile
+from tasks.lock import HOLDER_NAME
 from tasks.stage_names import STAGES
 from tasks.workers.dask import environment, perform
 from tests.checkpoint.test_interruption import recorded, wait_for

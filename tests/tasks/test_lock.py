@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from checkpoint import lock
+from tasks import lock
 
 HOLDER = """
 import sys
 from pathlib import Path
-from checkpoint import lock
+from tasks import lock
 lock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
