@@ -7,10 +7,11 @@
 #   make docs     build the documentation into site/; a link that leads nowhere fails it
 #   make bench    measure, and compare with the bars                    (minutes)
 #   make faults   kill the pipeline 200 times and see that nothing is lost
+#   make mutants  break the program in known ways, and see that a test fails for each
 #   make fuzz     feed the readers of others' files with whatever bytes find new ways through them (a minute each)
 #   make clean    remove what the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
-.PHONY: run test test-all test-long check docs bench faults fuzz constraints clean
+.PHONY: run test test-all test-long check docs bench faults mutants fuzz constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -51,6 +52,9 @@ bench: $(VENV)/installed-bench
 
 faults: $(VENV)/installed-test
 	KILLS=$${KILLS:-200} $(BIN)/pytest tests/faults -s $(ARGS)
+
+mutants: $(VENV)/installed-test
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz
 	for target in kit_toml checkpoint config build_links python_source; do \

@@ -181,3 +181,14 @@ def test_a_second_writer_is_refused(project: Path) -> None:
     finally:
         database.dump()
         lock.release(Path("work"))
+
+
+def test_each_success_is_synced(project: Path) -> None:
+    """SQLite syncs its log at each commit only with ``synchronous=FULL`` (2) or more."""
+    database = WriteThroughDatabase("work/.doit.db", JSONCodec())
+    connection = database.open_for_writing()
+    try:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] >= 2
+    finally:
+        database.dump()
+        lock.release(Path("work"))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks import lock
+from tests.project import ROOT, digest_of, make_project
 
 HOLDER = """
 import sys
@@ -41,6 +42,29 @@ def test_a_killed_process_leaves_no_stale_lock(tmp_path: Path, holder: "subproce
     holder.wait()
     lock.acquire(tmp_path)
     lock.release(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["clean", "forget"])
+def test_commands_that_remove_wait_for_no_run(tmp_path: Path, command: str) -> None:
+    project = make_project(tmp_path.resolve() / "project", count=1)
+    assert project.run("doit", "quick=1").code == 0, project.output()
+    before = digest_of(project.work), digest_of(project.data)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(project.work)], stdin=-1, stdout=-1, text=True, cwd=ROOT
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        refused = project.run("doit", command)
+    finally:
+        process.kill()
+        process.wait()
+    assert refused.code == 2, refused.output
+    assert f"another run is at work here (process {process.pid}" in refused.output
+    after = digest_of(project.work), digest_of(project.data)
+    after[0].pop(lock.HOLDER_NAME, None)
+    before[0].pop(lock.HOLDER_NAME, None)
+    assert after == before
 
 
 def test_taking_it_twice_is_taking_it_once(tmp_path: Path) -> None:
