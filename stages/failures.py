@@ -1,4 +1,4 @@
-"""The one error a stage ends in, and the record of what it could not use."""
+"""Errors that stop a stage, and warnings about skipped input."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from typing import TypedDict
 class StageError(Exception):
     """A stage cannot go on.
 
-    The message is shown to the user as it is: one sentence that names the file, the line or the key, says what is
-    wrong and what to do about it.
+    The user sees the message as it is. It names the file, line or key, the fault, and the remedy.
     """
 
 
 class StageWarning(TypedDict):
-    """Something that was left out or repaired, and is reported rather than fatal.
+    """A report of input that a stage skipped or repaired. It does not stop the stage.
 
     Attributes:
-        kind: A short, stable word for the case, such as ``python-syntax`` or ``toml-syntax``.
-        extension: The id of the extension concerned; empty where there is none.
-        file: Path relative to the extension's folder, with ``/``; empty where there is none.
-        line: 1-based line number; 0 where there is none.
-        message: One sentence a person can act on.
+        kind: A short, stable name of the fault, such as ``python-syntax`` or ``toml-syntax``.
+        extension: Id of the extension; empty if the warning concerns none.
+        file: Path relative to the extension's folder, with ``/``; empty if the warning concerns no file.
+        line: 1-based line number; 0 if unknown.
+        message: The fault and its effect, in one sentence.
     """
 
     kind: str

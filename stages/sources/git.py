@@ -420,9 +420,6 @@ def _wait(process: subprocess.Popen[bytes], timeout: int) -> int | None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        process.kill()
-        return
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -119,12 +118,7 @@ def _places(search_from: list[Path]) -> Iterator[tuple[Path, str]]:
         if os.environ.get(variable):
             yield Path(os.environ[variable]), f"the environment variable {variable}"
     home = Path(os.path.expanduser("~"))
-    data = (
-        Path(os.environ["LOCALAPPDATA"])
-        if sys.platform == "win32" and "LOCALAPPDATA" in os.environ
-        else home / ".local/share"
-    )
-    yield from ((child, "Omniverse's package folder") for child in _children(data / "ov/pkg"))
+    yield from ((child, "Omniverse's package folder") for child in _children(home / ".local/share/ov/pkg"))
     for usual in (
         home / "isaacsim",
         home / "isaac-sim",

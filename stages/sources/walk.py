@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-# Deeper than any real tree; ends a junction loop that is not seen as one.
+# Deeper than any real tree; ends a loop of bind mounts that is not seen as one.
 MAX_DEPTH = 48
 
 _NAME = attrgetter("name")
@@ -124,7 +123,7 @@ class _Walk:
                 if entry.is_file(follow_symlinks=False):
                     folder.files.append(entry)
                     continue
-                link = is_link(entry)
+                link = entry.is_symlink()
                 if entry.is_dir():
                     folder.folders.append(name)
                     if link:
@@ -144,14 +143,6 @@ class _Walk:
 
     def add(self, kind: str, relative: str, message: str) -> None:
         self.problems.append(Problem(kind, printable(relative), message))
-
-
-def is_link(entry: os.DirEntry[str]) -> bool:
-    """Return whether an entry is a symbolic link or, on Windows, a junction."""
-    if os.name == "nt":
-        status = entry.stat(follow_symlinks=False)
-        return bool(getattr(status, "st_file_attributes", 0) & stat.FILE_ATTRIBUTE_REPARSE_POINT)
-    return entry.is_symlink()
 
 
 def is_within(path: str, folder: str) -> bool:
