@@ -43,6 +43,10 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.1)
 
 
+# Larger than any model's.
+_MAX_DIMENSION = 1 << 16
+
+
 class EmbeddingCache:
     """Vectors by the hash of their text, for one *space*: one way of turning a text into a vector.
 
@@ -118,7 +122,13 @@ class EmbeddingCache:
     def _select_space(self, key: str) -> tuple[int, int]:
         self._connection.execute("INSERT OR IGNORE INTO space (key, dimension) VALUES (?, 0)", (key,))
         row = self._connection.execute("SELECT id, dimension FROM space WHERE key = ?", (key,)).fetchone()
-        return int(row[0]), int(row[1])
+        space, dimension = row
+        if not isinstance(dimension, int) or not 0 <= dimension <= _MAX_DIMENSION:
+            # Someone else's file. Without its dimension no vector of the space can be read.
+            self._connection.execute("DELETE FROM vector WHERE space = ?", (space,))
+            self._connection.execute("UPDATE space SET dimension = 0 WHERE id = ?", (space,))
+            dimension = 0
+        return int(space), dimension
 
     def __enter__(self) -> EmbeddingCache:
         return self
@@ -145,17 +155,18 @@ class EmbeddingCache:
         return total
 
     def known(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Return those of ``digests`` whose vector is stored."""
-        return {digest for digest, _ in self._select("digest, length(vector)", digests, whole_only=True)}
+        """Return those of ``digests`` whose vector is stored and can be used."""
+        return set(self.vectors(digests))
 
     def vectors(self, digests: Sequence[bytes]) -> dict[bytes, numpy.ndarray]:
-        """Return the stored vectors of ``digests`` (float32, one dimension each); what is not stored is left out."""
+        """Return the stored vectors of ``digests``: float32, of one dimension, finite. Others are left out."""
         import numpy
 
-        return {
+        found = {
             digest: numpy.frombuffer(blob, dtype="<f4")
             for digest, blob in self._select("digest, vector", digests, whole_only=True)
         }
+        return {digest: vector for digest, vector in found.items() if numpy.isfinite(vector).all()}
 
     def _select(self, columns: str, digests: Sequence[bytes], *, whole_only: bool) -> Iterator[tuple[bytes, bytes]]:
         try:
@@ -164,7 +175,7 @@ class EmbeddingCache:
                 marks = ",".join("?" * len(some))
                 yield from self._connection.execute(
                     f"SELECT {columns} FROM vector WHERE space = ? AND digest IN ({marks})"  # noqa: S608 (only marks)
-                    + (" AND length(vector) = ?" if whole_only else ""),
+                    + (" AND typeof(vector) = 'blob' AND length(vector) = ?" if whole_only else ""),
                     (self._space, *some, *([4 * self._dimension] if whole_only else [])),
                 )
         except sqlite3.Error as error:

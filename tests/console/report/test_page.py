@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import zlib
@@ -124,6 +125,19 @@ def test_text_of_extensions_cannot_become_markup(complete: Project) -> None:
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
     scripts = [attributes for tag, attributes in page.elements if tag == "script" and "type" not in attributes]
     assert len(scripts) == 1  # the page's own
+
+
+def test_markup_in_values_that_contradict_one_another_is_text(tmp_path: Path) -> None:
+    """These stand in the page itself; what the page's script shows is packed."""
+    project = make_project(tmp_path.resolve() / "project", 2)
+    for number in (1, 2):
+        manifest = project.extensions / f"made.up0{number}" / "config" / "extension.toml"
+        manifest.write_text(manifest.read_text() + f"shared.value = '{HOSTILE}{number}'\n")
+    assert project.run("doit", "quick=1").code == 0, project.output()
+    page = report(project)
+    assert f"{html.escape(HOSTILE, quote=False)}1" in page.text.replace("&#34;", '"').replace("&#39;", "'")
+    assert not [tag for tag, _ in page.elements if tag in ("img", "iframe", "object", "embed")]
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
 def test_the_page_names_no_other_resource(complete: Project) -> None:

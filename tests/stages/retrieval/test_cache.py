@@ -80,6 +80,34 @@ def test_blob_that_was_cut_is_not_used(tmp_path: Path) -> None:
         assert set(cache.vectors([digest("a"), digest("b")])) == {digest("b")}
 
 
+@pytest.mark.parametrize("vector", ["x'0000c07f'", "x'0000807f'", "'text'", "NULL", "1.5"])
+def test_a_hostile_vector_is_not_used(tmp_path: Path, vector: str) -> None:
+    with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
+        cache.store([digest("a"), digest("b")], numpy.ones((2, 1), dtype=numpy.float32))
+    with sqlite3.connect(tmp_path / "c") as connection:
+        connection.execute(f"UPDATE OR IGNORE vector SET vector = {vector} WHERE digest = ?", (digest("a"),))
+    connection.close()
+    with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
+        usable = {digest("b")} if vector != "NULL" else {digest("a"), digest("b")}  # the table refuses NULL
+        assert cache.known([digest("a"), digest("b")]) == usable
+        assert set(cache.vectors([digest("a"), digest("b")])) == usable
+
+
+@pytest.mark.parametrize("dimension", ["'abc'", "-5", "1000000000000", "1e300", "x'00'"])
+def test_a_hostile_dimension_empties_the_space(tmp_path: Path, dimension: str) -> None:
+    with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
+        cache.store([digest("a")], rows(1))
+    with sqlite3.connect(tmp_path / "c") as connection:
+        connection.execute(f"UPDATE space SET dimension = {dimension}")
+    connection.close()
+    for _ in range(2):
+        with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
+            assert cache.known([digest("a")]) == set()
+            cache.store([digest("a")], rows(1))
+            assert cache.known([digest("a")]) == {digest("a")}
+            cache._connection.execute(f"UPDATE space SET dimension = {dimension}")
+
+
 @pytest.mark.parametrize(
     "content", [b"not a database at all, but long enough" * 200, b"SQLite format 3\0" + b"\xff" * 500]
 )

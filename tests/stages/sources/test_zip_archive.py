@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stages.sources import zip_archive
 from stages.sources.zip_archive import ArchiveError, names, unpack
 
 
@@ -134,6 +135,16 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
         unpack(archive, tmp_path / "out", max_bytes=1000)
     assert everything(tmp_path) == ["a.zip"]
+
+
+def test_what_is_written_is_counted_whatever_the_directory_says(tmp_path: Path) -> None:
+    """Python's zipfile stops at the declared size; the count does not rely on it."""
+    archive = make(tmp_path / "a.zip", {"a.py": b"x" * 600, "b.py": b"x" * 600})
+    with zipfile.ZipFile(archive) as opened:
+        entries = zip_archive._checked(opened.infolist(), 10_000, 10)
+        with pytest.raises(ArchiveError, match="unpacks to more than 1,000 bytes"):
+            zip_archive._extract(opened, entries, tmp_path / "out", 1000)
+    assert not (tmp_path / "out/b.py").exists() or (tmp_path / "out/b.py").stat().st_size < 600
 
 
 def test_damaged_archives_leave_nothing(tmp_path: Path) -> None:
