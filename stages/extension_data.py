@@ -13,10 +13,11 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from stages.failures import StageError, StageWarning
+from stages.failures import StageError, StageWarning, contained
 from stages.python import files as python_source
 from stages.python.files import PythonFile, UnreadableSource
 from stages.storage.jsonfile import read_json, to_json, write_bytes, write_json
@@ -94,12 +95,19 @@ def _extract(
     extension: dict[str, Any], work_dir: Path, excluded_modules: list[str], include_source_code: bool, encoding: str
 ) -> None:
     folder = work_dir / extension["folder"]
-    reading = _Reading(extension, folder, excluded_modules)
-    reading.read()
-    try:
-        _write(extension, work_dir, reading, include_source_code, encoding)
-    finally:
-        reading.api.release()
+    warnings_of_all: list[StageWarning] = []
+    for whole in (True, False):
+        reading = _Reading(extension, folder, excluded_modules)
+        reading.warnings = list(warnings_of_all)
+        if not whole:
+            reading.files = []  # the extension is there, with what its manifest says of it
+        with contained(warnings_of_all, reading.id) if whole else contextlib.nullcontext():
+            reading.read()
+            try:
+                _write(extension, work_dir, reading, include_source_code, encoding)
+            finally:
+                reading.api.release()
+            return
 
 
 def _write(
@@ -251,12 +259,14 @@ class _Reading:
         for file in self.files:
             use, why, parsed = file.use, file.why, False
             if use != python_source.EXCLUDED:
-                try:
-                    self._read_file(file)
-                    parsed = True
-                except UnreadableSource as error:
-                    use, why = "unreadable", str(error)
-                    self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
+                use, why = "unreadable", "an internal error"
+                with contained(self.warnings, self.id, file.path):
+                    try:
+                        self._read_file(file)
+                        use, why, parsed = file.use, file.why, True
+                    except UnreadableSource as error:
+                        why = str(error)
+                        self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
             self.report.append({"file": file.path, "use": use, "why": why, "parsed": parsed})
         self._take_imported_tests()
         modules = {name: module for (name, stub), module in self._modules.items() if not stub}
@@ -285,7 +295,8 @@ class _Reading:
         try:
             # Of a compiled module the stub alone tells its constants.
             settings = not file.is_stub or file.module not in self._with_source
-            uses = python_uses(tree, file=file.path, source=text) if settings else []
+            warn = partial(self._warn, "python-strings", file.path, 0)
+            uses = python_uses(tree, file=file.path, source=text, warn=warn) if settings else []
             if file.use in (python_source.API, python_source.TESTS):
                 module = Module(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
         except (RecursionError, MemoryError) as error:

@@ -1,8 +1,17 @@
-"""Errors that stop a stage, and warnings about skipped input."""
+"""Errors that stop a stage, warnings about skipped input, and the containment of a fault in one file."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import logging
+from collections.abc import Iterator
 from typing import TypedDict
+
+_log = logging.getLogger(__name__)
+INTERNAL = "internal"
+# A fault of the machine, not of the input: the stage stops, and a resume goes on when there is room again.
+_NOT_CONTAINED = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EIO)
 
 
 class StageError(Exception):
@@ -28,3 +37,36 @@ class StageWarning(TypedDict):
     file: str
     line: int
     message: str
+
+
+def warning(kind: str, extension: str, file: str, line: int, message: str) -> StageWarning:
+    """Return a warning; see `StageWarning`."""
+    return {"kind": kind, "extension": extension, "file": file, "line": line, "message": message}
+
+
+@contextlib.contextmanager
+def contained(warnings: list[StageWarning], extension: str, file: str = "") -> Iterator[None]:
+    """Leave out one file, or one extension, if an unexpected exception is raised within.
+
+    The exception becomes a warning of the kind ``internal``, and its traceback goes to the log. The errors of this
+    project pass, and so do `KeyboardInterrupt`, `MemoryError` and what a full disk raises.
+
+    Args:
+        warnings: Gets the warning.
+        extension: The extension that is read.
+        file: The file that is read, relative to the extension's folder; empty for the whole extension.
+    """
+    try:
+        yield
+    except (StageError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NOT_CONTAINED:
+            raise
+        _log.warning("%s: %s: left out after an internal error", extension, file or "the extension", exc_info=True)
+        what = "The file" if file else "The extension"
+        message = (
+            f"{what} is left out: an internal error ({type(error).__name__}: {error}). The log file has the traceback; "
+            "please report it to the pipeline's developers."
+        )
+        warnings.append(warning(INTERNAL, extension, file, 0, message))

@@ -27,10 +27,11 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.failures import StageError, StageWarning
+from stages.failures import StageError, StageWarning, contained
 from stages.setting_scan.calls import canonical, value_type
 from stages.setting_scan.sources import cpp_uses, toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
@@ -57,11 +58,13 @@ _EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
 
 
 def name_of(owner: dict[str, Any]) -> str:
-    """Return a name that no other owner has: an extension's id, or the name of an app's ``.kit`` file."""
+    """Return a name that no other owner has: an extension's id, or ``@`` and the path of an app's ``.kit`` file.
+
+    No id begins with ``@``, so that an extension ``my.kit`` and an app of that name are told apart.
+    """
     if not _is_app(owner):
         return str(owner["id"])
-    # An app in a sub-folder keeps the folder in its name.
-    return str(owner["file"]).replace("\\", "/").replace("/", "__")
+    return "@" + str(owner["file"]).replace("\\", "/").replace("%", "%25").replace("/", "%2F")
 
 
 def targets(owner: dict[str, Any]) -> list[str]:
@@ -119,17 +122,19 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
             # What is broken in an owner's own manifest is reported where it is first read, in the preparation.
             own = _is_app(owner) or file == owner["manifest"]
             kit = file.endswith(".kit") and (_is_app(owner) or not own)
-            found = toml_settings(data, file=file, owner=identifier, preset=kit, broken_known=own)
-            definitions += [{**item, "choice": kit} for item in found.definitions]
-            uses += found.uses
-            warnings += found.warnings
-            report["toml"] += 1
+            with contained(warnings, identifier, file):
+                found = toml_settings(data, file=file, owner=identifier, preset=kit, broken_known=own)
+                definitions += [{**item, "choice": kit} for item in found.definitions]
+                uses += found.uses
+                warnings += found.warnings
+                report["toml"] += 1
     for file in cpp_files:
         data = _read(folder / file, file, identifier, report, warnings, limit=MAX_CPP_BYTES)
         if data is not None:
-            in_file = cpp_uses(data, file=file)
-            uses += in_file
-            report["cpp" if in_file else "cpp_without_settings"] += 1
+            with contained(warnings, identifier, file):
+                in_file = cpp_uses(data, file=file)
+                uses += in_file
+                report["cpp" if in_file else "cpp_without_settings"] += 1
     in_python, modules = _python_uses(owner, work_dir)
     resolved, unresolved, elsewhere, exported = _resolve([*uses, *in_python], modules)
     found_file = {
@@ -278,6 +283,16 @@ class _Constants:
                 self.by_file.setdefault(use["file"], {}).setdefault(use["name"], use["path"])
                 self.by_name.setdefault(use["name"], {}).setdefault(use["file"], use["path"])
 
+    @cached_property
+    def _by_tail(self) -> dict[str, list[str]]:
+        """The files by each of the ways in which their paths end."""
+        found: dict[str, list[str]] = {}
+        for file in self.by_file:
+            parts = file.split("/")
+            for start in range(len(parts)):
+                found.setdefault("/".join(parts[start:]), []).append(file)
+        return found
+
     def is_used(self, use: dict[str, Any]) -> bool:
         return (use["file"], use["name"]) in self.whole
 
@@ -362,10 +377,7 @@ class _Constants:
         # The declared name of a source tree's `python/` folder need not be in the path: the longest tail that fits.
         for start in range(len(parts)):
             tail = "/".join(parts[start:])
-            for candidate in sorted(self.by_file):
-                for ending in (f"{tail}.py", f"{tail}/__init__.py"):
-                    if candidate == ending or candidate.endswith(f"/{ending}"):
-                        yield candidate
+            yield from sorted({file for end in (".py", "/__init__.py") for file in self._by_tail.get(tail + end, ())})
 
 
 def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:

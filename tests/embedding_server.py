@@ -44,6 +44,7 @@ FAILURES = {
     "ragged": "vectors of different dimensions",
     "few": "one vector too few",
     "index": "the same index twice",
+    "index-null": "an index that is null",
     "hang": "never answer",
     "drip": "answer one byte at a time, without end",
     "close": "close the connection in the middle of the answer",
@@ -264,6 +265,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, json.dumps(answer).encode())
             case "index":
                 items[0]["index"] = items[-1]["index"]
+                self._answer(200, json.dumps(answer).encode())
+            case "index-null":
+                items[0]["index"] = None
                 self._answer(200, json.dumps(answer).encode())
             case "redirect":
                 self._answer(307, b"", {"Location": "http://127.0.0.1:9/v1/embeddings"})

@@ -67,25 +67,24 @@ class Api:
 
     def exports(self, module: Module) -> list[str] | None:
         """Return the names in ``__all__``, those of other modules' ``__all__`` put in; None if it has none."""
-        return self._exports_of(module, frozenset())
-
-    def _exports_of(self, module: Module, seen: frozenset[str]) -> list[str] | None:
         if module.name in self._exports:
             return self._exports[module.name]
         if module.exports is None:
             return None
-        names: list[str] = []
-        for entry in module.exports:
-            if not entry.endswith("."):
-                names.append(entry)
-                continue
-            other = self._all.get(entry[:-1])
-            if other is not None and other.name not in seen:
-                names += self._exports_of(other, seen | {module.name}) or []
-        names = sorted(set(names))
-        if not seen:
-            self._exports[module.name] = names
-        return names
+        names: set[str] = set()
+        seen = {module.name}
+        waiting = [module]
+        while waiting:
+            for entry in waiting.pop().exports or ():
+                if not entry.endswith("."):
+                    names.add(entry)
+                    continue
+                other = self._all.get(entry[:-1])  # ``*other.__all__``
+                if other is not None and other.name not in seen:
+                    seen.add(other.name)
+                    waiting.append(other)
+        result = self._exports[module.name] = sorted(names)
+        return result
 
     def _star_names(self, module: Module) -> frozenset[str]:
         """Return the names ``from module import *`` binds, as far as they come from this extension."""
@@ -185,7 +184,10 @@ class Api:
             names = candidates.get(item)
             return min({*names, base}, key=lambda full: _preference(full, home, item.name)) if names else base
 
-        for name, module in self._all.items():
+        # Several test files may have one module name (`tests.py` beside `tests/`): each keeps its own functions.
+        namesakes = [test for test in self._tests if self._all.get(test.name) is not test]
+        for module in (*self._all.values(), *namesakes):
+            name = module.name
             for member in module.members:
                 if "#" in member.qualname:
                     continue

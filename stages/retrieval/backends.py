@@ -456,7 +456,8 @@ class OpenAIBackend:
             raise ValueError(f"gave no list of vectors ({self._excerpt(body[:500].decode('utf-8', 'replace'))})")
         if len(items) != count:
             raise ValueError(f"gave {len(items)} vectors for {count} texts")
-        if sorted(item.get("index", -1) for item in items) != list(range(count)):
+        indices = [item.get("index") for item in items]
+        if any(type(index) is not int for index in indices) or set(indices) != set(range(count)):
             raise ValueError("numbered its vectors wrongly")
         rows = []
         for item in sorted(items, key=lambda item: int(item["index"])):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -116,6 +116,11 @@ _SETTING_TYPES = {
 _ITEM_TYPES = {"BOOL": "bool", "INT": "int", "FLOAT": "float", "STRING": "string", "DICTIONARY": "object"}
 _MAX_VALUES = 16
 _MAX_DEPTH = 12
+# Expressions that are evaluated for one file, each counted once for each depth; beyond them a value is unknown. Real
+# files need a few for each node. Counted in steps, so that the answer is the same on every machine.
+_MAX_STEPS = 1_000_000
+# A longer string is no path and no command line.
+_MAX_TEXT = 10_000
 # What the walk leaves out: fields without strings, calls or bindings in them, and children that have none.
 _IDLE_FIELDS = frozenset(
     {
@@ -165,13 +170,16 @@ def value_type(value: Any) -> str | None:
     return None
 
 
-def python_uses(tree: ast.Module, *, file: str, source: str) -> list[dict[str, Any]]:
+def python_uses(
+    tree: ast.Module, *, file: str, source: str, warn: Callable[[str], None] | None = None
+) -> list[dict[str, Any]]:
     """Return every setting that a Python file uses or names.
 
     Args:
         tree: The parsed file.
         file: Its path relative to the extension's folder, with ``/``.
         source: Its text, looked at to skip the files that cannot name a setting.
+        warn: Called once with a message if the file needs more steps than are allowed.
 
     Returns:
         One record a place, sorted by line and path:
@@ -185,7 +193,7 @@ def python_uses(tree: ast.Module, *, file: str, source: str) -> list[dict[str, A
         ``name``: of constants, where they can be imported by it (``ENABLED``, ``Keys.ENABLED``); else null;
         ``certain``: whether the path is given to the settings interface, or to something that has its name.
     """
-    worth = _worth(source)
+    worth = prefilter(source)
     if not worth:
         return []
     reader = _File(file)
@@ -193,10 +201,13 @@ def python_uses(tree: ast.Module, *, file: str, source: str) -> list[dict[str, A
         reader.collect(tree)
     else:
         reader.collect_constants(tree)
-    return reader.records()
+    found = reader.records()
+    if reader.steps > _MAX_STEPS and warn is not None:
+        warn(f"The strings of the file take more than {_MAX_STEPS} steps to evaluate; some settings may be missing.")
+    return found
 
 
-def _worth(source: str) -> int:
+def prefilter(source: str) -> int:
     """Return 2 for a file to walk whole, 1 where its constants are enough, 0 where nothing can be found.
 
     Plain substring tests come first: over a source tree they cost a hundredth of parsing it.
@@ -257,6 +268,10 @@ class _File:
         self.whole: set[int] = set()  # ids of constants' values that a call uses as they are
         self.prefixes: set[int] = set()  # … that another string begins with
         self.found: list[dict[str, Any]] = []
+        self.steps = 0
+        # An expression has one answer for a scope and a depth. The nodes are kept, so that no identity is used twice.
+        self._known_values: dict[tuple[int, int, int, bool], tuple[ast.AST, list[_Value]]] = {}
+        self._known_settings: dict[tuple[int, int, int], tuple[ast.AST, int]] = {}
 
     # ---- collecting -------------------------------------------------------------------------------------------------
 
@@ -419,10 +434,18 @@ class _File:
         parts.append(self.imports.get(node.id, node.id).replace(":", "."))
         return ".".join(reversed(parts))
 
-    def _is_settings(self, node: ast.AST, scope: _Scope, depth: int = 0) -> int:  # noqa: PLR0911 - one a kind
+    def _is_settings(self, node: ast.AST, scope: _Scope, depth: int = 0) -> int:
         """Return 2 where an expression certainly is the settings interface, 1 where its name says so, else 0."""
-        if depth > _MAX_DEPTH:
-            return 0
+        key = (id(node), id(scope), depth)
+        known = self._known_settings.get(key)
+        if known is None:
+            self.steps += 1
+            if depth > _MAX_DEPTH or self.steps > _MAX_STEPS:
+                return 0
+            known = self._known_settings[key] = (node, self._evaluate_settings(node, scope, depth))
+        return known[1]
+
+    def _evaluate_settings(self, node: ast.AST, scope: _Scope, depth: int) -> int:  # noqa: PLR0911 - one a kind
         if isinstance(node, ast.Call):
             return self._gives_settings(node, scope, depth)
         if isinstance(node, ast.arg):
@@ -476,9 +499,7 @@ class _File:
             return [pair for inner in self.classes.values() for pair in inner.names.get(node.attr, [])]
         return []
 
-    def _values(  # noqa: PLR0911 - one a kind of expression
-        self, node: ast.AST, scope: _Scope, depth: int = 0, *, part: bool = False
-    ) -> list[_Value]:
+    def _values(self, node: ast.AST, scope: _Scope, depth: int = 0, *, part: bool = False) -> list[_Value]:
         """Return the strings an expression can be; empty where nothing is known of it.
 
         Args:
@@ -487,8 +508,18 @@ class _File:
             depth: Guards against definitions that go round in circles.
             part: Whether it is a part of a larger string; a part that is not known becomes a placeholder there.
         """
-        if depth > _MAX_DEPTH:
-            return []
+        key = (id(node), id(scope), depth, part)
+        known = self._known_values.get(key)
+        if known is None:
+            self.steps += 1
+            if depth > _MAX_DEPTH or self.steps > _MAX_STEPS:
+                return []
+            known = self._known_values[key] = (node, self._evaluate(node, scope, depth, part=part))
+        return known[1]
+
+    def _evaluate(  # noqa: PLR0911 - one a kind of expression
+        self, node: ast.AST, scope: _Scope, depth: int, *, part: bool
+    ) -> list[_Value]:
         if isinstance(node, ast.Constant):
             return [_Value(node.value, False)] if isinstance(node.value, str) else []
         if isinstance(node, ast.Name | ast.Attribute):
@@ -503,9 +534,11 @@ class _File:
             given = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
             return self._formatted(node.left, given, r"%[-#0-9.]*[a-zA-Z]", scope, depth)
         if isinstance(node, ast.IfExp):
-            return self._values(node.body, scope, depth + 1) + self._values(node.orelse, scope, depth + 1)
+            either = self._values(node.body, scope, depth + 1) + self._values(node.orelse, scope, depth + 1)
+            return list(dict.fromkeys(either))[: _MAX_VALUES * 2]
         if isinstance(node, ast.BoolOp):
-            return [item for value in node.values for item in self._values(value, scope, depth + 1)]
+            either = [item for value in node.values for item in self._values(value, scope, depth + 1)]
+            return list(dict.fromkeys(either))[: _MAX_VALUES * 2]
         if isinstance(node, ast.Call):
             return self._called_values(node, scope, depth)
         return []
@@ -610,6 +643,7 @@ class _File:
                 _Value(result.text + option.text, result.dynamic or option.dynamic)
                 for result in results
                 for option in options
+                if len(result.text) + len(option.text) <= _MAX_TEXT
             ][:_MAX_VALUES]
         return results
 

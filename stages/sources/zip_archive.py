@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import lzma
 import os
 import shutil
 import stat
@@ -22,6 +24,16 @@ _MAX_NAME_BYTES = 255
 _ENCRYPTED = 0x1
 
 logger = logging.getLogger(__name__)
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+    ValueError,
+)
 
 
 class ArchiveError(Exception):
@@ -54,8 +66,12 @@ def unpack(
             _extract(opened, _checked(opened.infolist(), max_bytes, max_files), temporary, max_bytes)
         temporary.chmod(0o777 & ~UMASK)
         temporary.rename(folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, ValueError) as error:
+    except _DAMAGED as error:
         raise ArchiveError(f"it is not a sound zip archive ({error})") from error
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # bz2: "Invalid data stream"; a seek to an offset that is damaged
+            raise ArchiveError(f"it is not a sound zip archive ({error})") from error
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

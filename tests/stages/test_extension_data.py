@@ -530,3 +530,41 @@ def test_five_real_examples_are_what_was_read_by_hand(wheel_work: Path) -> None:
     summary = wheel_work / "code_examples/extension_analysis_summary.json"
     check("extension_analysis_summary", summary)
     assert read_json(summary)["totals"]["interesting_methods"] > 1000
+
+
+def test_test_modules_of_one_name_keep_their_functions(tmp_path: Path) -> None:
+    write(
+        tmp_path / "exts/a.b",
+        {
+            "config/extension.toml": made("a.b", "a.b"),
+            "a/b/__init__.py": "def f():\n    pass\n",
+            "a/b/tests.py": "def first():\n    pass\n",
+            "a/b/tests/__init__.py": "def second():\n    pass\n",
+        },
+    )
+    (extension,) = collect(["exts"], tmp_path, tmp_path / "work")
+    names = {
+        item["full_name"]
+        for item in read_json(tmp_path / f"work/extension_data/examples/{extension['id']}.json")["functions"]
+    }
+    assert names == {"a.b.f", "a.b.tests.first", "a.b.tests.second"}
+    assert read_json(tmp_path / "work/extension_data/extraction_report.json")["warnings"] == []
+
+
+def test_diamonds_of_star_exports_take_time_in_proportion_to_their_number(tmp_path: Path) -> None:
+    """Each of 60 modules takes the ``__all__`` of the next two: as many paths as Fibonacci's numbers."""
+    count = 60
+    files: dict[str, bytes | str] = {
+        "config/extension.toml": made("a.b", "a.b"),
+        "a/b/__init__.py": "from .m0 import *\n",
+    }
+    for number in range(count):
+        lines = [f"def f{number}():\n    pass\n", f"__all__ = ['f{number}']\n"]
+        for other in (number + 1, number + 2):
+            if other < count:
+                lines.append(f"from . import m{other}\nfrom .m{other} import *\n__all__ += m{other}.__all__\n")
+        files[f"a/b/m{number}.py"] = "".join(lines)
+    write(tmp_path / "exts/a.b", files)
+    collect(["exts"], tmp_path, tmp_path / "work")
+    docs = read_json(tmp_path / "work/extension_data/api_docs/a.b-1.0.0.api_docs.json")
+    assert {item["name"] for item in docs["methods"]} == {f"f{number}" for number in range(count)}

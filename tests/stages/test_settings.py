@@ -200,7 +200,7 @@ def test_targets_and_dependencies_are_what_is_written_and_read(made: Path) -> No
     owners = {owner["id"]: owner for owner in [*chosen["extensions"], *chosen["apps"]]}
     assert settings.dependencies(owners["made.cpp"]) == ["config/extension.toml", "include/Keys.h", "plugins/Start.cpp"]
     assert settings.dependencies(owners["made.app"]) == ["made.app.kit"]
-    assert settings.targets(owners["made.app"]) == ["settings/found/made.app.kit.json"]
+    assert settings.targets(owners["made.app"]) == ["settings/found/@made.app.kit.json"]
     assert settings.intermediate_dependencies(owners["made.python"]) == ["extension_data/setting_uses/made.python.json"]
     assert settings.intermediate_dependencies(owners["made.cpp"]) == []
     written = {path.relative_to(made).as_posix() for path in (made / "settings").rglob("*") if path.is_file()}
@@ -618,7 +618,7 @@ XR_APP = {
 
 
 def test_all_settings_of_one_real_app(wheel: Path) -> None:
-    found = read_json(wheel / "settings" / "found" / "isaaclab.python.xr.openxr.kit.json")
+    found = read_json(wheel / "settings" / "found" / "@isaaclab.python.xr.openxr.kit.json")
     assert {item["path"]: item["value"] for item in found["definitions"]} == XR_APP
     assert found["uses"] == found["warnings"] == []
 
@@ -718,3 +718,11 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
     )
     assert int(done.stdout) < 400 * 1024
     assert read_json(tmp_path / settings.STATISTICS)["total_settings"] == 90_000
+
+
+def test_an_extension_and_an_app_of_one_name_are_told_apart() -> None:
+    app = {"id": "my", "path": "apps/my.kit", "file": "my.kit"}
+    below = {"id": "my", "path": "apps/a/my.kit", "file": "a/my.kit"}
+    extension = {"id": "my.kit", "folder": "exts/my.kit"}
+    names = {settings.name_of(owner) for owner in (app, below, extension)}
+    assert names == {"@my.kit", "@a%2Fmy.kit", "my.kit"}

@@ -263,6 +263,7 @@ FATAL = {
     "ragged": "different dimensions in one answer",
     "few": "3 vectors for 4 texts",
     "index": "numbered its vectors wrongly",
+    "index-null": "numbered its vectors wrongly",
     "redirect": "it redirects to http://127.0.0.1:9/v1/embeddings",
 }
 TRANSIENT = {

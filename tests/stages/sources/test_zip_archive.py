@@ -157,6 +157,21 @@ def test_damaged_archives_leave_nothing(tmp_path: Path) -> None:
         assert everything(tmp_path) == ["a.zip", "b.zip"]
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7])
+def test_a_torn_entry_of_any_method_is_no_sound_archive(tmp_path: Path, method: int, at: float) -> None:
+    path = tmp_path / "torn.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.bin", os.urandom(20_000))
+    content = bytearray(path.read_bytes())
+    start = int(20_000 * at)
+    content[start : start + 200] = bytes(200)
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match="not a sound zip archive"):
+        unpack(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"small": b"x", "large": b"x" * 100_000})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
