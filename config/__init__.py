@@ -1,5 +1,6 @@
 """The configuration: loading, validation, overrides and the values that may be shown."""
 
-from config.loading import Config, ConfigError, load
+from config.errors import ConfigError
+from config.load import Config, load
 
 __all__ = ["Config", "ConfigError", "load"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from config.loading import ConfigError, override_key
+from config.errors import ConfigError
+from config.overrides import override_key
 
 _YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
 # Flags that say how much is done. The checkpoint keeps them for a resume, together with `RESTORED_KEYS`.

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from config import Config, ConfigError, load, loading
+from config import Config, ConfigError, load, validate
 
-ROOT = Path(loading.__file__).parent.parent
+ROOT = Path(validate.__file__).parent.parent
 SCHEMA: dict[str, Any] = json.loads((ROOT / "config/pipeline_config.schema.json").read_text())
 
 
@@ -420,7 +420,7 @@ documents = st.fixed_dictionaries(
 @example({"processing": {"max_extensions": 0}})
 @settings(deadline=None)
 def test_the_quick_check_agrees_with_jsonschema(document: dict[str, Any]) -> None:
-    assert loading._conforms(document, SCHEMA) == loading._validator().is_valid(document)
+    assert validate._conforms(document, SCHEMA) == validate._validator().is_valid(document)
 
 
 @pytest.fixture(scope="module")

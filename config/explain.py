@@ -1,0 +1,121 @@
+"""Say in one line what is wrong with a configuration: where, what is expected, what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from config.schema import config_schema, known_keys
+from config.secrets import without_credentials
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def explain(error: Any) -> str:
+    """Return what is wrong in one line: the key, what is expected, what was found. ``error`` is jsonschema's."""
+    key = _dotted(error.absolute_path)
+    if error.validator == "additionalProperties":
+        unknown = next(name for name in error.instance if name not in error.schema["properties"])
+        return unknown_key(_dotted([*error.absolute_path, unknown]), error.schema["properties"])
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"{key}: expected {expectation(error.schema['properties'][missing])} as {missing}, found no such key."
+    found = "another value" if error.schema.get("writeOnly") else describe(error.instance)
+    return f"{key}: expected {expectation(error.schema)}, found {found}."
+
+
+def unknown_key(name: str, siblings: Mapping[str, Any] | None = None) -> str:
+    """Say that a dotted key is unknown and which known one is nearest.
+
+    Args:
+        name: The key, as it is shown.
+        siblings: The keys that its table knows, if the table itself is known.
+    """
+    import difflib
+
+    table, _, last = name.rpartition(".")
+    known = {f"{section}.{key}": key for section, key in known_keys()}
+    if siblings is not None and table:
+        known |= {f"{table}.{key}": key for key in siblings}
+    elif siblings is not None:
+        known |= {section: section for section in siblings}
+
+    def likeness(candidate: str) -> tuple[float, float]:
+        ratio = difflib.SequenceMatcher(None, last, known[candidate]).ratio()
+        return ratio, difflib.SequenceMatcher(None, name, candidate).ratio()
+
+    return f"{one_line(name)}: unknown key; the nearest known key is {max(known, key=likeness)}."
+
+
+def expectation(rule: dict[str, Any]) -> str:
+    """Word what a schema allows."""
+    if "$ref" in rule:
+        rule = config_schema()["$defs"][rule["$ref"].rpartition("/")[2]]
+    if "x-expected" in rule:
+        return str(rule["x-expected"])
+    if "enum" in rule:
+        return "one of " + ", ".join(quoted(value) for value in rule["enum"])
+    kind = rule["type"] if isinstance(rule["type"], str) else rule["type"][0]
+    if kind == "number":
+        return f"a number above {rule['exclusiveMinimum']} and up to {rule['maximum']}"
+    if kind == "integer":
+        return f"a whole number from {rule['minimum']} to {rule['maximum']}"
+    words = {"string": "a string", "boolean": "true or false", "array": "a list of strings", "object": "a table"}
+    return words[kind] + (" that is not empty" if rule.get("minLength") else "")
+
+
+def describe(value: Any) -> str:
+    """Word what a file holds, without credentials and on one short line."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return _shortened(repr(value)) if isinstance(value, float) or value.bit_length() < 4096 else "a huge number"
+    if isinstance(value, str):
+        return f"the string {quoted(_shortened(str(without_credentials(value))))}"
+    if isinstance(value, list):
+        return "a list"
+    return "a table" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
+
+
+def leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """Yield each value that is no table or list, with its dotted key."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from leaves(item, f"{key}.{_key_text(name)}".lstrip("."))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{key}[{number}]")
+    else:
+        yield key, value
+
+
+def _dotted(parts: Any) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{_key_text(part)}"
+    return text.lstrip(".") or "the file"
+
+
+def _key_text(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else quoted(_shortened(name))
+
+
+def quoted(text: str) -> str:
+    """Return a text in double quotes, on one line."""
+    return '"' + one_line(text).replace('"', '\\"') + '"'
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def one_line(text: str) -> str:
+    """Return a text with its control characters and line breaks written out."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as it stands in messages."""
+    return one_line(str(path))

@@ -1,0 +1,318 @@
+"""Load ``pipeline_config.toml``, check it, and apply overrides.
+
+Whatever is wrong with a configuration ends in a `ConfigError` of one line; no input ends in another exception.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from config.errors import ConfigError
+from config.explain import one_line, quoted, shown_path
+from config.overrides import COMMAND_LINE, nested, typed_overrides
+from config.schema import config_schema, schema_property
+from config.secrets import VARIABLE, without_secrets
+from config.validate import validate
+from stages.storage.ownership import INTERMEDIATE_FOLDERS
+
+_DEFAULT_FILE = Path(__file__).parent.parent / "pipeline_config.toml"
+
+
+# Far beyond any real configuration, and small enough that reading it by mistake costs nothing.
+_MAX_FILE_BYTES = 1 << 20
+
+
+class _Hidden:
+    """Holds values that may contain secrets: never shown, never pickled, never copied into a report."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A loaded configuration holds secrets and is not pickled; pass on the values that are needed.")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A configuration that has been checked.
+
+    Attributes:
+        path: The file it was read from, absolute.
+        work_dir: Absolute path of the folder for intermediate results.
+        target_dir: Absolute path of the folder for the finished data set.
+        log_file: Absolute path of the log file.
+        values: Every section with every key, defaults filled in. Holds no secret: ``${NAME}`` is left as it is, a
+            literal secret is ``***``, and credentials in an address are replaced. Fit for reports and logs.
+        overrides: What was overridden: dotted key to value. Holds no secret: a literal one is refused.
+    """
+
+    path: Path
+    work_dir: Path
+    target_dir: Path
+    log_file: Path
+    values: dict[str, Any]
+    overrides: dict[str, Any]
+    _raw: _Hidden = field(repr=False, compare=False)
+    _environ: Mapping[str, str] = field(repr=False, compare=False)
+
+    @property
+    def workers(self) -> int:
+        """Number of worker processes: ``processing.parallel_workers``, or the cores this process may use."""
+        chosen: int | None = self.values["processing"]["parallel_workers"]
+        if chosen is None and hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return chosen or os.cpu_count() or 1
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a copy of one section of `values` without its secrets, for up-to-date checks.
+
+        ``${NAME}`` is not expanded: the result does not depend on the environment.
+        """
+        return {
+            key: copy.deepcopy(value)
+            for key, value in self.values[name].items()
+            if not schema_property(config_schema(), name, key).get("writeOnly")
+        }
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return a copy of one section without its secrets, with ``${NAME}`` expanded: the values to work with.
+
+        Raises:
+            ConfigError: A variable that a value names is not set. The address of the embedding service counts only
+                when that backend is chosen.
+        """
+        unused = {"endpoint_url"} if name == "embeddings" and self.values[name]["backend"] != "openai" else set()
+        return {
+            key: self._raw.value[name][key]
+            if key in unused
+            else self._expand(self._raw.value[name][key], f"{name}.{key}")
+            for key in self.section(name)
+        }
+
+    def sources(self) -> list[dict[str, Any]]:
+        """Return the sources with ``${NAME}`` expanded, paths of this machine absolute and ``…_path`` globs as lists.
+
+        Raises:
+            ConfigError: A variable that a value names is not set.
+        """
+        found = []
+        for number, source in enumerate(self._raw.value["input"]["sources"]):
+            expanded = self._expand(source, f"input.sources[{number}]")
+            for key in ("exts_path", "apps_path"):
+                if isinstance(expanded[key], str):
+                    expanded[key] = [expanded[key]]
+            if source["kind"] == "path":
+                expanded["path"] = str(_absolute(expanded["path"], self.path.parent))
+            elif source["kind"] == "git" and _is_local(expanded["url"]):
+                expanded["url"] = str(_absolute(expanded["url"], self.path.parent))
+            found.append(expanded)
+        return found
+
+    def secret(self, key: str) -> str | None:
+        """Return the value of a secret, such as ``embeddings.api_key``, read from the environment at this moment.
+
+        Returns:
+            The value; None if it is empty, or if the configuration does not use it (backend ``local``).
+
+        Raises:
+            ConfigError: The environment variable that the secret names is not set.
+        """
+        section, name = key.split(".")
+        if key == "embeddings.api_key" and self.values[section]["backend"] != "openai":
+            return None
+        value: str = self._expand(self._raw.value[section][name], key)
+        return value or None
+
+    def public(self) -> dict[str, Any]:
+        """Return a copy of `values`, for reports: secrets stand as ``${NAME}``, or ``***`` if written literally."""
+        return copy.deepcopy(self.values)
+
+    def _expand(self, value: Any, key: str) -> Any:
+        if isinstance(value, str):
+            return VARIABLE.sub(lambda match: self._variable(match[1], key), value)
+        if isinstance(value, list):
+            return [self._expand(item, f"{key}[{number}]") for number, item in enumerate(value)]
+        if isinstance(value, dict):
+            return {name: self._expand(item, f"{key}.{name}") for name, item in value.items()}
+        return value
+
+    def _variable(self, name: str, key: str) -> str:
+        value = self._environ.get(name)
+        if value is None:
+            where = COMMAND_LINE if key in self.overrides else shown_path(self.path)
+            raise ConfigError(
+                f"{where}: {key}: the environment variable {name} is not set; set it or write a value here."
+            )
+        if "\0" in value:  # only a mapping that is not the process's environment can hold one
+            raise ConfigError(f"{shown_path(self.path)}: {key}: the environment variable {name} holds a NUL character.")
+        return value
+
+
+def load(
+    path: Path | None = None,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] = os.environ,
+) -> Config:
+    """Read and check a configuration file.
+
+    Args:
+        path: The file; by default ``pipeline_config.toml`` in the project's folder.
+        overrides: Values that replace those of the file. A key is dotted (``processing.max_extensions``) or just the
+            last part (``max_extensions``). A string is read as the schema says (``"25"``, ``"true"``, a TOML list);
+            any other value is taken as it is. Relative paths begin at the file's folder, as they do in the file.
+        environ: Where ``${NAME}`` is looked up.
+
+    Raises:
+        ConfigError: The file cannot be read or is not valid, or an override is not. One line: file, key, what is
+            expected, what was found, the nearest known key.
+    """
+    path = Path(os.path.abspath(path or _DEFAULT_FILE))
+    document = _parse(path)
+    validate(document, shown_path(path))
+    replaced = typed_overrides(overrides or {})
+    validate(nested(replaced), COMMAND_LINE)
+    for (section, key), value in replaced.items():
+        document.setdefault(section, {})[key] = value
+
+    raw = _with_defaults(document)
+    values = without_secrets(raw)
+    for section, key in replaced:
+        if (
+            values[section][key] != raw[section][key]
+        ):  # a command line is seen in lists of processes and kept in histories
+            raise ConfigError(
+                f"{COMMAND_LINE}: {section}.{key}: expected the name of an environment variable, as ${{NAME}}, "
+                "found a literal secret, which other users of this machine could read."
+            )
+    partial = Config(
+        path=path,
+        work_dir=path,
+        target_dir=path,
+        log_file=path,
+        values=values,
+        overrides={f"{section}.{key}": values[section][key] for section, key in replaced},
+        _raw=_Hidden(raw),
+        _environ=environ,
+    )
+    for section in values:
+        partial.options(section)  # an unset variable is found now, not an hour into the run
+    partial.sources()
+    folders = partial.options("output")
+    work_dir = _absolute(folders["work_dir"], path.parent)
+    target_dir = _absolute(folders["target_dir"], path.parent)
+    if work_dir == target_dir:
+        raise ConfigError(
+            f"{shown_path(path)}: output.target_dir: expected another folder than output.work_dir, "
+            f"found {quoted(str(work_dir))} for both."
+        )
+    _refuse_nested(path, work_dir, target_dir)
+    return Config(
+        path=path,
+        work_dir=work_dir,
+        target_dir=target_dir,
+        log_file=_absolute(partial.options("logging")["log_file"], work_dir),
+        values=values,
+        overrides=partial.overrides,
+        _raw=partial._raw,
+        _environ=environ,
+    )
+
+
+def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
+    """Refuse two folders of which one lies where the pipeline replaces or removes whole folders of the other.
+
+    Raises:
+        ConfigError: They lie so.
+    """
+    if target_dir.is_relative_to(work_dir):
+        name = target_dir.relative_to(work_dir).parts[0]
+        if name in INTERMEDIATE_FOLDERS:
+            raise ConfigError(
+                f"{shown_path(path)}: output.target_dir: expected a folder outside of {quoted(str(work_dir / name))}, "
+                f"where intermediate results lie, found {quoted(str(target_dir))}."
+            )
+    elif work_dir.is_relative_to(target_dir):
+        name = work_dir.relative_to(target_dir).parts[0]
+        if re.fullmatch(r"[0-9]+\.[0-9]+", name):
+            raise ConfigError(
+                f"{shown_path(path)}: output.work_dir: expected a folder outside of {quoted(str(target_dir / name))}, "
+                f"which is replaced as a whole, found {quoted(str(work_dir))}."
+            )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ConfigError(f"{shown_path(path)}: expected a TOML file, found a folder.")
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{shown_path(path)}: expected a TOML file, found a device or pipe.")
+        if status.st_size > _MAX_FILE_BYTES:
+            raise ConfigError(f"{shown_path(path)}: expected at most {_MAX_FILE_BYTES} bytes, found {status.st_size}.")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{shown_path(path)}: there is no such file; name another one with --config or config=."
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{shown_path(path)}: cannot be read ({reason}).") from None
+    try:
+        text = data.decode("utf-8-sig")  # editors on Windows write a BOM, which TOML does not allow
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"0x{data[error.start]:02x}"
+        raise ConfigError(f"{shown_path(path)}:{line}: expected UTF-8, found the byte {found}.") from None
+    if not text.strip():
+        raise ConfigError(f"{shown_path(path)}: expected a configuration, found an empty file.")
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        message = error.msg[:1].lower() + error.msg[1:]
+        raise ConfigError(f"{shown_path(path)}:{error.lineno}: not valid TOML ({one_line(message)}).") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; hundreds of nested lists
+        raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
+
+
+def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a valid document with every key."""
+    schema = config_schema()
+    filled: dict[str, Any] = {
+        section: {
+            key: copy.deepcopy(document.get(section, {}).get(key, rule["default"]))
+            for key, rule in table["properties"].items()
+        }
+        for section, table in schema["properties"].items()
+    }
+    filled["input"]["sources"] = [
+        {
+            key: copy.deepcopy(source.get(key, rule.get("default")))
+            for key, rule in schema["$defs"][source["kind"]]["properties"].items()
+        }
+        for source in filled["input"]["sources"]
+    ]
+    return filled
+
+
+def _is_local(url: str) -> bool:
+    """Whether git takes the address for a path: no scheme, no ``host:path``, no option."""
+    return ":" not in url.split("/", 1)[0] and not url.startswith("-")
+
+
+def _absolute(path: str, folder: Path) -> Path:
+    return Path(os.path.abspath(folder / os.path.expanduser(path)))

@@ -1,0 +1,44 @@
+"""Secrets and credentials in a configuration: found, and left out of what is shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from config.schema import config_schema, known_keys, schema_property
+
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+# The userinfo of an address; for ssh it is a login name, for http(s) usually a token.
+_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def without_secrets(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy that is fit for reports: a literal secret is ``***``, ``${NAME}`` stays."""
+    shown: dict[str, Any] = without_credentials(raw)
+    for section, key in known_keys():
+        if schema_property(config_schema(), section, key).get("writeOnly") and not _only_variables(raw[section][key]):
+            shown[section][key] = "***"
+    return shown
+
+
+def _only_variables(text: str) -> bool:
+    return not VARIABLE.sub("", text)
+
+
+def without_credentials(value: Any) -> Any:
+    """Return a copy in which no address holds a password or token: ``https://me:pw@host`` → ``https://***@host``."""
+    if isinstance(value, str):
+        return _USERINFO.sub(lambda match: match[0] if _is_login_name(value, match[0][:-1]) else "***@", value)
+    if isinstance(value, list):
+        return [without_credentials(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_credentials(item) for key, item in value.items()}
+    return value
+
+
+def _is_login_name(address: str, userinfo: str) -> bool:
+    if _only_variables(userinfo.replace(":", "")):
+        return True
+    return ":" not in userinfo and not address.lstrip().lower().startswith("http")
