@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -31,6 +33,17 @@ TARGETS = (
     "data/107.3/extensions/extensions_database.json",
 )
 
+PARTIAL = (
+    ("settings",),
+    ("pull_repo_exts",),
+    ("-s", "faiss"),
+    ("settings:made.up01",),
+    ("--force", "settings:made.up01"),
+    ("--start", "settings"),
+    ("--end", "code_examples"),
+)
+RECORD = (("forget", "settings"), ("forget",), ("clean", "extension_data"), ("clean",), ("reset-dep", "preparation"))
+
 steps = st.one_of(
     st.just(("run",)),
     st.just(("doit",)),
@@ -45,6 +58,15 @@ steps = st.one_of(
     st.tuples(st.just("delete"), st.sampled_from(TARGETS)),
     st.tuples(st.just("tear"), st.sampled_from(TARGETS)),
     st.tuples(st.just("corrupt"), st.binary(max_size=20)),
+    st.tuples(st.just("partial"), st.sampled_from(PARTIAL)),
+    st.tuples(st.just("reporter"), st.sampled_from(["executed-only", "zero", "json"])),
+    st.tuples(st.just("override"), st.integers(1, 3)),
+    st.tuples(st.just("record"), st.sampled_from(RECORD)),
+    st.tuples(st.just("ignore"), st.sampled_from(["settings:made.up01", "faiss", "extension_data:made.up02"])),
+    st.just(("move the sources",)),
+    st.just(("another configuration",)),
+    st.tuples(st.just("kill a clean"), st.floats(0.05, 1.0)),
+    st.tuples(st.just("kit"), st.sampled_from(["107.3.1", "107.3.3", "108.1.0"])),
 )
 
 
@@ -82,8 +104,50 @@ def do(project: Project, step: tuple[object, ...]) -> None:
         if path.exists():
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     elif kind == "corrupt":
-        project.work.mkdir(exist_ok=True)
-        project.checkpoint_file.write_bytes(argument[0])  # type: ignore[arg-type]
+        if project.work.exists():
+            project.checkpoint_file.write_bytes(argument[0])  # type: ignore[arg-type]
+    elif kind in ("partial", "record"):
+        project.run("doit", *argument[0])  # type: ignore[misc]
+    elif kind == "reporter":
+        project.run("doit", "-r", str(argument[0]))
+    elif kind == "override":
+        project.run("doit", f"max_extensions={argument[0]}")
+    elif kind == "ignore":
+        project.run("doit", "ignore", str(argument[0]))
+        project.run("doit")
+        project.run("doit", "forget", str(argument[0]))
+    elif kind == "move the sources":
+        away = project.extensions.rename(project.path / "away")
+        project.run(MAIN, "--resume")
+        away.rename(project.extensions)
+    elif kind == "another configuration":
+        other = project.path / "other.toml"
+        other.write_text(
+            project.config.read_text().replace("code_examples_min_lines = 20", "code_examples_min_lines = 7")
+        )
+        project.finish(project.start_command([sys.executable, "-m", "doit", f"config={other}", "--end", "settings"]))
+    elif kind == "kill a clean":
+        process = project.start("doit", "--force")
+        time.sleep(float(str(argument[0])))
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    elif kind == "kit":
+        project.configure(input__kit_version=argument[0])
+
+
+# Steps after which the file says what the run before it knew: it has not looked since.
+_UNSEEN = ("edit", "add", "remove", "configure", "delete", "tear", "corrupt", "kit", "fail", "kill", "kill a clean")
+
+
+def check_that_the_checkpoint_does_not_lie(project: Project, step: tuple[object, ...]) -> None:
+    """What the checkpoint calls complete, doit calls up to date, with what a resume would restore."""
+    if step[0] in _UNSEEN or step[0] in ("move the sources", "another configuration") or project.checkpoint() is None:
+        return
+    shown = json.loads(project.run("doit", "dry-run", "--json", "resume=1").output)
+    for stage in (project.checkpoint() or {})["completed_stages"]:
+        actions = {task["action"] for task in shown if task["stage"] == stage}
+        assert actions == {"up-to-date"}, (step, stage, [t for t in shown if t["stage"] == stage])
 
 
 @pytest.mark.long
@@ -94,8 +158,12 @@ def test_any_sequence_ends_in_what_a_clean_run_gives(
 ) -> None:
     folder = tmp_path_factory.mktemp("sequence").resolve()
     project = make_project(folder / "project", count=3)
+    told = True
     for step in sequence:
         do(project, step)
+        told = step[0] not in _UNSEEN and (told or step[0] in ("run", "doit", "force"))
+        if told:
+            check_that_the_checkpoint_does_not_lie(project, step)
     last = project.run(MAIN, "--resume")
     note(last.output)
     assert last.code == 0
