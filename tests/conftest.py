@@ -29,6 +29,49 @@ _NO_INDEX = (
 )
 
 
+# Files of long tests, whole; and files (or folders) of which the quick tests keep the first case of each test.
+_LONG = (
+    "tests/benchmarks/",
+    "tests/console/report/test_browser.py",
+    "tests/test_wheel.py",
+    "tests/docs/test_ninth_stage.py",
+)
+_FIRST_OF_EACH = (
+    "tests/faults/",
+    "tests/security/",
+    "tests/checkpoint/test_embedding_service.py",
+    "tests/checkpoint/test_interruption.py",
+    "tests/checkpoint/test_run_command.py",
+    "tests/checkpoint/test_specification.py",
+)
+# Of a cluster the quick tests keep one run.
+_ONE = {"tests/tasks/workers/test_dask.py": "test_two_workers_make_what_one_machine_makes"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the long tests; each kind of fault keeps a quick one."""
+    seen: set[str] = set()
+    for item in items:
+        path = item.path.relative_to(item.config.rootpath).as_posix()
+        function = f"{path}::{getattr(item, 'originalname', item.name)}"
+        long = path.startswith(_LONG) or (path in _ONE and getattr(item, "originalname", "") != _ONE[path])
+        long = long or (path.startswith(_FIRST_OF_EACH) and function in seen)
+        seen.add(function)
+        if long:
+            item.add_marker(pytest.mark.long)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the quick tests leave out."""
+    left = len(terminalreporter.stats.get("deselected", []))
+    if config.getoption("markexpr") == "not long":
+        more = f"{left} long tests" if left else "The long tests"
+        terminalreporter.write_line(
+            f"{more} were left out (kills, whole-wheel runs, clusters, the browser, more cases of each fault): "
+            "make test-all runs them."
+        )
+
+
 def _cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "kit-extension-pipeline-tests"

@@ -490,3 +490,17 @@ def test_an_edit_of_a_stage_runs_it_again(finished: Project, tmp_path: Path) -> 
     assert "settings: done" in told
     assert "embeddings: up to date" in told  # the settings are the same
     assert records(str(finished.work / ".doit.db"))
+
+
+def test_a_task_of_the_users_own_is_no_stage(finished: Project, tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    ignored = shutil.ignore_patterns("__pycache__", ".*", "data", "_pipeline_output", "site", "tests", "docs")
+    shutil.copytree(ROOT, code, ignore=ignored)
+    with (code / "dodo.py").open("a") as dodo:
+        dodo.write("\n\ndef task_mine():\n    return {'actions': ['echo mine'], 'task_dep': ['final_assembly']}\n")
+    command = [sys.executable, "-m", "doit", "--json", f"config={finished.config}", "mine"]
+    done = subprocess.run(command, cwd=code, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout[done.stdout.index("{") :])
+    assert [stage["name"] for stage in told["stages"]][: len(STAGES)] == list(STAGES)
+    assert finished.checkpoint() is None
