@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tasks.stage_names import STAGES
 
@@ -153,6 +153,9 @@ class Console(Protocol):
 
     def stage_complete(self, stage: StageProgress) -> None:
         """Show a stage that is complete, with its warnings."""
+
+    def write_report(self, tasks: list[Any], planned: list[Any], records: Mapping[str, dict[str, Any]]) -> None:
+        """Write the HTML page that ``--report`` asks for."""
 
     def close(self, outcome: RunOutcome, *, started_at: str) -> RunOutcome:
         """Show how the run ended, write the outputs that were asked for, and return the outcome with its warnings."""

@@ -219,6 +219,7 @@ class _PipelineRun:
             self.console,
         )
         self.reporter = AccountReporter(stream, {})
+        self.stream = stream
 
     def run(self, chosen: Any, options: dict[str, Any]) -> int:
         """Run what is selected and return the exit code: 0, 1 (a stage failed) or 2 (the run could not start)."""
@@ -230,7 +231,7 @@ class _PipelineRun:
         self.interrupts.at_work = True
         code = EXIT_FAILED
         try:
-            code = self.command.run_tasks(self.account_stream, self.reporter, options)
+            code = self.command.run_tasks(self.stream, self.reporter, options)
         except InvalidCommand as error:
             return self._not_started(f"{error} doit list --all shows the tasks.")
         except SystemExit:
@@ -240,11 +241,6 @@ class _PipelineRun:
             self.interrupts.end()
             self.pipeline.placement.stop(at_once=bool(self.interrupts.number))
         return self._end(failed=code != 0)
-
-    @property
-    def account_stream(self) -> Any:
-        """The stream that doit's own reporters would write to; ours writes to the console's."""
-        return sys.stdout
 
     # --- before the first task ---------------------------------------------------------------------------------------
 
@@ -384,6 +380,11 @@ class _PipelineRun:
         if message:
             logging.getLogger(__name__).info("%s", message)
         logging.shutdown()
+        if self.invocation.request.report and result != "interrupted":
+            tasks = self._tasks()
+            self.console.write_report(
+                tasks, plan(tasks, self.pipeline.stages, self.command.dep_manager), dict(self.database.records())
+            )
         if result == "interrupted":
             raise SystemExit(128 + self.interrupts.number)
         strict = self.invocation.request.strict and any(w.warning["kind"] == "internal" for w in outcome.warnings)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from doit import get_initial_workdir
 
 from checkpoint import file as checkpoint_file
+from checkpoint.file import CheckpointCorrupt
 from checkpoint.progress import Display, RunOutcome, StageProgress
 from console.display import choose
 from console.display.text import warning_text
@@ -78,6 +81,21 @@ class RunConsole:
             except StageError as error:
                 self.display.notice("error", str(error))
         return outcome
+
+    def write_report(self, tasks: list[Any], planned: list[Any], records: Mapping[str, dict[str, Any]]) -> None:
+        """Write the HTML page that ``--report`` asks for, with the checkpoint as the run has left it."""
+        from console.commands.report import write_page
+
+        wanted = self._invocation.request.report
+        path = None if wanted == "-" else Path(get_initial_workdir() or ".") / wanted
+        with contextlib.suppress(CheckpointCorrupt):
+            self._invocation.found = checkpoint_file.load(self._invocation.config.work_dir)
+        try:
+            written = write_page(self._invocation, tasks, planned, records, path)
+        except StageError as error:
+            self.display.notice("error", str(error))
+        else:
+            self.display.notice("info", f"Report: {written}")
 
     def _places(self) -> dict[str, str | None]:
         """Return where things are and which Kit version was found; None for what there is not."""

@@ -50,29 +50,51 @@ class Report(DoitCmdBase):  # type: ignore[misc]
     def _execute(self, report_file: str, pos_args: list[str] | None = None) -> int:
         if pos_args:
             raise InvalidCommand(f"report: expected no task, found {' '.join(pos_args)}.")
-        from console.report import page
-
         invocation: Invocation = self.loader.namespace["invocation"]
-        config = invocation.config
-        path = config.work_dir / REPORT_NAME
-        if report_file:
-            path = Path(os.path.abspath(Path(get_initial_workdir() or ".") / report_file))
+        named = Path(get_initial_workdir() or ".") / report_file if report_file else None
         records = database.records(invocation.pipeline.path(DATABASE_NAME))
         planned = plan(self.task_list, invocation.pipeline.stages, self.dep_manager)
         try:
-            page.write(
-                path,
-                work_dir=config.work_dir,
-                target_dir=config.target_dir,
-                mode=config.values["processing"]["code_examples_scan_mode"],
-                run=run_state(invocation, self.task_list, planned, records),
-                configuration=config.public(),
-            )
+            path = write_page(invocation, self.task_list, planned, records, named)
         except StageError as error:
             sys.stderr.write(f"ERROR: {error}\n")
             return EXIT_FAILED
         self.outstream.write(f"Report: {path}\n")
         return 0
+
+
+def write_page(
+    invocation: Invocation,
+    tasks: list[Task],
+    planned: list[PlannedTask],
+    records: Mapping[str, dict[str, Any]],
+    path: Path | None,
+) -> Path:
+    """Write the page and return where it is.
+
+    Args:
+        invocation: The configured command line.
+        tasks: All tasks, in the order they are defined.
+        planned: What a run would do now.
+        records: What the dependency database holds of each task.
+        path: The file to write; None for ``report.html`` in the work directory.
+
+    Raises:
+        StageError: The page cannot be written.
+    """
+    from console.report import page
+
+    config = invocation.config
+    path = Path(os.path.abspath(path or config.work_dir / REPORT_NAME))
+    page.write(
+        path,
+        work_dir=config.work_dir,
+        target_dir=config.target_dir,
+        mode=config.values["processing"]["code_examples_scan_mode"],
+        run=run_state(invocation, tasks, planned, records),
+        configuration=config.public(),
+    )
+    return path
 
 
 def run_state(

@@ -504,3 +504,13 @@ def test_a_task_of_the_users_own_is_no_stage(finished: Project, tmp_path: Path) 
     told = json.loads(done.stdout[done.stdout.index("{") :])
     assert [stage["name"] for stage in told["stages"]][: len(STAGES)] == list(STAGES)
     assert finished.checkpoint() is None
+
+
+def test_a_report_is_written_after_the_run(finished: Project, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    run = finished.run("doit", "--report", str(page))
+    assert run.code == 0, run.output
+    assert f"Report: {page}" in run.output
+    assert "made.up01" in page.read_text()
+    assert finished.run("doit", "--report", "-").code == 0
+    assert (finished.work / "report.html").exists()
