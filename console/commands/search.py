@@ -44,6 +44,39 @@ _OPT_DATA: dict[str, Any] = {
     "default": "",
     "help": "a data set's folder; that of the configuration (target_dir) if not given",
 }
+_OPT_EXTENSION: dict[str, Any] = {
+    "name": "extensions",
+    "short": "e",
+    "long": "extension",
+    "type": list,
+    "default": [],
+    "help": "search in this extension alone: an id or a pattern (omni.ui*); may be given several times",
+}
+_OPT_PREFIX: dict[str, Any] = {
+    "name": "prefix",
+    "short": "",
+    "long": "prefix",
+    "type": str,
+    "default": "",
+    "help": "how the name of what is found begins: an extension's id, an example's full name, a setting's path",
+}
+_OPT_MODE: dict[str, Any] = {
+    "name": "mode",
+    "short": "",
+    "long": "mode",
+    "type": str,
+    "default": "hybrid",
+    "choices": (("hybrid", "both"), ("vector", "by meaning"), ("lexical", "by words; needs no model")),
+    "help": "search by meaning (vector), by words (lexical) or by both (hybrid)",
+}
+_OPT_VERBOSE: dict[str, Any] = {
+    "name": "verbose",
+    "short": "v",
+    "long": "verbose",
+    "type": bool,
+    "default": False,
+    "help": "print the code of examples, and descriptions in full",
+}
 _OPT_JSON: dict[str, Any] = {
     "name": "as_json",
     "short": "",
@@ -60,8 +93,8 @@ class Search(Command):  # type: ignore[misc]
     name = "search"
     doc_purpose = "search extensions, code examples and settings"
     doc_usage = "QUERY"
-    doc_description = 'Example: doit search "open a usd stage" --in code -k 5'
-    cmd_options = (_OPT_IN, _OPT_COUNT, _OPT_DATA, _OPT_JSON)
+    doc_description = 'Example: doit search "open a usd stage" --in code --extension omni.usd -k 5 -v'
+    cmd_options = (_OPT_IN, _OPT_EXTENSION, _OPT_PREFIX, _OPT_MODE, _OPT_COUNT, _OPT_DATA, _OPT_VERBOSE, _OPT_JSON)
     execute_tasks: ClassVar[bool] = False
 
     def parse_execute(self, in_args: list[str]) -> int:
@@ -87,6 +120,9 @@ class Search(Command):  # type: ignore[misc]
                 data_dir=started_in / opt_values["data"] if opt_values["data"] else _data_dir(config),
                 kind=_KINDS.get(opt_values["kind"]),
                 k=opt_values["k"],
+                mode=opt_values["mode"],
+                extensions=opt_values["extensions"],
+                prefix=opt_values["prefix"],
                 options=config.options("embeddings"),
                 api_key=config.secret("embeddings.api_key"),
             )
@@ -100,7 +136,7 @@ class Search(Command):  # type: ignore[misc]
             shown = {"query": query, "hits": [hit.as_dict() for hit in hits]}
             sys.stdout.write(json.dumps(shown, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
         else:
-            sys.stdout.write(text(hits))
+            sys.stdout.write(text(hits, in_full=opt_values["verbose"]))
         return 0
 
 
@@ -115,30 +151,40 @@ def _data_dir(config: Any) -> Path:
     return Path(config.target_dir)
 
 
-def text(hits: list[Hit]) -> str:
-    """Return the hits for people: two lines each."""
+def text(hits: list[Hit], *, in_full: bool = False) -> str:
+    """Return the hits for people: two lines each.
+
+    Args:
+        hits: What was found.
+        in_full: Whether the code of examples follows, and no line is cut.
+    """
     if not hits:
         return "Nothing was found.\n"
     lines = []
     for number, hit in enumerate(hits, start=1):
         lines.append(f"{number:2}. {_NOUNS[hit.kind]} {hit.id}")
-        told = _told(hit)
+        told = " ".join(_told(hit).split())
         if told:
-            lines.append(f"      {told}")
-    return "\n".join(lines) + "\n"
+            lines.append(f"      {told}" if in_full or len(told) <= _WIDTH else f"      {told[: _WIDTH - 1]}…")
+        if in_full and hit.kind == "code_examples":
+            lines += ["", *(f"      {_shown(line)}".rstrip() for line in hit.metadata["source_code"].split("\n")), ""]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 _NOUNS = {"extensions": "extension", "code_examples": "example", "settings": "setting"}
+_WIDTH = 110
 
 
 def _told(hit: Hit) -> str:
     data = hit.metadata
     if hit.kind == "extensions":
-        told = " — ".join(part for part in (data["title"], data["description"]) if part)
-    elif hit.kind == "settings":
+        return " — ".join(part for part in (data["title"], data["description"]) if part)
+    if hit.kind == "settings":
         default = json.dumps(data["default_value"], ensure_ascii=False)
-        told = f"{data['type']}, default {default}" + (f" — {data['documentation']}" if data["documentation"] else "")
-    else:
-        told = f"{data['extension']}/{data['file_path']}:{data['start_line']}, {data['line_count']} lines"
-    plain = " ".join(told.split())
-    return plain if len(plain) <= 110 else plain[:109] + "…"
+        return f"{data['type']}, default {default}" + (f" — {data['documentation']}" if data["documentation"] else "")
+    return f"{data['extension']}/{data['file_path']}:{data['start_line']}, {data['line_count']} lines"
+
+
+def _shown(line: str) -> str:
+    """Return a line of code without what a terminal would obey."""
+    return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in line)

@@ -171,6 +171,7 @@ def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Itera
                 "documentation": documentation,
                 "description": setting["description"],
                 "usage_count": setting["usage_count"],
+                "extensions": ", ".join(setting["extensions"]),
                 "has_documentation": bool(documentation),
                 "prefix": key.lstrip("/").split("/", 1)[0],
             }

@@ -7,9 +7,10 @@ it also compares the stems of words, and it needs no further package; see ``docs
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -106,21 +107,27 @@ class WordIndex:
         """Return where the document of a row is."""
         return Place(*self._connection.execute("SELECT id, start, length FROM place WHERE row = ?", (row,)).fetchone())
 
-    def search(self, query: str, count: int) -> list[tuple[int, float]]:
+    def search(self, query: str, count: int, rows: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Return the rows that share most words with ``query`` and their BM25 scores, best first.
 
         Words that few documents have count most; a document need not have all of them.
+
+        Args:
+            query: Any text.
+            count: How many rows at most.
+            rows: The rows to search in; None for all.
         """
         terms = dict.fromkeys(words(query))
         if not terms:
             return []
         # Letters and digits alone: nothing in a query can be an operator of the query language.
         match = " OR ".join(f'"{term}"' for term in terms)
+        among = "" if rows is None else "AND rowid IN (SELECT value FROM json_each(?)) "
         return [
             (row, -score)
             for row, score in self._connection.execute(
-                f"SELECT rowid, bm25(words, {_NAME_WEIGHT}, 1.0) AS score FROM words WHERE words MATCH ? "  # noqa: S608
+                f"SELECT rowid, bm25(words, {_NAME_WEIGHT}, 1.0) AS score FROM words WHERE words MATCH ? {among}"  # noqa: S608
                 "ORDER BY score, rowid LIMIT ?",
-                (match, count),
+                (match, count) if rows is None else (match, json.dumps(list(rows)), count),
             )
         ]

@@ -13,14 +13,17 @@ import os
 import re
 import sqlite3
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages.failures import StageError
 from stages.retrieval import backends as embedding_backends
 from stages.retrieval.documents import KINDS
-from stages.retrieval.lexical import WordIndex
+from stages.retrieval.filters import Facets, Filter
+from stages.retrieval.lexical import Place, WordIndex
 from stages.storage.jsonfile import read_json
 
 if TYPE_CHECKING:
@@ -65,6 +68,8 @@ def search(
     kind: str | None = None,
     k: int = 10,
     mode: Mode = "hybrid",
+    extensions: Sequence[str] = (),
+    prefix: str = "",
     options: dict[str, Any] | None = None,
     api_key: str | None = None,
 ) -> list[Hit]:
@@ -76,13 +81,15 @@ def search(
         kind: One of ``extensions``, ``code_examples``, ``settings``; None for all three.
         k: How many hits at most.
         mode: By meaning and words together, or by one of them.
+        extensions: Ids or patterns (``omni.ui*``) of the extensions to search in; all if empty.
+        prefix: How the names of what is found begin: an extension's id, an example's full name, a setting's path.
         options: The ``[embeddings]`` section of a configuration: its model must be the index's, and its endpoint is
             asked. None: what the index says of its model is used.
         api_key: For an index whose model is behind a service.
 
     Raises:
-        SearchError: There is no index, its files do not fit together, it was made with another model, or the model
-            cannot be asked.
+        SearchError: There is no index, its files do not fit together, it was made with another model, the model
+            cannot be asked, or the filters leave nothing to search in.
     """
     if not query.strip():
         raise SearchError("The query is empty.")
@@ -90,13 +97,21 @@ def search(
         raise SearchError(f"k is {k}; at least one hit must be asked for.")
     if kind is not None and kind not in KINDS:
         raise SearchError(f'"{kind}" is not a kind of document; use one of {", ".join(KINDS)}.')
+    only = Filter(tuple(extensions), prefix)
     backends: dict[str, Backend] = {}
     vectors: dict[str, numpy.ndarray] = {}
     hits: list[Hit] = []
+    left_out: list[Facets] = []
+    searched = False
     for one in KINDS if kind is None else (kind,):
         with Index(find_index(data_dir, one), one) as index:
+            rows = index.rows(only)
+            if only and not len(rows if rows is not None else ()):
+                left_out += index.facets
+                continue
+            searched = True
             if mode == "lexical" or not index.count:
-                hits += index.search(query, None, k=k, mode="lexical")
+                hits += index.search(query, None, k=k, mode="lexical", rows=rows)
                 continue
             try:
                 if index.model not in backends:
@@ -104,7 +119,9 @@ def search(
                     vectors[index.model] = embedding_backends.embed_query(backends[index.model], query)
             except StageError as error:
                 raise SearchError(str(error)) from error
-            hits += index.search(query, vectors[index.model], k=k, mode=mode)
+            hits += index.search(query, vectors[index.model], k=k, mode=mode, rows=rows)
+    if not searched:
+        raise SearchError(only.why_nothing(left_out))
     return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
 
 
@@ -192,7 +209,41 @@ class Index:
                 )
         return backend
 
-    def search(self, query: str, vector: numpy.ndarray | None, *, k: int, mode: Mode = "hybrid") -> list[Hit]:
+    @cached_property
+    def facets(self) -> list[Facets]:
+        """What each document can be filtered by, in the order of the rows."""
+        return [self._facets(place) for place in self._words.places()]
+
+    def _facets(self, place: Place) -> Facets:
+        if self.kind == "extensions":
+            return Facets(place.id, (place.id,))
+        if self.kind == "code_examples":
+            extension, _, name = place.id.partition(":")
+            return Facets(name, (extension,))
+        try:
+            return Facets(place.id, tuple(self._entry(place)["metadata"]["extensions"].split(", ")))
+        except KeyError as error:
+            raise SearchError(
+                f"{self._folder}: does not say whose its documents are. Run the pipeline again."
+            ) from error
+
+    def rows(self, only: Filter) -> numpy.ndarray | None:
+        """Return the rows of the documents that pass a filter, int64, ascending; None for all."""
+        import numpy
+
+        if not only:
+            return None
+        return numpy.array([row for row, facets in enumerate(self.facets) if only.passes(facets)], dtype=numpy.int64)
+
+    def search(
+        self,
+        query: str,
+        vector: numpy.ndarray | None,
+        *,
+        k: int,
+        mode: Mode = "hybrid",
+        rows: numpy.ndarray | None = None,
+    ) -> list[Hit]:
         """Return the best ``k`` documents.
 
         Args:
@@ -200,16 +251,17 @@ class Index:
             vector: The query's vector, float32, length 1; may be None when ``mode`` is ``lexical``.
             k: How many at most.
             mode: What the score is made from.
+            rows: The rows to search in, as `rows` returns them.
         """
-        if not self.count:
+        if not self.count or (rows is not None and not len(rows)):
             return []
         depth = max(10 * k, 200)
         scores: dict[int, float] = {}
         if mode != "lexical" and vector is not None:
-            values, rows = self._vectors.search(vector[None, :], min(depth, self.count))
-            scores = {int(row): float(value) for row, value in zip(rows[0], values[0], strict=True) if row >= 0}
+            values, nearest = self._nearest(vector, min(depth, self.count), rows)
+            scores = {int(row): float(value) for row, value in zip(nearest, values, strict=True) if row >= 0}
         if mode != "vector":
-            matches = self._words.search(query, depth)
+            matches = self._words.search(query, depth, None if rows is None else rows.tolist())
             if mode == "hybrid":
                 # The mean of the cosine and the BM25 score as a part of the best one.
                 scores = {row: score / 2 for row, score in scores.items()}
@@ -220,11 +272,31 @@ class Index:
         best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
         return [self._hit(row, score) for row, score in best]
 
-    def _hit(self, row: int, score: float) -> Hit:
+    def _nearest(
+        self, vector: numpy.ndarray, count: int, rows: numpy.ndarray | None
+    ) -> tuple[numpy.ndarray, numpy.ndarray]:
+        if rows is None:
+            values, nearest = self._vectors.search(vector[None, :], count)
+            return values[0], nearest[0]
+        import faiss
+
+        # A graph loses what a narrow filter leaves: the vectors below it are searched one by one.
+        flat: Any = self._vectors
+        if hasattr(flat, "hnsw"):
+            flat = faiss.downcast_index(flat.storage)
+        only = faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))  # type: ignore[call-arg]
+        values, nearest = flat.search(vector[None, :], min(count, len(rows)), params=only)
+        return values[0], nearest[0]
+
+    def _entry(self, place: Place) -> dict[str, Any]:
         import orjson
 
-        place = self._words.place(row)
         with self._lock:
             self._store.seek(place.start)
-            entry = orjson.loads(self._store.read(place.length))
+            found: dict[str, Any] = orjson.loads(self._store.read(place.length))
+        return found
+
+    def _hit(self, row: int, score: float) -> Hit:
+        place = self._words.place(row)
+        entry = self._entry(place)
         return Hit(self.kind, place.id, round(score, 6), entry["page_content"], entry["metadata"])

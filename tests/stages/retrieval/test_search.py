@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli
 
 from benchmarks.search_quality import QUERIES, as_table, measure, quality
-from search import SearchError, search
+from search import Mode, SearchError, search
 from tests.project import ROOT, Project, make_project
 
 
@@ -103,3 +105,79 @@ def test_the_questions_of_the_benchmark_can_be_asked(project: Project) -> None:
     assert len({(query["kind"], query["text"]) for query in queries}) == len(queries)
     few = [next(query for query in queries if query["kind"] == kind) for kind in ("extensions", "settings")]
     assert "hybrid" in as_table(few, measure(few, project.data))
+
+
+@pytest.mark.parametrize("mode", ["vector", "lexical", "hybrid"])
+def test_only_what_is_of_the_extension_is_found(project: Project, mode: Mode) -> None:
+    for kind in ("extensions", "code_examples", "settings"):
+        everything = search("number", data_dir=project.data, kind=kind, k=50, mode="vector")
+        hits = search("number 2", data_dir=project.data, kind=kind, k=50, mode=mode, extensions=["made.up03"])
+        expected = {hit.id for hit in everything if "up03" in hit.id}
+        assert {hit.id for hit in hits} <= expected
+        if mode == "vector":
+            assert {hit.id for hit in hits} == expected != set()
+
+
+def test_a_pattern_and_several_extensions_are_taken(project: Project) -> None:
+    found = search("number", data_dir=project.data, kind="extensions", extensions=["*.up01", "made.up02"])
+    assert {hit.id for hit in found} == {"made.up01", "made.up02"}
+
+
+@pytest.mark.parametrize("prefix", ["/exts/made.up02", "exts/made.up02"])
+def test_a_prefix_keeps_the_settings_below_it(project: Project, prefix: str) -> None:
+    found = search("limit", data_dir=project.data, kind="settings", prefix=prefix, k=50)
+    assert {hit.id for hit in found} == {"/exts/made.up02/enabled", "/exts/made.up02/limit"}
+
+
+def test_a_prefix_is_that_of_the_full_name_of_an_example(project: Project) -> None:
+    found = search("function", data_dir=project.data, prefix="made.up01.long")
+    assert [hit.id for hit in found] == ["made.up01:made.up01.long_function"]
+
+
+def test_a_filtered_search_scores_as_the_vectors_do(project: Project) -> None:
+    everything = search("is it enabled", data_dir=project.data, kind="settings", k=50, mode="vector")
+    some = search(
+        "is it enabled", data_dir=project.data, kind="settings", k=50, mode="vector", prefix="/exts/made.up01"
+    )
+    assert [hit.id for hit in some] == [hit.id for hit in everything if hit.id.startswith("/exts/made.up01")]
+    scores = {hit.id: hit.score for hit in everything}
+    assert [hit.score for hit in some] == pytest.approx([scores[hit.id] for hit in some], abs=1e-5)
+
+
+def test_a_filtered_search_of_an_approximate_index_loses_nothing(tmp_path: Path) -> None:
+    made = make_project(tmp_path / "project", count=3, embeddings__hnsw_above=1)
+    run = made.run("data_collection_pipeline.py")
+    assert run.code == 0, run.output
+    described = json.loads((made.data / "107.3/settings/settings_faiss/metadata.json").read_text())
+    assert described["index_type"] == "hnsw"
+    found = search("x", data_dir=made.data, kind="settings", mode="vector", prefix="/exts/made.up02", k=9)
+    assert {hit.id for hit in found} == {"/exts/made.up02/enabled", "/exts/made.up02/limit"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"extensions": ["made.up09"]}, 'of an extension "made.up09"; did you mean made.up0'),
+        ({"prefix": "/exst"}, 'No name begins with "/exst"; did you mean /exts'),
+        ({"extensions": ["made.up01"], "prefix": "/exts/made.up02"}, "has a name that begins with"),
+    ],
+)
+def test_filters_that_leave_nothing_are_told_with_the_nearest_names(
+    project: Project, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SearchError, match=re.escape(message)):
+        search("x", data_dir=project.data, **arguments)
+
+
+def test_the_command_takes_filters_and_shows_code(project: Project) -> None:
+    done = command(project, "--extension", "made.up02", "--prefix", "made.up02.long", "--mode", "lexical", "long", "-v")
+    assert done.returncode == 0, done.stderr
+    assert "example made.up02:made.up02.long_function" in done.stdout
+    assert "      def long_function(values):\n" in done.stdout
+    assert "made.up01" not in done.stdout
+    brief = command(project, "long", "--in", "code", "-e", "made.up02")
+    assert "def long_function" not in brief.stdout
+    wrong = command(project, "long", "-e", "made.upp02")
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("ERROR: ")
+    assert "made.up02" in wrong.stderr

@@ -1,0 +1,71 @@
+"""Which documents of an index a search may find: those of some extensions, those whose name begins in one way."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+
+class Facets(NamedTuple):
+    """What a document can be filtered by.
+
+    Attributes:
+        name: An extension's id, the full name of an example or node, a setting's path.
+        extensions: Ids of the extensions and apps that it belongs to.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A condition on the documents that a search may find.
+
+    Attributes:
+        extensions: Ids or patterns (``omni.ui*``); a document of any of them passes. Empty: of every extension.
+        prefix: How the document's name begins; the ``/`` at the beginning of a setting's path may be left out.
+    """
+
+    extensions: tuple[str, ...] = ()
+    prefix: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.extensions or self.prefix)
+
+    def passes(self, facets: Facets) -> bool:
+        """Return whether a document may be found."""
+        name, prefix = facets.name, self.prefix
+        if prefix and not name.startswith((prefix, f"/{prefix}")):
+            return False
+        return not self.extensions or any(
+            fnmatchcase(extension, pattern) for pattern in self.extensions for extension in facets.extensions
+        )
+
+    def why_nothing(self, documents: Sequence[Facets]) -> str:
+        """Return one sentence on which part of the filter no document passes, with the nearest names that there are."""
+        known = sorted({extension for facets in documents for extension in facets.extensions})
+        for pattern in self.extensions:
+            if not any(fnmatchcase(extension, pattern) for extension in known):
+                return f'Nothing here is of an extension "{pattern}"{_nearest(pattern, known)}.'
+        names = {facets.name for facets in documents}
+        if self.prefix and not any(name.startswith((self.prefix, f"/{self.prefix}")) for name in names):
+            roots = sorted({_shortened(name, self.prefix) for name in names})
+            return f'No name begins with "{self.prefix}"{_nearest(self.prefix, roots)}.'
+        return f'Nothing of {", ".join(self.extensions)} has a name that begins with "{self.prefix}".'
+
+
+def _shortened(name: str, prefix: str) -> str:
+    """Return as many parts of a name as a prefix has, so that the two can be compared."""
+    mark = "/" if name.startswith("/") else "."
+    inner = prefix.removeprefix(mark).rstrip(mark)
+    parts = name.removeprefix(mark).split(mark)[: inner.count(mark) + 1]
+    return (mark if mark == "/" else "") + mark.join(parts)
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    found = difflib.get_close_matches(word, known, n=3)
+    return f"; did you mean {' or '.join(found)}?"[:-1] if found else ""
