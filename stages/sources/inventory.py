@@ -1,0 +1,120 @@
+"""List the files of an extension by kind, and what else its folder holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from stages.sources import premake
+from stages.sources.discovery import find_extensions
+from stages.sources.manifest import Candidate
+from stages.sources.notes import Notes
+from stages.sources.walk import Problem, walk
+
+_KINDS = {
+    "py": "python",
+    "pyi": "stubs",
+    "kit": "toml",
+    **dict.fromkeys(["c", "cc", "cpp", "cxx", "cu", "cuh", "h", "hh", "hpp", "hxx", "inl", "ipp"], "cpp"),
+}
+_DOC_NAMES = ("readme", "overview", "changelog")
+_COMPILED = re.compile(r"^([^.]+)(?:\..+)?\.(?:so|pyd)$")
+# More files than any extension has: a link that leads astray.
+_MAX_FILES = 200_000
+
+
+@dataclass(slots=True)
+class Listing:
+    """What an extension's folder holds.
+
+    Attributes:
+        files: Paths of its files by kind (``python``, ``stubs``, ``toml``, ``cpp``, ``docs``), relative to the
+            extension with ``/``, sorted.
+        folders: Paths of all its folders, ``""`` for itself.
+        modules: Paths of its Python, stub and compiled files without suffixes.
+        size: Bytes of its Python files.
+        build_file: Whether it has the file that says what its build puts where.
+    """
+
+    files: dict[str, list[str]] = field(
+        default_factory=lambda: {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": []}
+    )
+    folders: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    size: int = 0
+    build_file: bool = False
+
+
+def list_files(candidate: Candidate, *, inside: str | None, counts: Counter[str], notes: Notes) -> Listing:
+    """Walk an extension's folder.
+
+    Args:
+        candidate: An extension that is a folder.
+        inside: See `stages.sources.walk.walk`.
+        counts: Its ``files_<kind>`` grow by the files that are seen.
+        notes: Gets what is found wrong.
+    """
+    listing = Listing()
+    files = listing.files
+    problems: list[Problem] = []
+    total = 0
+    for folder in walk(candidate.folder, inside=inside, problems=problems):
+        if not folder.relative:
+            _leave_nested(candidate, folder.folders, inside)
+        listing.folders.add(folder.relative)
+        for entry in folder.files:
+            kind = _classify(folder.relative, entry.name)
+            counts[f"files_{kind}"] += 1
+            if kind == "other":
+                compiled = _COMPILED.match(entry.name)
+                if compiled:
+                    listing.modules.add(folder.below(compiled[1]))
+                elif entry.name == premake.FILE and not folder.relative:
+                    listing.build_file = True
+                continue
+            files[kind].append(folder.below(entry.name))
+            if kind == "python":
+                listing.size += _size(entry)
+        total += len(folder.files)
+        if total > _MAX_FILES:
+            message = f"More than {_MAX_FILES:,} files; the rest is not read."
+            notes.warn("too-many-files", candidate.id, folder.relative, message)
+            break
+    for names in files.values():
+        names.sort()
+    listing.modules.update(name.rsplit(".", 1)[0] for name in (*files["python"], *files["stubs"]))
+    notes.add_problems(problems, candidate.id)
+    return listing
+
+
+def _leave_nested(candidate: Candidate, folders: list[str], inside: str | None) -> None:
+    """Take an ``exts`` folder out that holds extensions, which are entries of their own."""
+    if "exts" in folders and find_extensions(
+        os.path.join(candidate.folder, "exts"), inside=inside, leave_out=set(), problems=[]
+    ):
+        folders.remove("exts")
+
+
+def _classify(folder: str, name: str) -> str:
+    stem, _, suffix = name.rpartition(".")
+    suffix, stem = suffix.lower(), stem.lower()
+    kind = _KINDS.get(suffix, "other")
+    if suffix == "toml" and (
+        folder == "config" or folder.startswith("config/") or (not folder and stem.startswith("extension"))
+    ):
+        # Settings stand in the manifest and the files that Kit merges into it, not in tools' own TOML files.
+        kind = "toml"
+    elif (suffix in ("md", "rst") and (not folder or folder.lower().split("/")[0] == "docs")) or (
+        suffix in ("md", "rst", "txt") and stem.startswith(_DOC_NAMES)
+    ):
+        kind = "docs"
+    return kind
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return 0  # gone since it was listed, which the stage that reads it tells

@@ -1,0 +1,195 @@
+"""Read a manifest: the id, version, metadata and declared modules of an extension or app that was found."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from stages import kit_toml
+from stages.failures import StageWarning, warning
+from stages.sources.discovery import Found, split_name
+from stages.sources.notes import Notes
+from stages.sources.walk import printable
+
+# The version of what has none.
+NO_VERSION = "0.0.0"
+_BAD_ID = re.compile(r"[/\\:*?\"<>|=\x00-\x1f\x7f]|\.\.|^[.\-@ ]|[. ]$")
+_GOOD_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_\-]{0,99}")
+# `<id>-<version>.codeatlas.json` has to fit into the 255 bytes of a file name.
+_MAX_NAME_BYTES = 220
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An extension or app whose id and version are known.
+
+    Attributes:
+        id: Its id, fit for a file name.
+        version: Its version, fit for a file name.
+        source: Number of its source.
+        found: Where it was found.
+        folder: Path of its folder; of a single file the folder that holds it.
+        values: The values of its manifest.
+        warnings: What its manifest has wrong; told only if it is chosen.
+    """
+
+    id: str
+    version: str
+    source: int
+    found: Found
+    folder: str
+    values: dict[str, Any]
+    warnings: list[StageWarning] = field(default_factory=list)
+
+
+def read_candidate(item: Found, source: int, *, name: str, fallback_name: str, notes: Notes) -> Candidate | None:
+    """Read the manifest of what was found.
+
+    Args:
+        item: A folder or file.
+        source: Number of its source.
+        name: The folder's or file's name; empty where it says nothing.
+        fallback_name: The id where neither a name nor the manifest tells it.
+        notes: Gets why it is left out.
+
+    Returns:
+        The candidate; None if it is left out.
+    """
+    folder = item.path if item.kind == "folder" else os.path.dirname(item.path)
+    manifest = os.path.join(folder, item.manifest)
+    warnings: list[StageWarning] = []
+    try:
+        with open(manifest, "rb") as stream:
+            document = kit_toml.salvage(stream.read(kit_toml.MAX_BYTES + 1), name=item.manifest)
+    except OSError as error:
+        notes.warn("unreadable", "", item.relative, f"The manifest cannot be read ({error.strerror or error}).")
+        return None
+    values = document.values
+    package = table(values, "package")
+    id_, folder_version = split_name(name or text(package.get("name")) or fallback_name)
+    reason = _why_no_id(id_)
+    if reason:
+        where = f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest
+        notes.warn("extension-id", "", where, f"'{printable(id_)}' cannot be an extension's id: {reason}; left out.")
+        return None
+    placeholder = _placeholder(id_, values)
+    if placeholder:
+        what = "app" if item.kind == "app" else "extension"
+        message = f"A template for an {what}, with {printable(placeholder)!r} in it, is none itself; it is left out."
+        where = item.relative if item.kind != "folder" else f"{item.relative}/{item.manifest}".lstrip("/")
+        notes.warn("template", "", where, message)
+        return None
+    for broken in document.errors:
+        message = f"{broken.reason}; this part of the file is left out."
+        warnings.append(warning("toml-syntax", id_, item.manifest, broken.line, message))
+    if not package and item.kind == "folder":
+        warnings.append(warning("no-package", id_, item.manifest, 0, "The manifest has no [package] table."))
+    version = _version(package.get("version"), folder_version, id_, item, warnings)
+    return Candidate(id_, version, source, item, folder, values, warnings)
+
+
+def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
+    """Return what a manifest says of its extension.
+
+    Args:
+        values: The manifest's values.
+        docs: Paths of the extension's documents, relative to it.
+    """
+    package = table(values, "package")
+    keywords = package.get("keywords", [])
+    if isinstance(keywords, str):
+        keywords = [keywords]
+    dependencies: dict[bool, list[str]] = {False: [], True: []}
+    for id_, options in table(values, "dependencies").items():
+        dependencies[isinstance(options, dict) and options.get("optional") is True].append(id_)
+    return {
+        "title": text(package.get("title")),
+        "description": text(package.get("description")),
+        "category": text(package.get("category")),
+        "keywords": [text(keyword) for keyword in keywords if text(keyword)] if isinstance(keywords, list) else [],
+        "dependencies": sorted(dependencies[False]),
+        "optional_dependencies": sorted(dependencies[True]),
+        "readme": _document(package.get("readme"), docs, ("readme", "overview")),
+        "changelog": _document(package.get("changelog"), docs, ("changelog",)),
+    }
+
+
+def _document(given: Any, docs: list[str], names: tuple[str, ...]) -> str | None:
+    """Return the file that a manifest names, if it is there, or else the one with a usual name."""
+    if isinstance(given, str):
+        path = os.path.normpath(given.strip() or ".").replace(os.sep, "/")
+        if path in docs:
+            return path
+    for name in names:
+        usual = [doc for doc in docs if doc.rsplit("/", 1)[-1].rsplit(".", 1)[0].lower() == name]
+        usual = [doc for doc in usual if "/" not in doc or doc.lower().startswith("docs/")]
+        if usual:
+            return min(usual, key=lambda doc: (not doc.endswith(".md"), doc.count("/"), doc))
+    return None
+
+
+def python_modules(values: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the declared modules, each with the folder that Kit puts on ``sys.path`` for it."""
+    declared = table(values, "python").get("module")
+    modules = []
+    for module in declared if isinstance(declared, list) else [declared]:
+        if not isinstance(module, dict) or not isinstance(module.get("name"), str) or not module["name"].strip():
+            continue
+        path = module.get("path")
+        path = os.path.normpath(path.strip() or ".").replace(os.sep, "/") if isinstance(path, str) else "."
+        if path.startswith(("/", "..")) or "\0" in path:
+            path = "."
+        entry = {"name": module["name"].strip(), "path": path}
+        if entry not in modules:
+            modules.append(entry)
+    return modules
+
+
+def _version(given: Any, from_name: str, id_: str, item: Found, warnings: list[StageWarning]) -> str:
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        given = str(given)
+    if isinstance(given, str) and _is_version(id_, given.strip()):
+        return given.strip()
+    fallback = from_name if _is_version(id_, from_name) else NO_VERSION
+    if given is not None and given != "":
+        message = f"The version {printable(str(given))[:60]!r} cannot be used; {fallback} is used instead."
+        warnings.append(warning("extension-version", id_, item.manifest, 0, message))
+    return fallback
+
+
+def _why_no_id(id_: str) -> str:
+    if not id_.strip():
+        return "it is empty"
+    if _BAD_ID.search(id_) or not id_.isprintable():
+        return "it has characters that a file name cannot have"
+    if len(id_.encode()) > _MAX_NAME_BYTES:
+        return "it is too long"
+    return ""
+
+
+def _placeholder(id_: str, values: dict[str, Any]) -> str:
+    """Return what a template's engine has yet to replace (``{{ version }}``) in what identifies an extension."""
+    package = table(values, "package")
+    texts = [id_, *(package.get(key) for key in ("name", "version", "title"))]
+    texts += [module["name"] for module in python_modules(values)]
+    found = (re.search(r"\{\{.{0,60}?\}\}", text) for text in texts if isinstance(text, str))
+    return next((match[0] for match in found if match), "")
+
+
+def _is_version(id_: str, version: str) -> bool:
+    return bool(_GOOD_VERSION.fullmatch(version)) and len(id_.encode()) + len(version) <= _MAX_NAME_BYTES
+
+
+def table(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a table of a manifest; empty if it is missing or no table."""
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def text(value: Any) -> str:
+    """Return a manifest's value as text; empty if it is neither text nor a number."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) else ""

@@ -1,0 +1,44 @@
+"""The warnings that the rooms of this folder collect while they look through the sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stages import failures
+from stages.failures import StageWarning
+from stages.sources.walk import Problem, printable
+
+
+class Notes:
+    """Warnings in the order in which they came up.
+
+    Attributes:
+        warnings: All of them so far.
+    """
+
+    def __init__(self) -> None:
+        self.warnings: list[StageWarning] = []
+
+    def warn(self, kind: str, extension: str, file: str, message: str, line: int = 0) -> None:
+        """Add a warning; the file's name is made printable."""
+        self.warnings.append(failures.warning(kind, extension, printable(file), line, message))
+
+    def add_problems(self, problems: Iterable[Problem], extension: str, prefix: str = "") -> None:
+        """Add what a walk found wrong.
+
+        Args:
+            problems: The problems of one walk.
+            extension: The extension that was walked; empty if it was a folder of several.
+            prefix: The folder that was walked, relative to the source; put before each path.
+        """
+        for problem in problems:
+            path = f"{prefix}/{problem.path}".strip("/") if prefix else problem.path
+            self.warn(problem.kind, extension, path, problem.message[0].upper() + problem.message[1:] + ".")
+
+    def in_order(self) -> list[StageWarning]:
+        """Return the warnings sorted by extension, file, line, kind and message."""
+        return sorted(self.warnings, key=_order)
+
+
+def _order(warning: StageWarning) -> tuple[str, str, int, str, str]:
+    return warning["extension"], warning["file"], warning["line"], warning["kind"], warning["message"]

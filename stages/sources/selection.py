@@ -1,0 +1,94 @@
+"""Choose among the extensions and apps that were found: versions, exclusions, the number of them."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from stages.sources.discovery import VersionKey
+from stages.sources.manifest import Candidate
+from stages.sources.notes import Notes
+
+
+class Choice(NamedTuple):
+    """What was chosen.
+
+    Attributes:
+        chosen: The extensions that are taken, by id.
+        other_versions: The versions of each that are not taken, descending.
+        left_out: Ids that the configuration leaves out, and which key of it does.
+        usable: How many extensions the exclusions leave, before ``max_extensions`` counts.
+    """
+
+    chosen: list[Candidate]
+    other_versions: dict[str, list[str]]
+    left_out: dict[str, str]
+    usable: int
+
+
+def choose_extensions(candidates: list[Candidate], excluded: list[str], max_extensions: int, notes: Notes) -> Choice:
+    """Take the highest version of each extension, without what the configuration excludes.
+
+    Args:
+        candidates: All that were found, in the order of their sources and paths.
+        excluded: Ids or globs of extensions to leave out.
+        max_extensions: How many to take, -1 for all.
+        notes: Gets patterns that match nothing, and what is left out for its id.
+    """
+    chosen, others = highest(candidates, notes)
+    left_out: dict[str, str] = {}
+    for pattern in sorted(set(excluded)):
+        matched = [candidate.id for candidate in chosen if fnmatchcase(candidate.id, pattern)]
+        if not matched:
+            notes.warn("excluded-unknown", "", "", f"input.excluded_extensions: no extension matches {pattern!r}.")
+        for id_ in matched:
+            left_out.setdefault(id_, f"input.excluded_extensions: {pattern}")
+    chosen = [candidate for candidate in chosen if candidate.id not in left_out]
+    usable = len(chosen)
+    if max_extensions >= 0:
+        left_out.update(
+            (candidate.id, f"processing.max_extensions: {max_extensions}") for candidate in chosen[max_extensions:]
+        )
+        chosen = chosen[:max_extensions]
+    other_versions: dict[str, list[str]] = {}
+    taken = {candidate.id for candidate in chosen}
+    for candidate in others:
+        if candidate.id in taken:
+            other_versions.setdefault(candidate.id, []).append(candidate.version)
+    return Choice(chosen, other_versions, left_out, usable)
+
+
+def choose_apps(candidates: list[Candidate], notes: Notes) -> list[Candidate]:
+    """Return the highest version of each app, by id.
+
+    Args:
+        candidates: All that were found, in the order of their sources and paths.
+        notes: Gets the apps that another of the same id hides.
+    """
+    apps, others = highest(candidates, notes)
+    for app in others:
+        winner = next(kept for kept in apps if kept.id == app.id)
+        message = f"The app is left out: {winner.found.relative} has the same id, and version {winner.version}."
+        notes.warn("app-shadowed", app.id, app.found.relative, message)
+    return apps
+
+
+def highest(candidates: list[Candidate], notes: Notes) -> tuple[list[Candidate], list[Candidate]]:
+    """Return the winners by id, and the losers: same order, versions descending."""
+    by_id: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        by_id.setdefault(candidate.id, []).append(candidate)
+    winners, losers = [], []
+    folded: dict[str, str] = {}
+    for id_ in sorted(by_id):
+        # Sorting is stable: of equal versions the first stays first.
+        versions = sorted(by_id[id_], key=lambda candidate: VersionKey(candidate.version), reverse=True)
+        known = folded.setdefault(id_.casefold(), id_)
+        if known != id_:
+            message = f"The id differs from {known!r} only in case; it is left out."
+            notes.warn("extension-id", id_, versions[0].found.relative, message)
+            continue
+        winners.append(versions[0])
+        losers += versions[1:]
+        notes.warnings += versions[0].warnings
+    return winners, losers
