@@ -14,43 +14,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from stages.product_facts import KNOWN_CONSTANTS, PRIM_ROOTS, SETTING_ROOTS
+
 VERSION = "2"
 
-# First parts of setting paths that Kit, its renderers and its plug-ins use. A string that stands alone (not an argument
-# of a call that takes a setting) is taken for a setting only below one of these, since USD prim paths look the same.
-ROOTS = (
-    "UJITSO",
-    "app",
-    "crashreporter",
-    "defaults",
-    "exts",
-    "foundation",
-    "isaac",
-    "log",
-    "metricsAssembler",
-    "ngx",
-    "omnihydra",
-    "omni.kit.plugin",
-    "persistent",
-    "physics",
-    "plugins",
-    "privacy",
-    "profiler",
-    "renderer",
-    "rendergraph",
-    "rtx",
-    "rtx-defaults",
-    "rtx-transient",
-    "structuredLog",
-    "telemetry",
-    "xr",
-    "xrstage",
-)
-_ROOT_PATTERN = "|".join(re.escape(root) for root in ROOTS)
-# First parts that are USD's: prim paths that reach a call with "setting" in its name must not become settings.
-_PRIM_ROOTS = frozenset({"World", "Looks", "Render", "Root", "Environment", "envs", "Visuals", "physicsScene"})
-# Constants that Kit itself exports and that extensions import from it.
-_KNOWN_CONSTANTS = {"PERSISTENT_SETTINGS_PREFIX": "/persistent"}
+_ROOT_PATTERN = "|".join(re.escape(root) for root in SETTING_ROOTS)
 
 # A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of a dynamic part).
 PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
@@ -608,8 +576,8 @@ class _File:
             values += self._values(value, where, depth + 1, part=part)
         if values:
             return list(dict.fromkeys(values))[:_MAX_VALUES]
-        if name in _KNOWN_CONSTANTS:
-            return [_Value(_KNOWN_CONSTANTS[name], False)]
+        if name in KNOWN_CONSTANTS:
+            return [_Value(KNOWN_CONSTANTS[name], False)]
         if ":" in reference:
             return [_Value(f"<{reference}>", False)]
         return []
@@ -745,7 +713,7 @@ class _File:
             if not PATH.match(text) or text.lstrip("/")[:1] in {"", "{"}:
                 continue
             first = text.lstrip("/").partition("/")[0]
-            if certain or text.startswith("<") or (text.startswith("/") and first not in _PRIM_ROOTS):
+            if certain or text.startswith("<") or (text.startswith("/") and first not in PRIM_ROOTS):
                 paths.append(value)
         if paths:
             self.used.add(id(node))

@@ -7,12 +7,11 @@ import re
 from dataclasses import dataclass
 from functools import total_ordering
 
+from stages.product_facts import INSTALLED_PACKAGES
 from stages.sources import zip_archive as archives
 from stages.sources.walk import Folder, Problem, printable, walk
 
 MANIFESTS = ("config/extension.toml", "extension.toml")
-# Folders whose content is no extension of its own, wherever they lie.
-_FOREIGN = frozenset({"node_modules", "site-packages"})
 # Only a `-` and a version begin the version in a folder's name: ids have dashes of their own (`omni.kit.loop-isaac`).
 _NAME = re.compile(r"(?P<id>.+?)-(?P<version>[0-9]+(?:\.[0-9].*|[-+].*)?)", re.DOTALL)
 _VERSION = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(?:[-._]?([0-9A-Za-z][0-9A-Za-z.\-_]*))?(?:\+.*)?", re.DOTALL)
@@ -115,7 +114,8 @@ def find_extensions(root: str, *, inside: str | None, leave_out: set[str], probl
         folder.folders[:] = [
             name
             for name in folder.folders
-            if name not in _FOREIGN and not (leave_out and os.path.realpath(f"{folder.path}/{name}") in leave_out)
+            if name not in INSTALLED_PACKAGES
+            and not (leave_out and os.path.realpath(f"{folder.path}/{name}") in leave_out)
         ]
         for entry in folder.files:
             suffix = entry.name[-4:].lower()

@@ -10,16 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from stages.product_facts import EXTENSION_FOLDERS, ISAAC_SIM_KITS
 from stages.sources.discovery import split_name
-
-# Which Kit a release of Isaac Sim is built on, as its release notes say ("Updated to Kit 107.3.3"). A wheel that
-# requires Isaac Sim names its Kit in no other way.
-ISAAC_SIM_KITS = {"4.5": "106.5.0", "5.0": "107.3.1", "5.1": "107.3.3"}
 
 _PLATFORM = "linux-x86_64"
 _CONFIGS = ("release", "debug")
-# exts, extscache, extscore, extsPhysics, extsDeprecated, …
-_EXTS = re.compile(r"exts[A-Za-z]*")
+_EXTS = re.compile(EXTENSION_FOLDERS)
 _VERSION = re.compile(r"v?([0-9]{1,9}\.[0-9]{1,9}(?:\.[0-9]{1,9})*)")
 _XML_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _XML_PACKAGE = re.compile(r"<package\b([^>]*)>")
