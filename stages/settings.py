@@ -32,8 +32,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.failures import StageError, StageWarning, contained
-from stages.setting_scan.calls import canonical, value_type
-from stages.setting_scan.sources import cpp_uses, toml_settings
+from stages.setting_scan.cpp import cpp_uses
+from stages.setting_scan.paths import canonical, value_type
+from stages.setting_scan.toml import toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
 
 _log = logging.getLogger(__name__)

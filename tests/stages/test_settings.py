@@ -19,7 +19,8 @@ import pytest
 from stages import preparation, settings
 from stages.failures import StageError
 from stages.setting_scan.calls import python_uses
-from stages.setting_scan.sources import cpp_uses, toml_settings
+from stages.setting_scan.cpp import cpp_uses
+from stages.setting_scan.toml import toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,67 @@
+"""Setting paths: their one form, how they are told from other text, and the types of their values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from stages.product_facts import SETTING_ROOTS
+
+ROOT_PATTERN = "|".join(re.escape(root) for root in SETTING_ROOTS)
+
+# A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of a dynamic part).
+PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
+ROOTED = re.compile(rf"/(?:{ROOT_PATTERN})/[\w{{]")
+ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
+
+
+def canonical(path: str) -> str:
+    """Return a setting path in its one form: a leading slash, no empty part, no slash at the end (``/exts/a.b/c``)."""
+    return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def value_type(value: Any) -> str | None:
+    """Return the contract's word for the type of a JSON-able value; None for None."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "bool"
+    for types, word in ((int, "int"), (float, "float"), (str, "string"), (list | tuple, "array"), (dict, "object")):
+        if isinstance(value, types):
+            return word
+    return None
+
+
+def argument_value(text: str) -> Any:
+    """Return the value of ``--/path=value`` as Kit's command line reads it: a bool, a number, else a string."""
+    text = text.strip("\"'") if len(text) > 1 and text[0] == text[-1] else text
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    if text.startswith("[") and text.endswith("]"):
+        return [argument_value(item.strip()) for item in text[1:-1].split(",") if item.strip()]
+    return text
+
+
+def arguments(text: Any, *, file: str, line: int) -> list[dict[str, Any]]:
+    """Return the ``--/path=value`` arguments in a text as uses; none if it is no text."""
+    if not isinstance(text, str):
+        return []
+    return [
+        {
+            "path": canonical(match[1]),
+            "kind": "argument",
+            "type": None if match[2] is None else value_type(argument_value(match[2])),
+            "default": None,
+            "line": line,
+            "file": file,
+            "dynamic": False,
+            "name": None,
+            "certain": True,
+        }
+        for match in ARGUMENT.finditer(text)
+    ]

@@ -1,0 +1,122 @@
+"""Settings in Kit's TOML files: what ``[settings]`` defines, and the arguments of ``[[test]]`` entries."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from stages import kit_toml
+from stages.failures import StageWarning
+from stages.setting_scan.paths import arguments, canonical, value_type
+
+# A comment line that is a setting put out of use rather than words about one.
+_HEADING = re.compile(r"([-=*_~+/])\1\1.*\1\1\1\Z")
+_DISABLED = re.compile(r"""[\w."'\-]+\s*\+{0,2}=\s*\S""")
+
+# Lines between one element of an array and the next.
+_LONGEST_ARRAY = 100
+_APP_TABLES = frozenset({"package", "core", "dependencies", "settings", "template"})
+
+
+class TomlSettings(NamedTuple):
+    """What one TOML file says about settings.
+
+    Attributes:
+        definitions: One record a value below ``[settings]``, in the order of the file: ``path``, ``type``, ``value``,
+            ``line``, ``file``, ``documentation``, ``filters`` (``["platform=windows-x86_64"]``), ``holds`` (whether the
+            filters are those of a release build on Linux, or none) and ``append``.
+        uses: The ``--/path=value`` arguments of its ``[[test]]`` entries, as `calls.python_uses` records them.
+        warnings: What could not be read.
+    """
+
+    definitions: list[dict[str, Any]]
+    uses: list[dict[str, Any]]
+    warnings: list[StageWarning]
+
+
+def toml_settings(
+    data: bytes, *, file: str, owner: str, preset: bool = False, broken_known: bool = False
+) -> TomlSettings:
+    """Return the settings of an ``extension.toml`` or ``.kit`` file.
+
+    Args:
+        data: The file's content.
+        file: Its path relative to the owner's folder.
+        owner: The id of the extension or app, for the warnings.
+        preset: Whether a file without any of the tables of an app or extension is a preset: a table of settings
+            itself, which the application lays over its own (``rendering_modes/quality.kit``).
+        broken_known: Whether what is broken in the file is already reported elsewhere.
+    """
+    document = kit_toml.salvage(data, name=file)
+    depth = 0 if preset and not _APP_TABLES & document.values.keys() else 1
+    definitions: list[dict[str, Any]] = []
+    uses: list[dict[str, Any]] = []
+    lines: list[bytes] = []
+    for leaf in document.leaves:
+        if len(leaf.path) > depth and (not depth or leaf.path[0] == "settings"):
+            definitions.append(
+                {
+                    "path": canonical("/".join(leaf.path[depth:])),
+                    "type": value_type(leaf.value) or "unknown",
+                    "value": leaf.value,
+                    "line": leaf.line,
+                    "file": file,
+                    "documentation": _documentation(leaf.comment) or _documentation(leaf.trailing_comment),
+                    "filters": [f"{name}={value}" for name, value in leaf.filters],
+                    "holds": _matches_target(leaf.filters),
+                    "append": leaf.append,
+                }
+            )
+        elif leaf.path[0] == "test" and "args" in leaf.path[1:]:
+            lines = lines or data.splitlines()
+            line = leaf.line
+            for item in leaf.value if isinstance(leaf.value, list) else [leaf.value]:
+                line = _line_of(item, lines, line)
+                uses += arguments(item, file=file, line=line)
+    warnings = [
+        StageWarning(
+            kind="toml-syntax",
+            extension=owner,
+            file=file,
+            line=error.line,
+            message=f"{error.reason}; this part of the file is left out.",
+        )
+        for error in ([] if broken_known else document.errors)
+    ]
+    warnings += [
+        StageWarning(
+            kind="toml-duplicate" if line else "toml-encoding",
+            extension=owner,
+            file=file,
+            line=line,
+            message=f"{text}.",
+        )
+        for line, text in document.notes
+    ]
+    return TomlSettings(definitions, uses, warnings)
+
+
+def _line_of(item: Any, lines: list[bytes], begin: int) -> int:
+    """Return the line of an element of an array that begins at a line, or that line if the element is not found."""
+    text = item.encode() if isinstance(item, str) else b""
+    if not text.isascii() or b'"' in text or b"\\" in text:  # which may be written otherwise
+        text = text.split(b"=")[0]
+    for number in range(begin, len(lines) + 1) if text else ():
+        if text in lines[number - 1].partition(b"#")[0]:
+            return number
+        if number - begin > _LONGEST_ARRAY:
+            break
+    return begin
+
+
+def _documentation(comment: str) -> str:
+    lines = [re.sub(r"\s*#{2,}\Z", "", line) for line in comment.splitlines()]
+    lines = [line for line in lines if not _DISABLED.match(line) and not _HEADING.match(line)]
+    return "\n".join(lines).strip()
+
+
+def _matches_target(filters: tuple[tuple[str, str], ...]) -> bool:
+    """Return whether what stands under these filters holds where defaults are taken from: a release build on Linux."""
+    current = {"platform": kit_toml.DEFAULT_PLATFORM, "config": kit_toml.DEFAULT_CONFIG}
+    return all(name in current and fnmatchcase(current[name], wanted) for name, wanted in filters)

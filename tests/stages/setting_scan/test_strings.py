@@ -1,0 +1,49 @@
+"""The evaluation of strings: its work grows with the file alone."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from stages.setting_scan import calls, strings
+from stages.setting_scan.scopes import Bindings
+
+
+def steps_of(text: str) -> tuple[int, int]:
+    """Return the steps that a file takes, and its number of nodes."""
+    tree = ast.parse(text)
+    names = Bindings()
+    names.collect(tree)
+    uses = calls._Uses("a.py", names)
+    uses.records()
+    return uses.strings.steps, sum(1 for _ in ast.walk(tree))
+
+
+HOSTILE = {
+    "a string that grows": "s = get_settings()\ndef f(rows):\n    html = ''\n"
+    + "".join(f"    html = html + '<tr>{number}' + str(rows)\n" for number in range(60)),
+    "a name that goes round": "s = get_settings()\ndef f(self, node):\n"
+    + "    node = node.parent; self.parent = node; node.get('a')\n" * 60,
+    "a string that doubles": "s = get_settings()\nx = '/exts/a/b'\n" + "x = x + x\ns.get(x)\n" * 60,
+    "a choice of choices": "s = get_settings()\nx = '/exts/a/b'\n" + "x = (x if s else x) or x\ns.get(x)\n" * 60,
+    "functions that call one another": "s = get_settings()\n"
+    + "".join(f"def f{n}():\n    return f{(n + 1) % 20}() + f{(n + 2) % 20}()\n" for n in range(20))
+    + "s.get(f0())\n",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_the_steps_grow_with_the_nodes(text: str) -> None:
+    steps, nodes = steps_of(text)
+    assert steps < 2 * (strings._MAX_DEPTH + 1) * nodes * strings._MAX_VALUES
+    assert steps < strings._MAX_STEPS
+
+
+def test_a_file_beyond_the_bound_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strings, "_MAX_STEPS", 10)
+    told: list[str] = []
+    text = HOSTILE["a string that grows"] + "s.get('/exts/a/b')\n"
+    calls.python_uses(ast.parse(text), file="a.py", source=text, warn=told.append)
+    assert len(told) == 1
+    assert "more than 10 steps" in told[0]
