@@ -1,0 +1,238 @@
+"""Constants that hold setting paths, across the files of one owner and across owners."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from stages.setting_scan.paths import canonical
+
+_NAMED = frozenset({"constant", "prefix", "candidate"})
+_REFERENCE = re.compile(r"<([^<>:]*):([^<>]*)>")
+_MAX_REFERENCES = 8
+# Roots that name an extension and hold nothing but its settings: no settings themselves.
+_EXTENSION_ROOT = re.compile(r"/(?:persistent/|defaults/)?exts(?:/[^/]+)?|/(?:persistent|app|rtx)")
+
+
+class Resolved(NamedTuple):
+    """What the uses of one owner come to.
+
+    Attributes:
+        uses: The uses that are settings, in the order of files and lines.
+        unresolved: The ones whose path is not known.
+        elsewhere: The ones whose path begins with what may be another owner's constant.
+        constants: The owner's own, by module and name.
+    """
+
+    uses: list[dict[str, Any]]
+    unresolved: list[dict[str, Any]]
+    elsewhere: list[dict[str, Any]]
+    constants: dict[str, dict[str, str]]
+
+
+def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
+    """Put the constants of an owner's other files in the paths that refer to them.
+
+    Args:
+        uses: The uses in all of an owner's files.
+        modules: The names of its modules by file.
+    """
+    constants = _Constants(uses, modules)
+    resolved: list[dict[str, Any]] = []
+    unresolved: list[dict[str, Any]] = []
+    elsewhere: list[dict[str, Any]] = []
+    # Uses first: which constants they take whole, and which only as a beginning, decides what the constants are.
+    for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
+        path = constants.fill(use["path"], use["file"])
+        if path is None or path.startswith("/{"):
+            foreign = constants.fill(use["path"], use["file"], foreign=True)
+            if use["kind"] not in _NAMED and foreign is not None and not foreign.startswith("/{"):
+                elsewhere.append({**use, "path": foreign, "expression": use["path"].strip("/")})
+            elif use["kind"] not in _NAMED and use.get("certain", True):
+                unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
+        elif use["kind"] not in {"candidate", "prefix"} or constants.is_used(use):
+            kind = "constant" if use["kind"] in _NAMED else use["kind"]
+            resolved.append({**use, "path": path, "dynamic": "{" in path, "kind": kind})
+    for use in uses:
+        if "<" in use["path"]:
+            continue
+        kind = use["kind"]
+        if kind in {"candidate", "prefix"}:
+            if not constants.is_used(use):
+                continue
+            kind = "constant"
+        elif kind == "constant" and use.get("name") and constants.is_only_prefix(use):
+            continue
+        if kind == "constant" and _EXTENSION_ROOT.fullmatch(use["path"]):
+            continue
+        resolved.append({**use, "kind": kind})
+    records = [{key: value for key, value in use.items() if key not in {"name", "certain"}} for use in resolved]
+    records.sort(key=lambda use: (use["file"], use["line"], use["path"], use["kind"]))
+    unresolved.sort(key=unresolved_order)
+    elsewhere.sort(key=unresolved_order)
+    return Resolved(records, unresolved, elsewhere, constants.exported())
+
+
+def unresolved_order(item: dict[str, Any]) -> tuple[str, str, int, str]:
+    """Return the key that unresolved uses are sorted by."""
+    return item.get("extension", ""), item["file"], item["line"], item["expression"]
+
+
+class _Constants:
+    """The constants of an owner's files, by file and name."""
+
+    def __init__(self, uses: Iterable[dict[str, Any]], modules: dict[str, str]) -> None:
+        self.modules = modules
+        self.by_file: dict[str, dict[str, str]] = {}
+        self.by_name: dict[str, dict[str, str]] = {}  # name -> file -> path
+        self.whole: set[tuple[str, str]] = set()
+        self.prefixed: set[tuple[str, str]] = set()
+        for use in uses:
+            if use.get("name"):
+                self.by_file.setdefault(use["file"], {}).setdefault(use["name"], use["path"])
+                self.by_name.setdefault(use["name"], {}).setdefault(use["file"], use["path"])
+
+    @cached_property
+    def _by_tail(self) -> dict[str, list[str]]:
+        """The files by each of the ways in which their paths end."""
+        found: dict[str, list[str]] = {}
+        for file in self.by_file:
+            parts = file.split("/")
+            for start in range(len(parts)):
+                found.setdefault("/".join(parts[start:]), []).append(file)
+        return found
+
+    def is_used(self, use: dict[str, Any]) -> bool:
+        return (use["file"], use["name"]) in self.whole
+
+    def is_only_prefix(self, use: dict[str, Any]) -> bool:
+        key = (use["file"], use["name"])
+        return key in self.prefixed and key not in self.whole
+
+    def exported(self) -> dict[str, dict[str, str]]:
+        """Return the constants that another owner may import: module -> name -> path."""
+        result: dict[str, dict[str, str]] = {}
+        for file in sorted(self.modules.keys() & self.by_file.keys()):
+            for name, path in self.by_file[file].items():
+                filled = self.fill(path, file) if "<" in path else path
+                if filled is not None and not filled.startswith("/{"):
+                    result.setdefault(self.modules[file], {})[name] = filled
+        return result
+
+    def fill(self, path: str, file: str, depth: int = 0, *, foreign: bool = False) -> str | None:
+        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known.
+
+        With ``foreign``, what may be another owner's is left as it is.
+        """
+        result: list[str] = []
+        position = 0
+        for match in _REFERENCE.finditer(path):
+            result.append(path[position : match.start()])
+            position = match.end()
+            place = self.find(match[1], match[2], file)
+            whole = match.start() <= 1 and match.end() == len(path)
+            text = None
+            if place is not None and depth < _MAX_REFERENCES:
+                (self.whole if whole else self.prefixed).add(place)
+                text = self.by_file[place[0]][place[1]]
+                text = self.fill(text, place[0], depth + 1, foreign=foreign) if "<" in text else text
+            if text is None and foreign and place is None and match[1] != "cpp" and not match[1].startswith("."):
+                text = match[0]
+            if text is None:
+                if match.start() <= 1:
+                    return None
+                text = "{" + match[2].rpartition(".")[2] + "}"
+            result.append(text)
+        result.append(path[position:])
+        return canonical("".join(result))
+
+    def find(self, module: str, name: str, file: str) -> tuple[str, str] | None:
+        """Return the file and name under which a constant is known, or None."""
+        if module == "cpp":
+            return self._anywhere(name, file)
+        if not self._may_be_own(module):
+            return None
+        for one_module, one_name in _spellings(module, name):
+            for candidate in self._files_of(one_module, file):
+                if one_name in self.by_file.get(candidate, {}):
+                    return candidate, one_name
+        # A name that a package passes on (`from .constants import *`): certain only where no other file has another.
+        return self._anywhere(name.rpartition(".")[2] if name not in self.by_name else name, file)
+
+    def _may_be_own(self, module: str) -> bool:
+        """Return whether an imported module may be one of the owner's, a package above or something in one of them."""
+        if module.startswith(".") or not self.modules:
+            return True
+        own = self.modules.values()
+        return any(f"{name}.".startswith(f"{module}.") or module.startswith(f"{name}.") for name in own)
+
+    def _anywhere(self, name: str, file: str) -> tuple[str, str] | None:
+        places = self.by_name.get(name, {})
+        if file in places:
+            return file, name
+        return (min(places), name) if len(set(places.values())) == 1 else None
+
+    def _files_of(self, module: str, file: str) -> Iterator[str]:
+        dots = len(module) - len(module.lstrip("."))
+        parts = [part for part in module.lstrip(".").split(".") if part]
+        if dots:
+            folder = posixpath.dirname(file).split("/") if posixpath.dirname(file) else []
+            base = folder[: len(folder) - (dots - 1)] if dots > 1 else folder
+            stem = "/".join([*base, *parts])
+            yield f"{stem}.py"
+            yield f"{stem}/__init__.py" if stem else "__init__.py"
+            return
+        stem = "/".join(parts)
+        # The declared name of a source tree's `python/` folder need not be in the path: the longest tail that fits.
+        for start in range(len(parts)):
+            tail = "/".join(parts[start:])
+            yield from sorted({file for end in (".py", "/__init__.py") for file in self._by_tail.get(tail + end, ())})
+
+
+def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the ways in which ``module:a.B`` can be split into a module and a name in it."""
+    parts = name.split(".")
+    for count in range(len(parts)):
+        inner = parts[:count]
+        joined = module + ("" if module.endswith(".") or not inner else ".") + ".".join(inner)
+        yield joined, ".".join(parts[count:])
+
+
+class ConstantsOfAll:
+    """The constants of all owners' Python modules, for the uses in others."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, dict[str, str]] = {}  # name -> module -> path
+
+    def add(self, constants: dict[str, dict[str, str]]) -> None:
+        """Add the constants of one owner: module -> name -> path."""
+        for module, names in constants.items():
+            for name, path in names.items():
+                self._by_name.setdefault(name, {}).setdefault(module, path)
+
+    def fill(self, path: str) -> str | None:
+        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known."""
+        result: list[str] = []
+        position = 0
+        for match in _REFERENCE.finditer(path):
+            result.append(path[position : match.start()])
+            position = match.end()
+            text = self._find(match[1], match[2])
+            if text is None and match.start() <= 1:
+                return None
+            result.append(text if text is not None else "{" + match[2].rpartition(".")[2] + "}")
+        return canonical("".join([*result, path[position:]]))
+
+    def _find(self, module: str, name: str) -> str | None:
+        for one_module, one_name in _spellings(module, name):
+            places = self._by_name.get(one_name, {})
+            if one_module in places:
+                return places[one_module]
+            # A name that a package passes on from a module below it: certain only where they all have the same.
+            below = {path for place, path in places.items() if place.startswith(f"{one_module}.")}
+            if len(below) == 1:
+                return below.pop()
+        return None

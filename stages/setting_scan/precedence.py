@@ -1,0 +1,144 @@
+"""What is known of one setting, and which of several definitions, documentations and types counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+from stages.setting_scan.paths import value_type
+
+_USAGES = frozenset({"read", "write", "subscribe", "argument"})
+_EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
+
+
+class Setting:
+    """What is known of one setting while the owners are read, kept small since a full Kit has tens of thousands."""
+
+    __slots__ = (
+        "default",
+        "documentation",
+        "documented_by",
+        "dynamic",
+        "found_in",
+        "others",
+        "owners",
+        "rank",
+        "type",
+        "types",
+        "uses",
+    )
+
+    def __init__(self) -> None:
+        self.rank: tuple[Any, ...] | None = None  # of the place that gave the default
+        self.default: Any = None
+        self.type: str | None = None
+        self.documented_by: tuple[Any, ...] | None = None
+        self.documentation = ""
+        self.owners: set[str] = set()
+        self.found_in: list[str] = []
+        self.uses = 0
+        self.types: Counter[str] | None = None
+        self.others: list[tuple[tuple[Any, ...], str, Any]] = []
+        self.dynamic = False
+
+    def offer(self, rank: tuple[Any, ...], place: str, value: Any, type_: str) -> None:
+        """Take a default if its rank is below that of the present one; keep the other."""
+        if self.rank is None or rank < self.rank:
+            if self.rank is not None:
+                self.others.append((self.rank, self.rank[-1], self.default))
+            self.rank, self.default, self.type = (*rank, place), value, type_
+        else:
+            self.others.append(((*rank, place), place, value))
+
+
+def add_use(use: dict[str, Any], owner: str, setting: Setting) -> None:
+    """Add a use in an owner's code to what is known of a setting."""
+    place = f"{owner}/{use['file']}:{use['line']}"
+    setting.owners.add(owner)
+    setting.found_in.append(place)
+    setting.dynamic = setting.dynamic or use["dynamic"]
+    setting.uses += use["kind"] in _USAGES
+    if use["kind"] == "default" and use["default"] is not None:
+        rank = (1 if names_extension(use["path"], owner) else 3, owner, use["file"], use["line"])
+        setting.offer(rank, place, use["default"], use["type"] or value_type(use["default"]) or "unknown")
+    elif use["type"]:
+        setting.types = setting.types or Counter()
+        # A default whose value is not known says more about the type than a read.
+        setting.types[use["type"]] += 1000 if use["kind"] == "default" else 1
+
+
+def names_extension(path: str, owner: str) -> bool:
+    """Return whether a path names an extension: ``/exts/omni.ui/x`` names ``omni.ui``."""
+    match = _EXTENSION_OF.match(path)
+    return match is not None and match[1] == owner
+
+
+def owner_value(definitions: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """Return what one owner's definitions of a path come to, and the one that decides."""
+    for group in (
+        [item for item in definitions if not item["filters"]]
+        + [item for item in definitions if item["filters"] and item["holds"]],
+        definitions,
+    ):
+        value, decisive = None, None
+        for item in group:
+            if item["append"] and isinstance(item["value"], list) and isinstance(value, list):
+                value = value + item["value"]
+            else:
+                value, decisive = item["value"], item
+        if decisive is not None:
+            return value, decisive
+    raise AssertionError("a path without a definition")  # pragma: no cover - the callers pass at least one
+
+
+def other_values(setting: Setting) -> list[dict[str, Any]]:
+    """Return the defaults that lost and differ, each with its place, by rank."""
+    return [
+        {"found_in": place, "value": value}
+        for _, place, value in sorted(setting.others, key=lambda item: item[0])
+        if value != setting.default or type(value) is not type(setting.default)
+    ]
+
+
+def contradicts(setting: Setting) -> bool:
+    """Return whether two places of equal standing give different defaults."""
+    rank = setting.rank
+    return (
+        rank is not None
+        and rank[0] < 4
+        and any(other[0] == rank[0] and value != setting.default for other, _, value in setting.others)
+    )
+
+
+def type_of(setting: Setting) -> str:
+    """Return the type of the default, or the one that most typed calls use."""
+    if setting.type not in {None, "unknown"}:
+        return str(setting.type)
+    if setting.types:
+        return min((-count, word) for word, count in setting.types.items())[1]
+    return "unknown"
+
+
+def describe(path: str, documentation: str) -> str:
+    """Return one line on what a setting is: the first sentence of its documentation, or else its path in words."""
+    text = " ".join(documentation.split())
+    if text:
+        end = re.search(r"[.!?](?=\s+[A-Z])", text)
+        return text[: end.end()] if end else text
+    parts = path.strip("/").split("/")
+    scope: list[str] = []
+    while len(parts) > 1 and parts[0] in {"persistent", "defaults"}:
+        scope.append(parts.pop(0))
+    if len(parts) > 2 and parts[0] == "exts":
+        parts.pop(0)
+    owner = parts.pop(0) if len(parts) > 1 else ""
+    words = " ".join(_words(part) for part in parts)
+    subject = f"{owner} setting" if owner else "Setting"
+    return f"{' '.join([*scope, subject])}: {words}".replace("defaults ", "default ", 1)
+
+
+def _words(part: str) -> str:
+    """Return ``windowMenu.entry_count`` as ``window menu entry count``; abbreviations stay in capitals."""
+    pieces = re.findall(r"\{\w*\}|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+", part)
+    return " ".join(piece if piece.isupper() and len(piece) > 1 else piece.lower() for piece in pieces) or part
