@@ -93,7 +93,7 @@ def select(
         StageError: Mode or encoding is unknown, the input is missing or no work of stage 3, or the target cannot be
             written.
     """
-    from stages.python.resolver import dedent
+    from stages.python.text import dedent
     from stages.retrieval.tokens import count
 
     _check_mode(mode)

@@ -77,7 +77,7 @@ def extract(
     Args:
         extension: An entry of ``extensions.json``.
         work_dir: The work directory.
-        excluded_modules: Names or globs of module folders that are not the extension's own; see `python_source.place`.
+        excluded_modules: Names or globs of module folders that are not the extension's own; see `files.classify`.
         include_source_code: Whether the code atlas holds the source of each method.
         encoding: The encoding that tokens are counted in.
 
@@ -113,6 +113,7 @@ def _extract(
 def _write(
     extension: dict[str, Any], work_dir: Path, reading: _Reading, include_source_code: bool, encoding: str
 ) -> None:
+    from stages.python import renderer
     from stages.retrieval.tokens import count
 
     folder = work_dir / extension["folder"]
@@ -121,8 +122,8 @@ def _write(
     outputs: dict[str, str] = {}
     if _python_files(extension):
         lines = {path: text.split("\n") for path, text in reading.texts.items()} if include_source_code else None
-        codeatlas = reading.api.codeatlas(extension["id"], lines)
-        api_docs = reading.api.api_docs(extension["id"], extension["version"], codeatlas)
+        codeatlas = renderer.codeatlas(reading.api, extension["id"], lines)
+        api_docs = renderer.api_docs(reading.api, extension["id"], extension["version"], codeatlas)
         entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"] or api_docs["variables"])
         for kind in ("modules", "classes", "methods"):
             entry[f"total_{kind}"] = len(codeatlas[kind])
@@ -226,7 +227,7 @@ class _Reading:
     Attributes:
         api: The linked modules.
         texts: Text of each file that was parsed and is no stub.
-        setting_uses: What `setting_uses.python_uses` found, by file and line.
+        setting_uses: What `calls.python_uses` found, by file and line.
         report: What became of each file: ``file``, ``use``, ``why`` (empty for the API) and ``parsed``.
         warnings: What could not be used.
     """
@@ -237,7 +238,7 @@ class _Reading:
         self.id: str = extension["id"]
         self.folder = folder
         self.declared: list[str] = _declared(extension)
-        self.files = python_source.place(
+        self.files = python_source.classify(
             _python_files(extension),
             declared=self.declared,
             roots=extension.get("python_roots") or {"": ""},
@@ -254,7 +255,8 @@ class _Reading:
 
     def read(self) -> None:
         """Read and parse every file that is not excluded, then link the modules."""
-        from stages.python.resolver import Api, merge_stub
+        from stages.python.resolver import Api
+        from stages.python.stubs import merge_stub
 
         for file in self.files:
             use, why, parsed = file.use, file.why, False
@@ -287,7 +289,7 @@ class _Reading:
         self.api = Api(list(modules.values()), self._tests, self.declared)
 
     def _read_file(self, file: PythonFile) -> None:
-        from stages.python.model import Module
+        from stages.python.visitor import visit
         from stages.setting_scan.calls import python_uses
 
         text = python_source.decode(python_source.read_bytes(self.folder, file.path))
@@ -298,7 +300,7 @@ class _Reading:
             warn = partial(self._warn, "python-strings", file.path, 0)
             uses = python_uses(tree, file=file.path, source=text, warn=warn) if settings else []
             if file.use in (python_source.API, python_source.TESTS):
-                module = Module(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
+                module = visit(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
         except (RecursionError, MemoryError) as error:
             raise UnreadableSource("python-nesting", 0, "is nested too deeply to be read") from error
         self.setting_uses += uses

@@ -22,7 +22,7 @@ _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
 
 class PythonFile(NamedTuple):
-    """One Python file of an extension and its place.
+    """One Python file of an extension and its use.
 
     Attributes:
         path: Relative to the extension's folder, with ``/``.
@@ -58,7 +58,7 @@ class UnreadableSource(Exception):
         self.line = line
 
 
-def place(
+def classify(
     paths: list[str],
     *,
     declared: list[str],

@@ -1,12 +1,11 @@
-"""The modules of one extension taken together: public names, the code atlas and the API documentation."""
+"""The modules of one extension taken together: which names are public, and what each name denotes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from stages.python.model import KEYWORD_ONLY, POSITIONAL_ONLY, VARIADIC, Class, Definition, Function, Module, Variable
+from stages.python.model import Class, Definition, Function, Module, Variable
 
 # What a name may be given to.
 Item = Definition | Variable
@@ -58,8 +57,6 @@ class Api:
         self._names: dict[Item, str] = {}
         self._aliases: dict[str, dict[str, Item]] = {}
         self._name_everything()
-
-    # -- names -------------------------------------------------------------------------------------------------------
 
     def full_name(self, item: Item) -> str:
         """Return the name a definition or variable is public by."""
@@ -209,8 +206,6 @@ class Api:
             for member in item.members:
                 self._name(member, full_name + member.qualname[len(item.qualname) :])
 
-    # -- classes that are used ---------------------------------------------------------------------------------------
-
     def class_name(self, dotted: str) -> str | None:
         """Return the full name of the class that a dotted name denotes or leads through; None if it is no class.
 
@@ -247,7 +242,8 @@ class Api:
         """Return the full names of the classes a function mentions, sorted."""
         return sorted({name for name in map(self.class_name, function.uses) if name})
 
-    def _parent(self, base: str, module: Module) -> str:
+    def parent(self, base: str, module: Module) -> str:
+        """Return the full name of a base class where it is known, else the base as it is written."""
         known = self.class_name(base)
         if known:
             return known
@@ -256,72 +252,22 @@ class Api:
             return base[len(prefix) :]
         return base
 
-    # -- what is handed over -----------------------------------------------------------------------------------------
-
     def functions(self, *, tests: bool) -> Iterator[Function]:
         """Yield the functions and methods of the API, or of the tests, in the order of modules and lines."""
         for module in self._tests if tests else self.modules.values():
-            yield from _functions(module.members)
+            yield from functions_of(module.members)
 
-    def codeatlas(self, extension_id: str, sources: dict[str, list[str]] | None) -> dict[str, Any]:
-        """Return the code atlas in the form of the output contract.
-
-        Fields beyond the contract: a module's ``aliases`` (name there -> full name of what is named elsewhere) and
-        ``variable_names``, an argument's ``kind`` (as `inspect` calls them, in lower case), and ``overloads`` of
-        classes and methods, the full names of the other definitions under the same name.
-
-        Args:
-            extension_id: Put into the declared modules' ``extension_name``.
-            sources: Lines of each file, to give methods their ``source_code``; None leaves it null.
-        """
-        modules: dict[str, Any] = {}
-        classes: dict[str, Any] = {}
-        methods: dict[str, Any] = {}
-        used: dict[str, list[str]] = {}
-        for name, module in self.modules.items():
-            modules[name] = {
-                "name": name.rpartition(".")[2],
-                "full_name": name,
-                "file_path": module.path,
-                "docstring": module.docstring,
-                "class_names": [],
-                "function_names": [],
-                "variable_names": [],
-                "extension_name": extension_id if name in self.declared else None,
-                "aliases": self._alias_names(module),
-            }
-        for module in self.modules.values():
-            for item in _definitions(module.members):
-                full_name = self._names[item]
-                if isinstance(item, Class):
-                    classes[full_name] = self._class_record(item, full_name)
-                elif isinstance(item, Function):
-                    record = methods[full_name] = self._method_record(item, full_name, sources)
-                    for usage in record["class_usages"]:
-                        used.setdefault(usage, []).append(full_name)
-                if item.owner is None:
-                    where, _, short = full_name.rpartition(".")
-                    modules[where]["class_names" if isinstance(item, Class) else "function_names"].append(short)
-            for variable in self._variables(module):
-                where, _, short = self._names[variable].rpartition(".")
-                modules[where]["variable_names"].append(short)
-        for record in modules.values():
-            for kind in ("class_names", "function_names", "variable_names"):
-                record[kind].sort()
-        for names in used.values():
-            names.sort()
-        return {"modules": modules, "classes": classes, "methods": methods, "used_classes": used}
-
-    def _variables(self, module: Module) -> Iterator[Variable]:
+    def variables(self, module: Module) -> Iterator[Variable]:
         """Yield a module's variables that no definition or import of the same name takes the place of."""
         for name, variable in module.variables.items():
             if self._find(module, name) is variable:
                 yield variable
 
-    def _alias_names(self, module: Module) -> dict[str, str]:
+    def alias_names(self, module: Module) -> dict[str, str]:
+        """Return the module's names for what is named elsewhere: name there -> full name."""
         names = {name: self._names[item] for name, item in self._aliases[module.name].items()}
         names.update((name, self._names[item]) for name, item in self._members[module.name].items())
-        names.update((variable.name, self._names[variable]) for variable in self._variables(module))
+        names.update((variable.name, self._names[variable]) for variable in self.variables(module))
         return {name: full for name, full in names.items() if full != f"{module.name}.{name}"}
 
     def module_of(self, item: Definition) -> str:
@@ -329,53 +275,6 @@ class Api:
         while item.owner is not None:
             item = item.owner
         return self._names[item].rpartition(".")[0]
-
-    def _class_record(self, item: Class, full_name: str) -> dict[str, Any]:
-        return {
-            "name": full_name.rpartition(".")[2].partition("#")[0],
-            "full_name": full_name,
-            "module_name": self.module_of(item),
-            "docstring": item.docstring,
-            "line_number": item.line,
-            "methods": [member.qualname.rpartition(".")[2] for member in item.members if isinstance(member, Function)],
-            "class_variables": sorted(item.variables),
-            "parent_classes": [self._parent(base, item.module) for base in item.bases if isinstance(base, str)],
-            "decorators": item.decorators,
-            "overloads": [self._names[other] for other in item.overloads],
-        }
-
-    def _method_record(self, item: Function, full_name: str, sources: dict[str, list[str]] | None) -> dict[str, Any]:
-        decorators = item.decorators
-        source = None
-        if sources is not None and item.module.path in sources:
-            source = dedent(sources[item.module.path][item.start - 1 : item.end])
-        return {
-            "name": full_name.rpartition(".")[2].partition("#")[0],
-            "full_name": full_name,
-            "module_name": self.module_of(item),
-            "parent_class": self._names[item.owner] if item.owner is not None else None,
-            "docstring": item.docstring,
-            "line_number": item.line,
-            "return_type": item.returns,
-            "arguments": [
-                {
-                    "name": name,
-                    "type_annotation": annotation,
-                    "default_value": default,
-                    "is_variadic": name[0] == "*",
-                    "parent_method": full_name,
-                    "kind": kind,
-                }
-                for name, annotation, default, kind in item.arguments
-            ],
-            "is_class_method": "classmethod" in decorators or "abc.abstractclassmethod" in decorators,
-            "is_static_method": "staticmethod" in decorators or "abc.abstractstaticmethod" in decorators,
-            "is_async_method": item.is_async,
-            "decorators": decorators,
-            "source_code": source,
-            "class_usages": self.class_usages(item),
-            "overloads": [self._names[other] for other in item.overloads],
-        }
 
     def public(self) -> list[Item]:
         """Return the classes, functions and variables that are public through a declared module, by full name.
@@ -412,194 +311,19 @@ class Api:
                 waiting += [child for child in children.get(name, ()) if not child.rpartition(".")[2].startswith("_")]
         return sorted(found, key=found.__getitem__)
 
-    def api_docs(self, extension_id: str, version: str, codeatlas: dict[str, Any]) -> dict[str, Any]:
-        """Return the documentation of the public API in the form of the output contract.
-
-        A class is listed by its name, a nested one as ``Outer.Inner``. Where several public classes have the same, the
-        one with the fewest parts in its full name, then the first in the alphabet, has it and the others are listed by
-        full name. Methods are those without leading underscore and the special ones (``__init__``, …). Of definitions
-        under one name, the one that counts is listed, with the others' signatures in ``overloads``.
-
-        Fields beyond the contract: ``variables``, the public ones of modules; a class's ``attributes`` (name,
-        type_annotation, default_value, docstring) and ``signature``.
-
-        Args:
-            extension_id: The extension's id.
-            version: Its version.
-            codeatlas: What `codeatlas` returned.
-        """
-        classes: list[tuple[str, str, dict[str, Any]]] = []
-        functions: list[dict[str, Any]] = []
-        variables: list[dict[str, Any]] = []
-        for item in self.public():
-            if isinstance(item, Function):
-                functions.append(self._documented(item, codeatlas))
-            elif isinstance(item, Class):
-                classes += self._documented_classes(item, "", codeatlas)
-            elif isinstance(item, Variable):
-                variables.append(self._documented_variable(item))
-        by_name: dict[str, dict[str, Any]] = {}
-        for short, full_name, record in sorted(classes, key=lambda entry: (entry[1].count("."), entry[1])):
-            by_name[full_name if short in by_name else short] = record
-        return {
-            "extension_id": extension_id,
-            "version": version,
-            "classes": by_name,
-            "methods": sorted(functions, key=lambda record: str(record["full_name"])),
-            "variables": sorted(variables, key=lambda record: str(record["full_name"])),
-        }
-
-    def _documented_variable(self, item: Variable) -> dict[str, Any]:
-        full_name = self._names[item]
-        module_name, _, name = full_name.rpartition(".")
-        return {
-            "name": name,
-            "full_name": full_name,
-            "module_name": module_name,
-            "docstring": item.docstring,
-            "line_number": item.line,
-            "type_annotation": item.annotation,
-            "default_value": item.value,
-        }
-
-    def _documented(self, item: Function, codeatlas: dict[str, Any]) -> dict[str, Any]:
-        record = dict(codeatlas["methods"][self._names[item]])
-        record["signature"] = signature(record)
-        record["overloads"] = [
-            signature(codeatlas["methods"][self._names[other]])
-            for other in item.overloads
-            if isinstance(other, Function)
-        ]
-        return record
-
-    def _documented_classes(
-        self, item: Class, outer: str, codeatlas: dict[str, Any]
-    ) -> list[tuple[str, str, dict[str, Any]]]:
-        full_name = self._names[item]
-        record = codeatlas["classes"][full_name]
-        short = f"{outer}.{record['name']}" if outer else str(record["name"])
-        methods = [
-            self._documented(member, codeatlas)
-            for member in item.members
-            if isinstance(member, Function) and "#" not in member.qualname and _is_public(member.name)
-        ]
-        constructor = next((method for method in methods if method["name"] == "__init__"), None)
-        documented = {
-            "name": record["name"],
-            "full_name": full_name,
-            "module_name": record["module_name"],
-            "docstring": record["docstring"],
-            "parent_classes": record["parent_classes"],
-            "decorators": record["decorators"],
-            "signature": signature(
-                {**constructor, "name": record["name"], "return_type": None, "is_async_method": False}
-            )
-            if constructor
-            else None,
-            "attributes": [
-                {"name": name, "type_annotation": annotation, "default_value": value, "docstring": text}
-                for name, (annotation, value, text) in item.variables.items()
-                if not name.startswith("_")
-            ],
-            "methods": methods,
-        }
-        result = [(short, full_name, documented)]
-        for member in item.members:
-            if isinstance(member, Class) and "#" not in member.qualname and _is_public(member.name):
-                result += self._documented_classes(member, short, codeatlas)
-        return result
-
     def release(self) -> None:
         """Take apart what refers to one another, so that it is freed at once; of no use afterwards.
 
         Left to Python's cycle collector, a large extension's 150,000 objects take it a tenth of the whole extraction.
         """
         for module in (*self.modules.values(), *self._tests):
-            for item in list(_definitions(module.members)):
+            for item in list(definitions(module.members)):
                 item.overloads.clear()
                 del item.module, item.owner
                 if isinstance(item, Class):
                     item.members.clear()
             module.members.clear()
             module.variables.clear()
-
-
-def merge_stub(module: Module, stub: Module) -> None:
-    """Add to a module what only the stub beside it declares: definitions, members, annotations, exports."""
-    _merge_members(module.members, stub.members, None)
-    for name, target in stub.bindings.items():
-        module.bindings.setdefault(name, target)
-    for name, variable in stub.variables.items():
-        own = module.variables.setdefault(name, variable)
-        own.annotation = own.annotation or variable.annotation
-        own.module = module
-    module.redundant |= stub.redundant
-    module.stars += [star for star in stub.stars if star not in module.stars]
-    if module.exports is None:
-        module.exports = stub.exports
-        module.dynamic_exports = 0 if stub.exports is not None else module.dynamic_exports
-    if module.docstring is None:
-        module.docstring = stub.docstring
-
-
-def _merge_members(members: list[Definition], added: list[Definition], owner: Class | None) -> None:
-    known = {member.name: member for member in members if "#" not in member.qualname}
-    for item in added:
-        own = known.get(item.name)
-        if own is None:
-            item.owner = owner
-            members.append(item)
-        elif isinstance(own, Class) and isinstance(item, Class):
-            _merge_members(own.members, item.members, own)
-            for name, value in item.variables.items():
-                own.variables.setdefault(name, value)
-        elif (
-            isinstance(own, Function)
-            and isinstance(item, Function)
-            and "#" not in item.qualname
-            and own.returns is None
-            and not any(argument[1] for argument in own.arguments)
-        ):
-            own.arguments, own.returns = item.arguments, item.returns
-
-
-def signature(record: dict[str, Any]) -> str:
-    """Return a method's signature as it is written: ``async name(self, a: int = 1, *, b) -> str``."""
-    parts: list[str] = []
-    keyword_only = False
-    arguments = record["arguments"]
-    for index, argument in enumerate(arguments):
-        kind = argument["kind"]
-        if kind == VARIADIC:
-            keyword_only = True
-        elif kind == KEYWORD_ONLY and not keyword_only:
-            keyword_only = True
-            parts.append("*")
-        text, default = argument["name"], argument["default_value"]
-        if argument["type_annotation"] is not None:
-            text += f": {argument['type_annotation']}"
-            if default is not None:
-                text += f" = {default}"
-        elif default is not None:
-            text += f"={default}"
-        parts.append(text)
-        if kind == POSITIONAL_ONLY and (index + 1 == len(arguments) or arguments[index + 1]["kind"] != POSITIONAL_ONLY):
-            parts.append("/")
-    returns = f" -> {record['return_type']}" if record["return_type"] is not None else ""
-    return f"{'async ' if record['is_async_method'] else ''}{record['name']}({', '.join(parts)}){returns}"
-
-
-def dedent(lines: list[str]) -> str:
-    """Return a definition's lines without the indentation of the first; lines that have less keep none of it."""
-    first = lines[0] if lines else ""
-    indentation = first[: len(first) - len(first.lstrip(" \t"))]
-    if not indentation:
-        return "\n".join(lines)
-    width = len(indentation)
-    return "\n".join(
-        line[width:] if line.startswith(indentation) else line.lstrip(" \t") if not line.strip(" \t") else line
-        for line in lines
-    )
 
 
 def _preference(full_name: str, home: str, name: str) -> tuple[bool, bool, int, bool, str]:
@@ -610,18 +334,16 @@ def _preference(full_name: str, home: str, name: str) -> tuple[bool, bool, int, 
     return private, not above, full_name.count("."), last != name, full_name
 
 
-def _is_public(name: str) -> bool:
-    return not name.startswith("_") or (name.startswith("__") and name.endswith("__"))
-
-
-def _definitions(members: list[Definition]) -> Iterator[Definition]:
+def definitions(members: list[Definition]) -> Iterator[Definition]:
+    """Yield definitions and those inside classes, in order."""
     for item in members:
         yield item
         if isinstance(item, Class):
-            yield from _definitions(item.members)
+            yield from definitions(item.members)
 
 
-def _functions(members: list[Definition]) -> Iterator[Function]:
-    for item in _definitions(members):
+def functions_of(members: list[Definition]) -> Iterator[Function]:
+    """Yield functions and the methods of classes, in order."""
+    for item in definitions(members):
         if isinstance(item, Function):
             yield item

@@ -20,6 +20,7 @@ from stages import preparation, settings
 from stages.failures import StageError
 from stages.setting_scan.calls import python_uses
 from stages.setting_scan.cpp import cpp_uses
+from stages.setting_scan.precedence import describe
 from stages.setting_scan.toml import toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
 
@@ -572,7 +573,7 @@ def test_cpp_that_cannot_be_parsed_still_gives_the_rest() -> None:
     ],
 )
 def test_descriptions(path: str, documentation: str, description: str) -> None:
-    assert settings.describe(path, documentation) == description
+    assert describe(path, documentation) == description
 
 
 # ---- the real wheel -------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from stages.python.files import (
     OUTSIDE,
     TESTS,
     UnreadableSource,
+    classify,
     decode,
     parse,
-    place,
     read_bytes,
 )
 
@@ -21,7 +21,7 @@ from stages.python.files import (
 def use_of(
     path: str, *, declared: list[str], roots: dict[str, str] | None = None, excluded: list[str] | None = None
 ) -> str:
-    (found,) = place([path], declared=declared, roots=roots or {"": ""}, excluded_modules=excluded or [])
+    (found,) = classify([path], declared=declared, roots=roots or {"": ""}, excluded_modules=excluded or [])
     return found.use
 
 
@@ -59,7 +59,7 @@ def test_what_a_file_is_for(path: str, declared: list[str], use: str) -> None:
 
 def test_a_test_by_its_own_name_alone_says_so() -> None:
     paths = ["a/test_x.py", "a/tests/test_x.py", "a/x_test.py", "a/tests/x.py", "a/x.py"]
-    found = {file.path: file.by_name for file in place(paths, declared=["a"], roots={"": ""}, excluded_modules=[])}
+    found = {file.path: file.by_name for file in classify(paths, declared=["a"], roots={"": ""}, excluded_modules=[])}
     assert [found[path] for path in paths] == [True, False, True, False, False]
 
 
@@ -98,7 +98,7 @@ def test_excluded_modules_are_names_or_globs(path: str, excluded: list[str], use
     ],
 )
 def test_names_are_the_importable_ones(path: str, roots: dict[str, str], module: str) -> None:
-    (found,) = place([path], declared=["omni.foo"], roots=roots, excluded_modules=[])
+    (found,) = classify([path], declared=["omni.foo"], roots=roots, excluded_modules=[])
     assert (found.module, found.use) == (module, API)
 
 
@@ -108,14 +108,14 @@ def test_a_file_under_no_root_is_outside() -> None:
 
 def test_a_package_hides_a_module_of_the_same_name_and_a_stub_stands_beside_either() -> None:
     paths = ["m/twin.py", "m/twin/__init__.py", "m/twin/__init__.pyi"]
-    found = {file.path: file for file in place(paths, declared=["m"], roots={"": ""}, excluded_modules=[])}
+    found = {file.path: file for file in classify(paths, declared=["m"], roots={"": ""}, excluded_modules=[])}
     assert [found[path].use for path in paths] == [OUTSIDE, API, API]
     assert "m/twin/__init__.py" in found["m/twin.py"].why
 
 
 def test_files_come_sorted_whatever_their_order() -> None:
     paths = ["m/b.py", "m/__init__.py", "m/a.py"]
-    both = [place(order, declared=["m"], roots={"": ""}, excluded_modules=[]) for order in (paths, paths[::-1])]
+    both = [classify(order, declared=["m"], roots={"": ""}, excluded_modules=[]) for order in (paths, paths[::-1])]
     assert both[0] == both[1]
     assert [file.path for file in both[0]] == sorted(paths)
 

@@ -17,13 +17,15 @@ from hypothesis import strategies as st
 from radon.visitors import ComplexityVisitor
 
 from stages.python.files import decode, parse
-from stages.python.model import Class, Definition, Function, Module, docstring
-from stages.python.resolver import _functions, dedent
+from stages.python.model import Class, Definition, Function, Module
+from stages.python.resolver import functions_of
+from stages.python.text import dedent, docstring
+from stages.python.visitor import visit
 
 
 def module_of(source: str, name: str = "pkg.mod", *, is_package: bool = False) -> Module:
     text = textwrap.dedent(source)
-    return Module(name, "pkg/mod.py", is_package=is_package, text=text, tree=parse(text))
+    return visit(name, "pkg/mod.py", is_package=is_package, text=text, tree=parse(text))
 
 
 def function_of(source: str) -> Function:
@@ -71,7 +73,7 @@ def test_definitions_of_real_files_are_those_a_plain_count_finds(
 ) -> None:
     classes = functions = 0
     for path, text, tree in real_files:
-        module = Module("m", path, is_package=False, text=text, tree=tree)
+        module = visit("m", path, is_package=False, text=text, tree=tree)
         found = sorted((item.line, item.name, isinstance(item, Class)) for item in _everything(module.members))
         expected = sorted((node.lineno, node.name, isinstance(node, ast.ClassDef)) for node in _importable(tree.body))
         assert found == expected, path
@@ -91,7 +93,7 @@ def test_complexities_of_real_functions_are_radons(real_files: list[tuple[str, s
     compared = 0
     for path, text, tree in real_files:
         nodes = {node.lineno: node for node in _importable(tree.body) if not isinstance(node, ast.ClassDef)}
-        for function in _functions(Module("m", path, is_package=False, text=text, tree=tree).members):
+        for function in functions_of(visit("m", path, is_package=False, text=text, tree=tree).members):
             visitor = ComplexityVisitor.from_ast(nodes[function.line])
             assert function.complexity == visitor.functions[0].complexity, f"{path}:{function.line}"
             compared += 1
@@ -121,7 +123,7 @@ def test_signatures_of_real_functions_are_griffes(wheel_root: Path) -> None:
     compared = 0
     for path in sorted(root.glob("utils/*.py")):
         text = decode(path.read_bytes())
-        module = Module("m", path.name, is_package=False, text=text, tree=parse(text))
+        module = visit("m", path.name, is_package=False, text=text, tree=parse(text))
         other = griffe.visit("m", path, text)
         for function in module.members:
             if not isinstance(function, Function) or function.overloads or "#" in function.qualname:
@@ -163,7 +165,7 @@ def test_dedented_source_of_real_functions_is_the_same_function(
     for path, text, tree in real_files[::5]:
         lines = text.split("\n")
         nodes = {node.lineno: node for node in _importable(tree.body) if not isinstance(node, ast.ClassDef)}
-        for function in _functions(Module("m", path, is_package=False, text=text, tree=tree).members):
+        for function in functions_of(visit("m", path, is_package=False, text=text, tree=tree).members):
             source = dedent(lines[function.start - 1 : function.end])
             # Inside strings of several lines the indentation goes too, as it does in a docstring that is shown.
             again = ast.parse(source).body[0]
@@ -267,7 +269,7 @@ def test_recursion_and_error_handling_are_seen() -> None:
     assert function_of("def f(): f()").is_recursive
     assert not function_of("def f(): g.f()").is_recursive
     module = module_of("class C:\n    def f(self): self.f()\n    def g(self): f()\n    def h(self): self.x.h()")
-    assert [function.is_recursive for function in _functions(module.members)] == [True, False, False]
+    assert [function.is_recursive for function in functions_of(module.members)] == [True, False, False]
     assert function_of("def f():\n    try: pass\n    finally: pass").handles_errors
     assert not function_of("def f():\n    def g():\n        try: pass\n        finally: pass").handles_errors
 

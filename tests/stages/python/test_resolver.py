@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from stages import extension_data, preparation
-from stages.python.model import Module
+from stages.python import renderer
 from stages.python.resolver import Api
+from stages.python.visitor import visit
 from stages.storage.jsonfile import read_json
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "python"
@@ -170,7 +171,7 @@ def linked(**sources: str) -> Api:
     for name, source in sources.items():
         dotted = name.replace("__", ".").removesuffix(".init")
         is_package = name.endswith("__init")
-        modules.append(Module(dotted, f"{name}.py", is_package=is_package, text=source, tree=ast.parse(source)))
+        modules.append(visit(dotted, f"{name}.py", is_package=is_package, text=source, tree=ast.parse(source)))
     return Api(modules, [], ["a"])
 
 
@@ -207,7 +208,7 @@ def test_exports_of_one_another_end() -> None:
 def test_a_second_name_does_not_take_the_place_of_the_first() -> None:
     api = linked(a__init="from .b import *", a__b="class Zebra: ...\nAlias = Zebra\nclass _Own: ...\nOwn = _Own")
     assert sorted(map(api.full_name, api.public())) == ["a.Own", "a.Zebra"]
-    assert api.codeatlas("a", None)["modules"]["a"]["aliases"] == {"Alias": "a.Zebra"}
+    assert renderer.codeatlas(api, "a", None)["modules"]["a"]["aliases"] == {"Alias": "a.Zebra"}
 
 
 @pytest.mark.parametrize(

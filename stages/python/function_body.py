@@ -1,0 +1,198 @@
+"""The bodies of functions, walked once: complexity, the classes they mention, recursion, error handling."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any
+
+from stages.python.model import Function
+
+BUILTINS = frozenset(vars(builtins))
+# How the walk through a function goes on at each kind of node: the fields that can hold names or decisions.
+_FIELDS_WITHOUT_EITHER = frozenset(
+    {"ctx", "op", "ops", "id", "attr", "arg", "name", "names", "module", "level", "kind", "lineno", "type_comment"}
+    | {"conversion", "simple", "is_async", "type_ignores", "rest", "kwd_attrs", "type_params"}
+)
+_ONE, _SEVERAL, _DECISION, _DEFINITION, _IMPORT, _CALL = range(6)
+
+
+def _plan() -> dict[type, tuple[int, Any]]:
+    """Return for each node class what to do with it and the getter of its children."""
+    plan: dict[type, tuple[int, Any]] = {}
+    for kind in vars(ast).values():
+        if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant:
+            fields = [field for field in kind._fields if field not in _FIELDS_WITHOUT_EITHER]
+            if fields:
+                plan[kind] = (_ONE if len(fields) == 1 else _SEVERAL, attrgetter(*fields))
+    for kind in (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.comprehension, ast.BoolOp, ast.Match):
+        plan[kind] = (_DECISION, plan[kind][1])
+    for kind in (ast.Try, ast.TryStar, ast.Assert):
+        plan[kind] = (_DECISION, plan[kind][1])
+    for kind in (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
+        plan[kind] = (_DEFINITION, plan[kind][1])
+    for kind in (ast.Import, ast.ImportFrom):
+        plan[kind] = (_IMPORT, None)
+    plan[ast.Call] = (_CALL, plan[ast.Call][1])
+    return plan
+
+
+_PLAN = _plan()
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+
+
+def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a million nodes costs more than the parse
+    function: Function,
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+    own: set[str],
+    imports_of: Callable[[Any], Iterable[tuple[str, str]]],
+) -> None:
+    """Fill in what the body of a function tells.
+
+    Args:
+        function: The record, which gets ``complexity``, ``uses``, ``handles_errors`` and ``is_recursive``.
+        node: Its node.
+        own: The names of the classes and functions of its module.
+        imports_of: Gives (name, dotted target) for what an import statement binds.
+    """
+    stack: list[Any] = list(node.body)
+    # Visited for names alone: what radon does not count.
+    uncounted: list[Any] = [node.args, node.returns, node.decorator_list]
+    pop, push, extend = stack.pop, stack.append, stack.extend
+    plan = _PLAN
+    complexity = 1
+    names: set[str] = set()
+    stored: set[str] = set()
+    chains: list[tuple[str, ast.Attribute]] = []
+    imported: dict[str, str] = {}
+    name, is_method = node.name, function.owner is not None
+    counted = True
+    name_type, attribute_type, list_type, load = ast.Name, ast.Attribute, list, ast.Load
+    while True:
+        while stack:
+            item = pop()
+            kind = type(item)
+            if kind is name_type:
+                if type(item.ctx) is load:
+                    names.add(item.id)
+                else:
+                    stored.add(item.id)
+                continue
+            if kind is attribute_type:
+                value = item.value
+                while type(value) is attribute_type:
+                    value = value.value
+                if type(value) is name_type:
+                    chains.append((value.id, item))
+                else:
+                    push(value)
+                continue
+            if kind is list_type:
+                extend(item)
+                continue
+            step = plan.get(kind)
+            if step is None:
+                continue
+            action, get = step
+            if action == _SEVERAL:
+                extend(get(item))
+            elif action == _ONE:
+                push(get(item))
+            elif action == _CALL:
+                extend(get(item))
+                called = item.func
+                if type(called) is name_type:
+                    if called.id == name and not is_method:
+                        function.is_recursive = True
+                elif (
+                    is_method
+                    and type(called) is attribute_type
+                    and called.attr == name
+                    and type(called.value) is name_type
+                    and called.value.id in ("self", "cls")
+                ):
+                    function.is_recursive = True
+            elif action == _DECISION:
+                if kind is ast.Assert:
+                    # radon counts an assertion as one and does not look into it.
+                    complexity += counted
+                    uncounted += get(item)
+                    continue
+                if counted:
+                    complexity += _decisions(item, kind)
+                    if kind is ast.Try or kind is ast.TryStar:
+                        function.handles_errors = True
+                extend(get(item))
+            elif action == _DEFINITION:
+                uncounted += get(item)
+                stored.add(item.name)
+            else:
+                imported.update(imports_of(item))
+        if not uncounted:
+            break
+        counted = False
+        extend(uncounted)
+        uncounted.clear()
+    function.complexity = complexity
+    function.uses = _uses(function, names=names, stored=stored, chains=chains, imported=imported, own=own)
+
+
+def _uses(
+    function: Function,
+    *,
+    names: set[str],
+    stored: set[str],
+    chains: list[tuple[str, ast.Attribute]],
+    imported: dict[str, str],
+    own: set[str],
+) -> list[str]:
+    local = stored.union(argument[0].lstrip("*") for argument in function.arguments)
+    module = function.module
+    bindings, stars = module.bindings, bool(module.stars)
+
+    def target(root: str) -> str | None:
+        if root in imported:
+            return imported[root]
+        if root in local:
+            return None
+        if root in own:
+            return f"{module.name}.{root}"
+        found = bindings.get(root)
+        if found is None and stars and root not in BUILTINS:
+            return f"{module.name}.{root}"
+        return found
+
+    uses = {found for found in map(target, names) if found}
+    targets: dict[str, str | None] = {}
+    for root, node in chains:
+        if root not in targets:
+            targets[root] = target(root)
+        found = targets[root]
+        if found:
+            parts = []
+            value: Any = node
+            while type(value) is ast.Attribute:
+                parts.append(value.attr)
+                value = value.value
+            parts.append(found)
+            parts.reverse()
+            uses.add(".".join(parts))
+    return sorted(uses)
+
+
+def _decisions(node: Any, kind: type) -> int:
+    """Return what a node adds to the complexity, by radon's rules and, for ``except*``, by its rule for ``except``."""
+    if kind is ast.BoolOp:
+        return len(node.values) - 1
+    if kind is ast.comprehension:
+        return len(node.ifs) + 1
+    if kind in _LOOPS:
+        return 1 + bool(node.orelse)
+    if kind is ast.Try or kind is ast.TryStar:
+        return len(node.handlers) + bool(node.orelse)
+    if kind is ast.Match:
+        catches_all = any(getattr(case.pattern, "pattern", False) is None for case in node.cases)
+        return len(node.cases) - catches_all
+    return 1
