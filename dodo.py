@@ -31,7 +31,7 @@ invocation = Invocation.from_command_line(RunConsole, not_started)
 pipeline, graph = invocation.pipeline, invocation.pipeline.graph
 DOIT_CONFIG = invocation.doit_config(AccountReporter)
 
-config, at, folders = pipeline.config.values, pipeline.path, {"work_dir": pipeline.config.work_dir}
+config, at, folders = pipeline.config.in_force, pipeline.path, {"work_dir": pipeline.config.work_dir}
 processing, encoding = config["processing"], config["embeddings"]["encoding_model"]
 mode = processing["code_examples_scan_mode"]
 
@@ -193,7 +193,7 @@ def task_final_assembly() -> Task:
     return stage.task(
         final_assembly.assemble,
         unchecked={"work_dir": work_dir, "target_dir": target_dir},
-        options=options | {"configuration_sha256": final_assembly.configuration_digest(config)},
+        options=options | {"configuration_sha256": final_assembly.configuration_digest(pipeline.config.values)},
         file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
         targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
         others=[

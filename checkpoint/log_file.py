@@ -40,7 +40,7 @@ def log_to_file(config: Config, display: Display) -> None:
         ) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
-    root.setLevel(config.values["logging"]["level"])
+    root.setLevel(config.in_force["logging"]["level"])
     quiet_libraries()
     shown = _ToDisplay(display)
     for name in _SHOWN:

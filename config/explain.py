@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from config.former import now_at
 from config.schema import config_schema, known_keys
 from config.secrets import without_credentials
 
@@ -35,6 +36,9 @@ def unknown_key(name: str, siblings: Mapping[str, Any] | None = None) -> str:
     """
     import difflib
 
+    now = now_at(name)
+    if now:
+        return f"{one_line(name)}: a key of the former pipeline, {now}."
     table, _, last = name.rpartition(".")
     known = {f"{section}.{key}": key for section, key in known_keys()}
     if siblings is not None and table:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import tomli
 
 from config.errors import ConfigError
 from config.explain import one_line, quoted, shown_path
+from config.former import former_keys
 from config.overrides import COMMAND_LINE, nested, typed_overrides
 from config.schema import config_schema, schema_property
 from config.secrets import VARIABLE, without_secrets
-from config.validate import validate
+from config.validate import validate, validate_expanded
 from stages.storage.ownership import INTERMEDIATE_FOLDERS
 
 _DEFAULT_FILE = Path(__file__).parent.parent / "pipeline_config.toml"
@@ -58,6 +61,7 @@ class Config:
         values: Every section with every key, defaults filled in. Holds no secret: ``${NAME}`` is left as it is, a
             literal secret is ``***``, and credentials in an address are replaced. Fit for reports and logs.
         overrides: What was overridden: dotted key to value. Holds no secret: a literal one is refused.
+        given: Section and name of each key that the file gives.
     """
 
     path: Path
@@ -66,6 +70,7 @@ class Config:
     log_file: Path
     values: dict[str, Any]
     overrides: dict[str, Any]
+    given: frozenset[tuple[str, str]]
     _raw: _Hidden = field(repr=False, compare=False)
     _environ: Mapping[str, str] = field(repr=False, compare=False)
 
@@ -76,6 +81,16 @@ class Config:
         if chosen is None and hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return chosen or os.cpu_count() or 1
+
+    @cached_property
+    def in_force(self) -> dict[str, dict[str, Any]]:
+        """`options` of every section: the values to work with, not to be shown."""
+        return {name: self.options(name) for name in self.values}
+
+    @property
+    def uses_service(self) -> bool:
+        """Whether texts are embedded by a service rather than by this machine."""
+        return bool(self._expand(self._raw.value["embeddings"]["backend"], "embeddings.backend") == "openai")
 
     def section(self, name: str) -> dict[str, Any]:
         """Return a copy of one section of `values` without its secrets, for up-to-date checks.
@@ -95,7 +110,7 @@ class Config:
             ConfigError: A variable that a value names is not set. The address of the embedding service counts only
                 when that backend is chosen.
         """
-        unused = {"endpoint_url"} if name == "embeddings" and self.values[name]["backend"] != "openai" else set()
+        unused = {"endpoint_url"} if name == "embeddings" and not self.uses_service else set()
         return {
             key: self._raw.value[name][key]
             if key in unused
@@ -132,10 +147,29 @@ class Config:
             ConfigError: The environment variable that the secret names is not set.
         """
         section, name = key.split(".")
-        if key == "embeddings.api_key" and self.values[section]["backend"] != "openai":
+        if key == "embeddings.api_key" and not self.uses_service:
             return None
         value: str = self._expand(self._raw.value[section][name], key)
         return value or None
+
+    def check_expanded(self) -> None:
+        """Look up every variable now, not an hour into the run, and check what the values have come to.
+
+        Raises:
+            ConfigError: A variable is not set, or a value is wrong.
+        """
+        rules = config_schema()
+        tables = [(name, self._raw.value[name], self.options(name), rules["properties"][name]) for name in self.values]
+        tables += [
+            (f"input.sources[{number}]", raw, expanded, rules["$defs"][raw["kind"]])
+            for number, (raw, expanded) in enumerate(
+                zip(self._raw.value["input"]["sources"], self.in_force["input"]["sources"], strict=True)
+            )
+        ]
+        for name, raw, expanded, table in tables:
+            for key, value in expanded.items():
+                if value != raw[key] and (name, key) != ("input", "sources"):
+                    validate_expanded(value, table["properties"][key], f"{name}.{key}", self._where(f"{name}.{key}"))
 
     def public(self) -> dict[str, Any]:
         """Return a copy of `values`, for reports: secrets stand as ``${NAME}``, or ``***`` if written literally."""
@@ -153,13 +187,15 @@ class Config:
     def _variable(self, name: str, key: str) -> str:
         value = self._environ.get(name)
         if value is None:
-            where = COMMAND_LINE if key in self.overrides else shown_path(self.path)
             raise ConfigError(
-                f"{where}: {key}: the environment variable {name} is not set; set it or write a value here."
+                f"{self._where(key)}: {key}: the environment variable {name} is not set; set it or write a value here."
             )
         if "\0" in value:  # only a mapping that is not the process's environment can hold one
-            raise ConfigError(f"{shown_path(self.path)}: {key}: the environment variable {name} holds a NUL character.")
+            raise ConfigError(f"{self._where(key)}: {key}: the environment variable {name} holds a NUL character.")
         return value
+
+    def _where(self, key: str) -> str:
+        return COMMAND_LINE if key in self.overrides else shown_path(self.path)
 
 
 def load(
@@ -182,8 +218,10 @@ def load(
             expected, what was found, the nearest known key.
     """
     path = Path(os.path.abspath(path or _DEFAULT_FILE))
-    document = _parse(path)
+    document = parse(path)
+    _refuse_former(document, path)
     validate(document, shown_path(path))
+    given = frozenset((section, key) for section, table in document.items() for key in table)
     replaced = typed_overrides(overrides or {})
     validate(nested(replaced), COMMAND_LINE)
     for (section, key), value in replaced.items():
@@ -206,13 +244,12 @@ def load(
         log_file=path,
         values=values,
         overrides={f"{section}.{key}": values[section][key] for section, key in replaced},
+        given=given,
         _raw=_Hidden(raw),
         _environ=environ,
     )
-    for section in values:
-        partial.options(section)  # an unset variable is found now, not an hour into the run
-    partial.sources()
-    folders = partial.options("output")
+    partial.check_expanded()
+    folders = partial.in_force["output"]
     work_dir = _absolute(folders["work_dir"], path.parent)
     target_dir = _absolute(folders["target_dir"], path.parent)
     if work_dir == target_dir:
@@ -225,12 +262,30 @@ def load(
         path=path,
         work_dir=work_dir,
         target_dir=target_dir,
-        log_file=_absolute(partial.options("logging")["log_file"], work_dir),
+        log_file=_absolute(partial.in_force["logging"]["log_file"], work_dir),
         values=values,
         overrides=partial.overrides,
+        given=given,
         _raw=partial._raw,
         _environ=environ,
     )
+
+
+def _refuse_former(document: dict[str, Any], path: Path) -> None:
+    """Refuse a configuration of the former pipeline: a line for each key says where it now belongs.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    found = former_keys(document)
+    if found:
+        keys = "a key" if len(found) == 1 else f"{len(found)} keys"
+        lines = [
+            f"{shown_path(path)}: {keys} of the former pipeline; this writes the new file: "
+            f"doit config migrate {shlex.quote(shown_path(path))} > new.toml",
+            *(f"{one_line(key)}: {now}" for key, now in found),
+        ]
+        raise ConfigError("\n  ".join(lines))
 
 
 def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
@@ -255,7 +310,28 @@ def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
             )
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds, unchecked.
+
+    Raises:
+        ConfigError: It cannot be read, or is no TOML.
+    """
+    text = read_text(path)
+    try:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        message = error.msg[:1].lower() + error.msg[1:]
+        raise ConfigError(f"{shown_path(path)}:{error.lineno}: not valid TOML ({one_line(message)}).") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; hundreds of nested lists
+        raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file.
+
+    Raises:
+        ConfigError: It cannot be read, is no text, or holds nothing.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -280,13 +356,7 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{shown_path(path)}:{line}: expected UTF-8, found the byte {found}.") from None
     if not text.strip():
         raise ConfigError(f"{shown_path(path)}: expected a configuration, found an empty file.")
-    try:
-        return tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        message = error.msg[:1].lower() + error.msg[1:]
-        raise ConfigError(f"{shown_path(path)}:{error.lineno}: not valid TOML ({one_line(message)}).") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; hundreds of nested lists
-        raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
+    return text
 
 
 def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:

@@ -18,12 +18,13 @@ def without_secrets(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a copy that is fit for reports: a literal secret is ``***``, ``${NAME}`` stays."""
     shown: dict[str, Any] = without_credentials(raw)
     for section, key in known_keys():
-        if schema_property(config_schema(), section, key).get("writeOnly") and not _only_variables(raw[section][key]):
+        if schema_property(config_schema(), section, key).get("writeOnly") and not only_variables(raw[section][key]):
             shown[section][key] = "***"
     return shown
 
 
-def _only_variables(text: str) -> bool:
+def only_variables(text: str) -> bool:
+    """Return whether a text is nothing but ``${NAME}``, one or several."""
     return not VARIABLE.sub("", text)
 
 
@@ -38,7 +39,12 @@ def without_credentials(value: Any) -> Any:
     return value
 
 
+def without_userinfo(address: str) -> str:
+    """Return an address without the user, password or token in it."""
+    return _USERINFO.sub("", address)
+
+
 def _is_login_name(address: str, userinfo: str) -> bool:
-    if _only_variables(userinfo.replace(":", "")):
+    if only_variables(userinfo.replace(":", "")):
         return True
     return ":" not in userinfo and not address.lstrip().lower().startswith("http")

@@ -90,7 +90,7 @@ def write_page(
         path,
         work_dir=config.work_dir,
         target_dir=config.target_dir,
-        mode=config.values["processing"]["code_examples_scan_mode"],
+        mode=config.in_force["processing"]["code_examples_scan_mode"],
         run=run_state(invocation, tasks, planned, records),
         configuration=config.public(),
     )

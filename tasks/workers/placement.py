@@ -22,7 +22,7 @@ class Placement:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._scheduler: str = config.values["processing"]["scheduler"]
+        self._scheduler: str = config.in_force["processing"]["scheduler"]
 
     @property
     def in_flight(self) -> int:
@@ -42,7 +42,7 @@ class Placement:
             return self._local
         if stage != "embeddings":
             return self._cluster
-        return self._local if self._config.values["embeddings"]["backend"] == "openai" else self._cluster_in_turn
+        return self._local if self._config.uses_service else self._cluster_in_turn
 
     def stop(self, *, at_once: bool) -> None:
         """End the worker processes and leave the cluster, at once or when their current tasks have ended."""

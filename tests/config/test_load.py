@@ -453,3 +453,77 @@ def test_any_overrides_give_a_configuration_or_one_line(folder: Path, overrides:
     else:
         json.dumps(config.public(), allow_nan=False)
         assert config.sources() is not None
+
+
+# --- variables -------------------------------------------------------------------------------------------------------
+
+NAMED = """
+[input]
+kit_version = "${KIT}"
+excluded_extensions = ["omni.kit.test*", "${LEFT_OUT}"]
+[processing]
+code_examples_scan_mode = "${MODE}"
+excluded_modules = ["${MODULES}"]
+scheduler = "${SCHEDULER}"
+[embeddings]
+backend = "${BACKEND}"
+[logging]
+level = "${LEVEL}"
+[[input.sources]]
+kind = "wheel"
+requirement = "${WHEEL}"
+exts_path = ["a", "${BELOW}/source"]
+"""
+ENVIRON = {
+    "KIT": "107.3.1",
+    "LEFT_OUT": "omni.x",
+    "MODE": "all",
+    "MODULES": "vendored",
+    "SCHEDULER": "dask",
+    "BACKEND": "openai",
+    "LEVEL": "DEBUG",
+    "WHEEL": "isaaclab==2.3.2",
+    "BELOW": "isaaclab",
+    "NVIDIA_API_KEY": "canary",
+}
+
+
+def test_variables_are_expanded_in_every_string(tmp_path: Path) -> None:
+    config = load(write(tmp_path, NAMED), environ=ENVIRON)
+    found = config.in_force
+    assert found["input"]["kit_version"] == "107.3.1"
+    assert found["input"]["excluded_extensions"] == ["omni.kit.test*", "omni.x"]
+    assert found["processing"]["code_examples_scan_mode"] == "all"
+    assert found["processing"]["excluded_modules"] == ["vendored"]
+    assert found["processing"]["scheduler"] == "dask"
+    assert found["logging"]["level"] == "DEBUG"
+    assert config.sources()[0]["exts_path"] == ["a", "isaaclab/source"]
+    assert config.sources()[0]["requirement"] == "isaaclab==2.3.2"
+    assert config.uses_service
+    assert config.secret("embeddings.api_key") == "canary"
+    assert "canary" not in json.dumps(found)
+    assert config.values["processing"]["code_examples_scan_mode"] == "${MODE}"
+
+
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("KIT", 'input.kit_version: expected a version such as "107.3.3", found something else in the environment.'),
+        ("LEFT_OUT", "input.excluded_extensions: expected a list of strings, found something else in the environment."),
+        ("MODE", 'processing.code_examples_scan_mode: expected one of "regular", "tests", "all", found something else'),
+        ("WHEEL", "input.sources[0].requirement: expected a pinned requirement"),
+        ("BACKEND", 'embeddings.backend: expected one of "local", "openai", found something else in the environment.'),
+    ],
+)
+def test_what_a_variable_comes_to_is_checked_and_not_shown(tmp_path: Path, variable: str, message: str) -> None:
+    path = write(tmp_path, NAMED)
+    wrong = "" if variable == "LEFT_OUT" else "canary/"
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ=ENVIRON | {variable: wrong})
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "canary" not in str(caught.value)
+
+
+def test_the_kind_of_a_source_is_no_variable(tmp_path: Path) -> None:
+    message = fault(write(tmp_path, '[[input.sources]]\nkind = "${KIND}"\npath = "x"\n'))
+    assert 'input.sources[0].kind: expected one of "wheel", "git", "path"' in message

@@ -1,0 +1,54 @@
+"""Keys of the data-collection pipeline that this one replaces, and where each of them now belongs.
+
+That pipeline is the one of NVIDIA's kit-usd-agents: ``data_collection_pipeline.py`` with a ``pipeline_config.toml`` of
+the same name and sections. It knew one way of embedding, NVIDIA's service, and built every repository that it cloned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Keys of the former [[input.repo]]; exts_path was a folder of the build, and has_version has no counterpart.
+REPO_KEYS = ("url", "branch", "exts_path", "has_version", "app_template_path")
+# Key → where it now belongs, in words that follow it.
+FORMER_KEYS: dict[str, str] = {
+    "input.repo": 'now an [[input.sources]] table each, with kind = "git"; its build_command '
+    "is the build, which does not run by itself",
+    "input.repo_url": 'now url of an [[input.sources]] table with kind = "git"',
+    "input.branch": 'now branch of an [[input.sources]] table with kind = "git"',
+    "input.kit_cache_path": 'now path of an [[input.sources]] table with kind = "path"',
+    "input.exts_path": 'now path of an [[input.sources]] table with kind = "path"',
+    "input.exts_paths": 'now an [[input.sources]] table each, with kind = "path" and path',
+    "input.app_template_path": "now app_template_path of the [[input.sources]] table whose folder holds the templates",
+    "embeddings.nvidia_api_key": 'now embeddings.api_key, with backend = "openai"',
+    "faiss": "no longer read: embeddings.hnsw_above alone changes the index",
+}
+
+
+def former_keys(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the former keys of a document, each with where it now belongs; empty if there are none."""
+    return list(_found(document))
+
+
+def now_at(key: str) -> str:
+    """Return where a key now belongs, of which perhaps only the last part is given; empty if it is no former key."""
+    for former, now in FORMER_KEYS.items():
+        if key and key in (former, former.partition(".")[2]):
+            return now
+    return ""
+
+
+def _found(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for section, table in document.items():
+        if section in FORMER_KEYS:
+            keys = list(table) if isinstance(table, Mapping) else []
+            yield from ((f"{section}.{key}", FORMER_KEYS[section]) for key in keys)
+            if not keys:
+                yield section, FORMER_KEYS[section]
+        elif isinstance(table, Mapping):
+            yield from (
+                (f"{section}.{key}", FORMER_KEYS[f"{section}.{key}"])
+                for key in table
+                if f"{section}.{key}" in FORMER_KEYS
+            )

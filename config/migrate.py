@@ -1,0 +1,277 @@
+"""Turn a configuration of the former pipeline into one of this pipeline, comments kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli
+import tomlkit
+from tomlkit import TOMLDocument
+from tomlkit.container import Container
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import AoT, InlineTable, Item, Table, Trivia
+
+from config.errors import ConfigError
+from config.explain import one_line, quoted, shown_path
+from config.former import FORMER_KEYS, REPO_KEYS, former_keys
+from config.load import parse, read_text
+from config.schema import config_schema, known_keys
+from config.secrets import only_variables, without_credentials, without_userinfo
+from config.validate import validate
+
+# The build that the former pipeline ran in every clone, in the words of the repositories that it was made for.
+_BUILD = ["./repo.sh", "build", "-r"]
+# Where that build puts what `exts_path` of the former [[input.repo]] names.
+_BUILT = "_build/*/release/"
+_SCAN_MODES = {"test": "tests"}
+
+
+@dataclass
+class Migration:
+    """A configuration that has been carried over.
+
+    Attributes:
+        text: The new file.
+        changed: A line for each key that stands elsewhere or reads otherwise now.
+        left: A line for each key that could not be carried over, and why.
+    """
+
+    text: str = ""
+    changed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+def migrate(path: Path) -> Migration:
+    """Return what a configuration of the former pipeline reads in this one.
+
+    No secret is carried over: of a key that stands in the file only the name of its variable is written.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no TOML.
+    """
+    parse(path)  # says what is wrong in the words of this project, and with the line
+    try:
+        document = tomlkit.parse(read_text(path))
+    except (TOMLKitError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
+    if any(key is not None and key.is_dotted() for key, _ in document.body):
+        document = tomlkit.parse(tomlkit.dumps(document.unwrap()))  # one table for each section
+    migration = _Migrating().run(document)
+    return migration if migration.changed or migration.left else Migration(read_text(path))
+
+
+class _Migrating:
+    """One migration: sections in their order, keys and comments in theirs."""
+
+    def __init__(self) -> None:
+        self.result = Migration()
+
+    def run(self, document: TOMLDocument) -> Migration:
+        known = config_schema()["properties"]
+        new = tomlkit.document()
+        for key, item in document.body:
+            name = key.key if key is not None else ""
+            if key is None:
+                new.add(item)
+            elif name in FORMER_KEYS:
+                inner = [f"{name}.{one}" for one in item] if isinstance(item, Table) else [name]
+                self.result.left += [f"{one_line(one)}: {FORMER_KEYS[name]}." for one in inner]
+            elif name not in known:
+                self.result.left.append(f"[{one_line(name)}]: nothing reads it.")
+            elif not isinstance(item, Table):
+                self.result.left.append(f"{name}: expected a table such as [{name}].")
+            else:
+                new.append(name, self._section(name, item))
+        former = {name for name, _ in former_keys(document.unwrap())}
+        if former and not former & {"embeddings.nvidia_api_key"}:
+            self._embed_by_service(new)
+        self._tell_relative(new.unwrap())
+        self.result.text = tomlkit.dumps(new).strip("\n") + "\n"
+        self._check()
+        return self.result
+
+    def _check(self) -> None:
+        try:
+            validate(tomli.loads(self.result.text), "the new file")
+        except (ConfigError, tomli.TOMLDecodeError) as error:
+            self.result.left.append(f"{error} Mend that before it is used.")
+
+    def _tell_relative(self, document: dict[str, Any]) -> None:
+        folders = [(f"output.{key}", document.get("output", {}).get(key)) for key in ("work_dir", "target_dir")]
+        sources = document.get("input", {}).get("sources", [])
+        folders += [(f"input.sources[{number}].path", source.get("path")) for number, source in enumerate(sources)]
+        if not (self.result.changed or self.result.left):
+            return
+        relative = [key for key, path in folders if isinstance(path, str) and not path.startswith(("/", "~", "${"))]
+        if relative:
+            self._changed(f"{', '.join(relative)}: relative paths begin at the folder that the new file lies in.")
+
+    def _embed_by_service(self, new: TOMLDocument) -> None:
+        """The former pipeline knew NVIDIA's service alone; a file without a word on it means it as well."""
+        if "embeddings" not in new:
+            new.add(tomlkit.nl())
+            new.add("embeddings", tomlkit.table())
+        table: Any = new["embeddings"]
+        if "backend" not in table:
+            table.add("backend", "openai")
+            self._changed('embeddings.backend = "openai": the former pipeline embedded by NVIDIA\'s service alone.')
+
+    def _changed(self, line: str) -> None:
+        self.result.changed.append(line)
+
+    # --- sections and keys -------------------------------------------------------------------------------------------
+
+    def _section(self, section: str, table: Table) -> Table:
+        new = Table(Container(), table.trivia, False, table.is_super_table(), table.name, table.display_name)
+        sources = self._sources(table) if section == "input" else []
+        own: Any = table.get("sources") if sources else None
+        inline = own is not None and not isinstance(own, AoT)
+        if inline and self._is_valid({"input": {"sources": own.unwrap()}}):
+            sources = [tomlkit.item(source) for source in own.unwrap()] + sources
+        for key, item in table.value.body:
+            if key is None:
+                new.value.append(None, item)
+            elif section == "input" and (f"input.{key.key}" in FORMER_KEYS or (inline and key.key == "sources")):
+                # Tables stand behind all values, or these would be theirs.
+                if sources and isinstance(item, AoT | Table) and (own is None or inline):
+                    _add_sources(new, sources)
+                    sources = []
+            else:
+                for name, value in self._key(section, key.key, item):
+                    new.add(name, value)
+        if sources:
+            _add_sources(new, sources)
+        return new
+
+    def _key(self, section: str, name: str, item: Item) -> Iterator[tuple[str, Item]]:
+        """Give what becomes of a key: names and values."""
+        dotted, value = f"{section}.{name}", item.unwrap()
+        if dotted == "embeddings.nvidia_api_key":
+            self._changed('embeddings.nvidia_api_key is now embeddings.api_key, and embeddings.backend is "openai".')
+            yield "backend", tomlkit.string("openai")
+            yield "api_key", self._api_key(item)
+        elif dotted == "embeddings.endpoint_url" and value == "":
+            self._changed('embeddings.endpoint_url = "" is left out: the default is NVIDIA\'s address.')
+        elif dotted == "processing.code_examples_scan_mode" and value in _SCAN_MODES:
+            self._changed(f"{dotted} is now {quoted(_SCAN_MODES[value])}.")
+            yield name, _in_place_of(item, _SCAN_MODES[value])
+        elif (section, name) not in known_keys():
+            self.result.left.append(f"{one_line(dotted)}: nothing reads it.")
+        elif self._is_valid({section: {name: value}}):
+            yield name, item
+
+    def _is_valid(self, document: dict[str, Any]) -> bool:
+        try:
+            validate(document, "")
+        except ConfigError as error:
+            self.result.left.append(str(error).removeprefix(": "))
+            return False
+        return True
+
+    def _api_key(self, item: Item) -> Item:
+        text = item.unwrap()
+        if isinstance(text, str) and only_variables(text):
+            return _in_place_of(item, text)
+        self.result.left.append(
+            "embeddings.nvidia_api_key: the file held the key itself, which is not written again; set the environment "
+            "variable NVIDIA_API_KEY, which embeddings.api_key now names."
+        )
+        return _in_place_of(item, "${NVIDIA_API_KEY}")
+
+    # --- sources -----------------------------------------------------------------------------------------------------
+
+    def _sources(self, table: Table) -> list[Table]:
+        """Return the sources that the former keys of ``[input]`` stand for."""
+        found: list[Table | None] = []
+        values = table.unwrap()
+        repos = table.get("repo")
+        for number, repo in enumerate(repos if isinstance(repos, list) else [repos] if repos is not None else []):
+            found.append(self._git(repo, f"input.repo[{number}]"))
+        if "repo_url" in values:
+            repo = tomlkit.table()
+            repo.add("url", values["repo_url"])
+            if "branch" in values:
+                repo.add("branch", values["branch"])
+            found.append(self._git(repo, "input"))
+        elif "branch" in values:
+            self.result.left.append(f"input.branch: {FORMER_KEYS['input.branch']}; the file names no repository.")
+        for key in ("kit_cache_path", "exts_path", "exts_paths"):
+            value = values.get(key, [])
+            found += [self._folder(one, key) for one in (value if isinstance(value, list) else [value])]
+        if "app_template_path" in values:
+            self.result.left.append(f"input.app_template_path: {FORMER_KEYS['input.app_template_path']}.")
+        return [source for source in found if source is not None]
+
+    def _folder(self, folder: Any, key: str) -> Table | None:
+        new = tomlkit.table()
+        new.add("kind", "path")
+        new.add("path", folder)
+        if not self._is_valid({"input": {"sources": [new.unwrap()]}}):
+            return None
+        self._changed(f'input.{key} is now path of an [[input.sources]] table with kind = "path".')
+        return new
+
+    def _git(self, repo: Any, where: str) -> Table | None:
+        """Return the source that a repository of the former pipeline is; its comments stay."""
+        if not isinstance(repo, Table | InlineTable) or not _is_text(repo.unwrap().get("url")):
+            self.result.left.append(f"{where}: expected a table with a url, to be an [[input.sources]] table.")
+            return None
+        body: list[tuple[str, Item]] = [("kind", tomlkit.item("git"))]
+        end = 1  # what is new stands behind the last key, before the comment on whatever follows
+        for key, item in repo.value.body:
+            if key is None:
+                body += [("", item)] if isinstance(repo, Table) else []
+                continue
+            name, value = key.key, item.unwrap()
+            if name == "has_version":
+                self._changed(f"{where}.has_version is left out: every source is asked for its Kit version.")
+            elif name not in REPO_KEYS:
+                self.result.left.append(f"{one_line(f'{where}.{name}')}: nothing reads it.")
+            elif name == "url" and without_credentials(value) != value:
+                self.result.left.append(
+                    f"{where}.url: the credentials in it are not written again; give them to git (a credential helper)."
+                )
+                body.append((name, _in_place_of(item, without_userinfo(value))))
+                end = len(body)
+            elif self._is_valid({"input": {"sources": [{"kind": "git", "url": "x", name: value}]}}):
+                if name == "exts_path" and isinstance(value, str):
+                    value = _BUILT + value.strip("/")
+                body.append((name, _in_place_of(item, value)))
+                end = len(body)
+        if "exts_path" not in dict(body):
+            body.insert(end, ("exts_path", tomlkit.item(f"{_BUILT}exts")))  # the former default
+            end += 1
+        body.insert(end, ("build_command", tomlkit.item(_BUILD)))
+        new = Table(Container(), Trivia(), True)
+        if isinstance(repo, Table):
+            new.trivia.comment_ws, new.trivia.comment = repo.trivia.comment_ws, repo.trivia.comment
+        for name, item in body:
+            new.value.append(name or None, item)
+        self._changed(
+            f'{where} is now an [[input.sources]] table with kind = "git"; its build_command is what the former '
+            "pipeline ran by itself."
+        )
+        return new
+
+
+def _add_sources(table: Table, sources: list[Table]) -> None:
+    """Add sources at the end of the table, or of those that it has already."""
+    found: Any = table["sources"] if "sources" in table else tomlkit.aot()
+    for source in sources:
+        found.append(source)
+    if "sources" not in table:
+        table.append("sources", found)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _in_place_of(old: Item, value: Any) -> Item:
+    """Return a new value with the comment of the old one."""
+    new: Item = tomlkit.item(value)
+    new.trivia.comment_ws, new.trivia.comment = old.trivia.comment_ws, old.trivia.comment
+    return new

@@ -1,0 +1,162 @@
+"""``doit config show|check|migrate``: what is in force and why, whether it is valid, and a file from the old one."""
+
+from __future__ import annotations
+
+import contextlib
+import getopt
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from doit import get_initial_workdir
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+
+from checkpoint.invocation import NOT_STARTED, Invocation
+from config import Config, ConfigError
+from config.request import Request
+from config.schema import config_schema
+from config.secrets import VARIABLE
+from tasks import doit_internals
+from tasks.stage_names import EXIT_NOT_STARTED
+
+_OPT_JSON: dict[str, Any] = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON (show)",
+}
+_WIDTH = 60
+
+
+class ConfigCommand(Command):  # type: ignore[misc]
+    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+
+    name = "config"
+    doc_purpose = "show what is in force and where it comes from, check it, or migrate a file of the former pipeline"
+    doc_usage = "show|check [KEY=VALUE …] | migrate FILE"
+    doc_description = (
+        "show: each value and where it comes from (default, file, environment, command line, checkpoint), no secret. "
+        "check: read and check everything that a run reads before it starts. "
+        "migrate FILE: print FILE, a configuration of the former pipeline, as one of this pipeline; what has changed "
+        "and what could not be carried over is told on standard error. "
+        "The values of a command line may follow as for run: config=FILE, max_extensions=25, resume=1."
+    )
+    cmd_options = (_OPT_JSON,)
+    execute_tasks: ClassVar[bool] = False
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse and execute; unlike in doit's own commands, options may also stand behind the words."""
+        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+            in_args = [word for option in options for word in option if word] + ["--", *words]
+        return int(super().parse_execute(in_args))
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """Do what the first word says; return the exit code."""
+        word, *files = pos_args or [""]
+        if word == "migrate" and len(files) == 1:
+            return _migrate(_started_in() / files[0])
+        if word not in ("show", "check") or len(files) > 1:
+            raise InvalidCommand(f"config: expected {self.doc_usage}, found {shlex.join(pos_args) or 'nothing'}.")
+        variables = doit_internals.command_line_variables() | ({"config": files[0]} if files else {})
+        try:
+            invocation = Invocation.from_variables(variables, _started_in())
+            invocation.config.secret("embeddings.api_key")
+            given = Request.from_variables(variables, _started_in())
+        except NOT_STARTED as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_NOT_STARTED
+        if word == "check":
+            sys.stdout.write(f"{invocation.config.path}: valid.\n")
+        elif opt_values["as_json"]:
+            sys.stdout.write(json.dumps(_in_force(invocation, given), indent=2, ensure_ascii=False) + "\n")
+        else:
+            sys.stdout.write(_text(invocation, _in_force(invocation, given)))
+        return 0
+
+
+def _started_in() -> Path:
+    return Path(get_initial_workdir() or ".")
+
+
+def _migrate(path: Path) -> int:
+    from config.migrate import migrate
+
+    try:
+        migration = migrate(Path(os.path.abspath(path)))
+    except ConfigError as error:
+        sys.stderr.write(f"ERROR: {error}\n")
+        return EXIT_NOT_STARTED
+    sys.stdout.write(migration.text)
+    lines = [f"changed: {line}" for line in migration.changed] + [f"LEFT OUT: {line}" for line in migration.left]
+    if not lines:
+        lines = [f"{path}: nothing in it is of the former pipeline; it is printed as it is."]
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    return 0
+
+
+def _in_force(invocation: Invocation, given: Request) -> dict[str, dict[str, Any]]:
+    """Return each value by its full key, with where it comes from; no secret, and no value of a variable."""
+    config = invocation.config
+    found: dict[str, dict[str, Any]] = {}
+    for section, table in config.public().items():
+        for key, value in table.items():
+            dotted = f"{section}.{key}"
+            if dotted in config.overrides:
+                origin = "command line" if dotted in given.overrides else "checkpoint"
+            else:
+                origin = "file" if (section, key) in config.given else "default"
+            found[dotted] = {"value": value, "origin": origin, "environment": _variables(config, section, key, value)}
+    if invocation.request.kit_cache:
+        origin = "command line" if given.kit_cache else "checkpoint"
+        sources = [{"kind": "path", "path": invocation.request.kit_cache}]
+        found["input.sources"] = {"value": sources, "origin": origin, "environment": []}
+    return found
+
+
+def _variables(config: Config, section: str, key: str, value: Any) -> list[str]:
+    """Return the names of the environment variables that a value is read from."""
+    if (section, key) in (("embeddings", "api_key"), ("embeddings", "endpoint_url")) and not config.uses_service:
+        return []
+    return sorted(set(VARIABLE.findall(json.dumps(value))))
+
+
+def _text(invocation: Invocation, found: dict[str, dict[str, Any]]) -> str:
+    """Return what is in force as TOML, each value with a comment that says where it comes from."""
+    config = invocation.config
+    lines = [f"# {config.path}", f"# work_dir: {config.work_dir}", f"# target_dir: {config.target_dir}"]
+    lines += [f"# {message}" for _, message in invocation.notices]
+    for section in config_schema()["properties"]:
+        rows = [(key.partition(".")[2], told) for key, told in found.items() if key.startswith(f"{section}.")]
+        lines += ["", f"[{section}]"]
+        lines += _aligned([(_assignment(key, told["value"]), _origin(told)) for key, told in rows if key != "sources"])
+        for number, source in enumerate(dict(rows).get("sources", {}).get("value", [])):
+            told = dict(rows)["sources"]
+            lines += ["", f"[[{section}.sources]]  # {_origin(told) if number == 0 else told['origin']}"]
+            lines += [_assignment(key, value) for key, value in source.items() if value not in (None, [])]
+    return "\n".join(lines) + "\n"
+
+
+def _assignment(key: str, value: Any) -> str:
+    import tomlkit
+
+    if value is None:
+        return f"# {key} is not set"
+    return f"{key} = {tomlkit.item(value).as_string()}"
+
+
+def _origin(told: dict[str, Any]) -> str:
+    return str(told["origin"]) + (
+        f", {', '.join(told['environment'])} from the environment" if told["environment"] else ""
+    )
+
+
+def _aligned(rows: list[tuple[str, str]]) -> list[str]:
+    width = max((len(left) for left, _ in rows if len(left) <= _WIDTH), default=0)
+    return [f"{left:<{width}}  # {right}" for left, right in rows]
