@@ -43,6 +43,7 @@ def task_pull_repo_exts() -> Task:
         pull_repo_exts.pull,
         unchecked=folders | pipeline.pull_arguments(),
         checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.state_of),
+        recorded=lambda: pipeline.pulled_fingerprint(pull_repo_exts.pulled_signature),
         targets=[at("sources.json")],
         always="update was asked for" if pipeline.request.update else "",
         alone=True,

@@ -54,7 +54,7 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int) -> None
     result = {
         "kit_version": sources["kit_version"],
         "extensions": entries,
-        "apps": [_app_entry(app, work_dir) for app in apps],
+        "apps": [_app_entry(app, search) for app in apps],
         "other_versions": choice.other_versions,
         "excluded": choice.left_out,
         "warnings": notes.in_order(),
@@ -89,7 +89,7 @@ def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], not
         "id": candidate.id,
         "version": candidate.version,
         "source": candidate.source,
-        "folder": _stored(candidate.folder, search.work_dir),
+        "folder": _stored(candidate.folder, candidate, search),
         "manifest": candidate.found.manifest,
         "metadata": metadata(candidate.values, listing.files["docs"]),
         "python_modules": modules,
@@ -99,18 +99,19 @@ def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], not
     }
 
 
-def _app_entry(app: Candidate, work_dir: Path) -> dict[str, Any]:
+def _app_entry(app: Candidate, search: SourceSearch) -> dict[str, Any]:
     return {
         "id": app.id,
         "version": app.version,
         "title": text(table(app.values, "package").get("title")),
         "file": app.found.manifest,
         "source": app.source,
-        "path": _stored(app.found.path, work_dir),
+        "path": _stored(app.found.path, app, search),
     }
 
 
-def _stored(path: str, work_dir: Path) -> str:
-    """Return a path as the JSON holds it: relative to the work directory if it lies there, else absolute."""
-    relative = os.path.relpath(path, work_dir)
-    return path.replace(os.sep, "/") if relative.startswith("..") else relative.replace(os.sep, "/")
+def _stored(path: str, candidate: Candidate, search: SourceSearch) -> str:
+    """Return a path as the JSON holds it: relative to the work directory if its source is, else absolute."""
+    relative = os.path.relpath(path, search.work_dir)
+    inside = not relative.startswith("..") or not os.path.isabs(search.sources[candidate.source]["root"])
+    return (relative if inside else path).replace(os.sep, "/")

@@ -38,10 +38,10 @@ class State(NamedTuple):
     """What the sources are like, as far as it can be told without any network.
 
     Attributes:
-        signature: Hexadecimal digits, none if there are no sources. They change when a ``path`` source gains, loses or
-            renames a file, or one of its manifests, build files, ``.kit`` files or zip archives changes; when a local
-            git repository has another commit; and when a clone or an unpacked wheel that a former run made is gone.
-            Edits of other files do not change them.
+        signature: Hexadecimal digits. They change when a ``path`` source is another folder; when it gains, loses or
+            renames a file, or one of its manifests, build files, ``.kit`` files, zip archives or the files that tell
+            its Kit version changes; when a local git repository has another commit; and when a clone or an unpacked
+            wheel that a former run made is gone. Edits of other files do not change them.
         times: Hexadecimal digits that also change when what ``signature`` is about changed and is as before again.
     """
 
@@ -67,46 +67,67 @@ class _Times:
         return self._digest.hexdigest()
 
 
-def state_of(sources: list[dict[str, Any]], work_dir: Path) -> State:
+def state_of(
+    sources: list[dict[str, Any]], work_dir: Path, *, project: Path | None = None, search_from: Iterable[Path] = ()
+) -> State:
     """Return the state of the sources, without any network.
+
+    Args:
+        sources: The ``[[input.sources]]``, paths absolute. With none, a built Kit is looked for.
+        work_dir: The work directory.
+        project: See `pull`.
+        search_from: Folders near which a built Kit is looked for.
+    """
+    times = _Times()
+    work_dir = Path(os.path.abspath(work_dir))
+    if not sources:
+        try:
+            sources = [{"kind": "path", "path": str(_detected(list(search_from)))}]
+        except StageError as error:
+            return State(_signature([str(error)], work_dir), times.hexdigest())
+    states = []
+    for source in sources:
+        if source["kind"] == "path":
+            root = Path(source["path"])
+            try:
+                exts, apps = _locate(source, root)
+                state = f"{_stored(root, work_dir, project)} {_revision(root, [*exts, *apps], work_dir, times)}"
+            except (StageError, OSError) as error:
+                state = f"unusable: {error}"
+        else:
+            state = source_git.local_commit(source) if source["kind"] == "git" else ""
+        states.append(f"{source['kind']} {state}")
+    return State(_signature(states, work_dir), times.hexdigest())
+
+
+def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
+    """Return the signature of the sources as ``sources.json`` has recorded them: what `pull` has seen.
+
+    It equals that of `state_of` as long as nothing has changed since, a change during the pull included.
 
     Args:
         sources: The ``[[input.sources]]``, paths absolute.
         work_dir: The work directory.
     """
-    if not sources:
-        return State("", "")
-    times = _Times()
     work_dir = Path(os.path.abspath(work_dir))
+    recorded = read_json(work_dir / "sources.json")["sources"]
+    states = []
+    for number, entry in enumerate(recorded):
+        state = ""
+        if entry["kind"] == "path":
+            state = f"{entry['root']} {entry['revision']}"
+        elif entry["kind"] == "git" and source_git.local_commit(sources[number]):
+            state = entry["revision"]
+        states.append(f"{entry['kind']} {state}")
+    return _signature(states, work_dir)
+
+
+def _signature(states: list[str], work_dir: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    recorded = _recorded_revisions(work_dir)
-    for number, source in enumerate(sources):
-        if source["kind"] == "path":
-            root = Path(source["path"])
-            try:
-                exts, apps = _locate(source, root)
-                state = _listing_digest(root, [*exts, *apps], work_dir, times)
-                if number < len(recorded) and recorded[number] != state:
-                    # Pulled while it was changing: what sources.json says is not what there is, whatever was recorded.
-                    state += f" but {recorded[number]}"
-                state += f" Kit {kit_detection.version_evidence(root)}"
-            except (StageError, OSError) as error:
-                state = f"unusable: {error}"
-        elif source["kind"] == "git":
-            state = source_git.local_commit(source)
-        else:
-            state = ""
-        digest.update(f"{source['kind']} {state}\n".encode("utf-8", "surrogateescape"))
+    for state in states:
+        digest.update(f"{state}\n".encode("utf-8", "surrogateescape"))
     digest.update("".join(_gone(work_dir)).encode())
-    return State(digest.hexdigest(), times.hexdigest())
-
-
-def _recorded_revisions(work_dir: Path) -> list[str]:
-    """Return the revision of each source that ``sources.json`` holds; nothing if there is no such file."""
-    try:
-        return [str(source["revision"]) for source in read_json(work_dir / "sources.json")["sources"]]
-    except (StageError, KeyError, TypeError):
-        return []
+    return digest.hexdigest()
 
 
 def pull(
@@ -118,6 +139,7 @@ def pull(
     fallback_kit_version: str | None = None,
     limits: dict[str, Any] | None = None,
     update: bool = False,
+    project: Path | None = None,
     search_from: Iterable[Path] = (),
 ) -> None:
     """Fetch, build and locate the sources, and write ``sources.json``.
@@ -130,6 +152,8 @@ def pull(
         fallback_kit_version: The Kit version where no source tells one.
         limits: ``max_archive_bytes`` and ``max_archive_files``, for archives.
         update: Ask the remotes of git sources for newer commits.
+        project: Folder of the configuration. If a source and the work directory lie in it, the source is recorded
+            relative to the work directory, so that the project may move.
         search_from: Folders near which a built Kit is looked for.
 
     Raises:
@@ -148,7 +172,7 @@ def pull(
                 _check_pattern(key, pattern)
     described, versions = [], []
     for source in sources:
-        entry, found = _pull_one(source, work_dir, cache_dir, limits, update=update)
+        entry, found = _pull_one(source, work_dir, cache_dir, limits, project, update=update)
         described.append(entry)
         versions.append(found)
     warnings: list[StageWarning] = []
@@ -183,7 +207,13 @@ def _forget_lost_archives(work_dir: Path) -> None:
 
 
 def _pull_one(
-    source: dict[str, Any], work_dir: Path, cache_dir: Path | None, limits: dict[str, Any], *, update: bool
+    source: dict[str, Any],
+    work_dir: Path,
+    cache_dir: Path | None,
+    limits: dict[str, Any],
+    project: Path | None,
+    *,
+    update: bool,
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     kind = source["kind"]
     # What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
@@ -210,14 +240,14 @@ def _pull_one(
                     f"input.sources: {name}: {path} is a link that leads out of the source; it is refused."
                 )
     if kind == "path":
-        revision = _listing_digest(root, [*exts, *apps], work_dir, _Times())
+        revision = _revision(root, [*exts, *apps], work_dir, _Times())
     found = kit_detection.kit_version(root)
     if found:
         logger.info("%s: Kit %s (from %s)", name, *found)
     entry = {
         "kind": kind,
         "name": name,
-        "root": _stored(root, work_dir),
+        "root": _stored(root, work_dir, project),
         "exts_paths": exts,
         "apps_paths": apps,
         "app_template_path": template or None,
@@ -311,8 +341,11 @@ def _as_list(value: Any) -> list[str]:
 # --- what state it is in ---------------------------------------------------------------------------------------------
 
 
-def _listing_digest(root: Path, folders: list[str], work_dir: Path, times: _Times) -> str:
-    """Return a digest of the names of all files, and of the content of manifests, apps and the directories of zips.
+def _revision(root: Path, folders: list[str], work_dir: Path, times: _Times) -> str:
+    """Return a digest of a folder's files, hexadecimal.
+
+    It is of the names of all files; of the content of manifests, build files, apps and the directories of zips; and
+    of the Kit version that a ``VERSION`` or packman file tells.
 
     The times of change of folders and of the files that are read are added to ``times``.
     """
@@ -326,6 +359,7 @@ def _listing_digest(root: Path, folders: list[str], work_dir: Path, times: _Time
             if own_name in folder.folders and os.path.realpath(f"{folder.path}/{own_name}") == own:
                 folder.folders.remove(own_name)
             digest.update(_state_of(folder, times))
+    digest.update(kit_detection.version_evidence(root).encode())
     return digest.hexdigest()
 
 
@@ -390,7 +424,14 @@ def _kit_version(
     return str(chosen[1])
 
 
-def _stored(root: Path, work_dir: Path) -> str:
-    """Return a path as the JSON holds it: relative to the work directory if it lies there, else absolute."""
-    root = Path(os.path.abspath(root))
-    return root.relative_to(work_dir).as_posix() if root.is_relative_to(work_dir) else root.as_posix()
+def _stored(root: Path, work_dir: Path, project: Path | None) -> str:
+    """Return a source's resolved folder as the JSON holds it.
+
+    It is relative to the work directory if it lies in it, or if both lie in the project: these move together. Else it
+    is absolute.
+    """
+    real, work = os.path.realpath(root), os.path.realpath(work_dir)
+    inside = project is not None and all(is_within(path, os.path.realpath(project)) for path in (real, work))
+    if inside or is_within(real, work):
+        return Path(os.path.relpath(real, work)).as_posix()
+    return Path(real).as_posix()

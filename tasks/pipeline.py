@@ -91,24 +91,35 @@ class Pipeline:
             "fallback_kit_version": self.fallback_kit_version,
             "limits": {key: value for key, value in options.items() if key.startswith("max_")},
             "update": self.request.update,
-            "search_from": [Path(get_initial_workdir() or ".")],
+            **self._whereabouts(),
         }
 
-    def pull_fingerprint(self, state_of: Callable[[list[dict[str, Any]], Path], State]) -> dict[str, Any]:
+    def pull_fingerprint(self, state_of: Callable[..., State]) -> dict[str, Any]:
         """Return what the output of ``pull_repo_exts`` depends on; no secret and no credentials.
 
         Args:
-            state_of: Tells the state of the sources without the network.
+            state_of: Tells the state of the sources without the network, see `stages.pull_repo_exts.state_of`.
         """
         options = self.config.section("input")
         del options["excluded_extensions"]
+        for source in options["sources"]:
+            if source["kind"] == "path":
+                del source["path"]  # what it stands for is in the signature
         if self.request.kit_cache:
-            options["sources"] = [{"kind": "path", "path": self.request.kit_cache}]
-        state = state_of(self._sources(), self.config.work_dir)
+            options["sources"] = [{"kind": "path"}]
+        state = state_of(self._sources(), self.config.work_dir, **self._whereabouts())
         self._state_at_pull = (self._sources_file(), state)
         return {**options, "signature": state.signature}
 
-    def sources_state(self, state_of: Callable[[list[dict[str, Any]], Path], State]) -> dict[str, Any]:
+    def pulled_fingerprint(self, pulled_signature: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
+        """Return what to record in place of `pull_fingerprint` when ``pull_repo_exts`` has succeeded: what it has seen.
+
+        Args:
+            pulled_signature: See `stages.pull_repo_exts.pulled_signature`.
+        """
+        return {"signature": pulled_signature(self._sources(), self.config.work_dir)}
+
+    def sources_state(self, state_of: Callable[..., State]) -> dict[str, Any]:
         """Return the state of the sources, as a dictionary, for the stage that lists their files.
 
         That of ``pull_repo_exts`` does not do: files may have come and gone between the two.
@@ -116,7 +127,10 @@ class Pipeline:
         known, self._state_at_pull = self._state_at_pull, None
         if known is not None and known[0] is not None and known[0] == self._sources_file():
             return known[1]._asdict()  # nothing has been pulled since it was found out
-        return state_of(self._sources(), self.config.work_dir)._asdict()
+        return state_of(self._sources(), self.config.work_dir, **self._whereabouts())._asdict()
+
+    def _whereabouts(self) -> dict[str, Any]:
+        return {"project": self.config.path.parent, "search_from": [Path(get_initial_workdir() or ".")]}
 
     def _sources_file(self) -> Signature | None:
         try:

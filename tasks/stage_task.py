@@ -57,6 +57,7 @@ class StageTask:
         file_dep: Iterable[str] = (),
         targets: Iterable[str] = (),
         steady: Collection[str] = (),
+        recorded: Callable[[], dict[str, Any]] | None = None,
         always: str = "",
         alone: bool = False,
         others: Iterable[str] = (),
@@ -78,6 +79,7 @@ class StageTask:
             targets: Files that it writes.
             steady: Names of what ``checked`` returns that only must not change while the task runs; if it does, the
                 task runs again the next time.
+            recorded: Returns what to record in place of what ``checked`` returned, once the task has succeeded.
             always: Why it runs even if nothing has changed; empty if it does not.
             alone: Run it in this process rather than in a worker process.
             others: Files that it makes beside its targets, for ``doit clean``.
@@ -92,13 +94,13 @@ class StageTask:
             if isinstance(arg, dict):
                 made_with["extension"] = _digest(arg)
         live = checked if callable(checked) else None
-        freshness = PinnedFreshness() if self.pinned else Freshness(made_with, live, always, steady=steady)
+        freshness = Freshness(made_with, live, always, steady=steady, recorded=recorded)
         targets = list(targets)
         task: dict[str, Any] = {
             "actions": [StageAction(function, args, {**options, **(unchecked or {})}, None if alone else self.workers)],
             "file_dep": [] if self.pinned else list(file_dep),
             "targets": targets,
-            "uptodate": [freshness],
+            "uptodate": [PinnedFreshness() if self.pinned else freshness],
             "task_dep": self.after,
             "clean": [CleanAction(self.roots, [*targets, *others], list(folders), published=published)],
         }

@@ -38,6 +38,7 @@ class Freshness:
         always: str = "",
         *,
         steady: Collection[str] = (),
+        recorded: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         """Remember what a task is made with.
 
@@ -47,12 +48,16 @@ class Freshness:
             always: Why the task is never up to date; empty if it may be.
             steady: Names of what ``checked`` returns that is compared only with what it returns when the task has
                 succeeded. If they differ, the task has read what was changing, and runs again the next time.
+            recorded: Called when the task has succeeded for values to record in place of those of ``checked``: what
+                the task has seen, which its own changes, or others' during the task, make differ from what was there
+                before it.
         """
         self.options = options
         self.reasons: list[str] = []
         self._checked = checked
         self._always = always
         self._steady = steady
+        self._recorded = recorded
         self._before: dict[str, Any] = {}
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
@@ -82,7 +87,7 @@ class Freshness:
                     **self.options,
                     **dict.fromkeys(after.keys() - set(self._steady), file_state.CHANGED_WHILE_READ),
                 }
-        return self.options
+        return {**self.options, **self._recorded()} if self._recorded is not None else self.options
 
 
 class PinnedFreshness(Freshness):

@@ -18,7 +18,7 @@ import pytest
 
 from stages.failures import StageError
 from stages.preparation import prepare
-from stages.pull_repo_exts import pull, state_of
+from stages.pull_repo_exts import pull, pulled_signature, state_of
 
 PROJECT = Path(__file__).parents[2]
 SCHEMAS = PROJECT / "stages" / "schemas"
@@ -292,7 +292,9 @@ def test_no_source_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     sources = pulled(tmp_path / "work", search_from=[here], kit_version=None)
     assert sources["kit_cache_path"] == str(here)
     assert sources["kit_version"] == "107.3.3"
-    assert signature([], tmp_path / "work") == ""
+    found = state_of([], tmp_path / "work", search_from=[here]).signature
+    assert found == signature([path_source(here)], tmp_path / "work")
+    assert found != state_of([], tmp_path / "work", search_from=[tmp_path / "work"]).signature
 
 
 # --- signature -------------------------------------------------------------------------------------------------------
@@ -386,9 +388,36 @@ def test_the_signature_does_not_see_the_pipelines_own_files(cache: Path) -> None
     assert signature([path_source(cache)], work_dir) == before
 
 
-def test_the_signature_of_a_copy_is_the_same(tmp_path: Path, cache: Path) -> None:
-    shutil.copytree(cache, tmp_path / "copy")
-    assert signature([path_source(cache)], tmp_path) == signature([path_source(tmp_path / "copy")], tmp_path)
+def test_the_signature_of_a_copy_is_another_unless_the_whole_project_was_copied(tmp_path: Path, cache: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(cache, tmp_path / name / "exts", copy_function=shutil.copy2)
+    one, two = ([path_source(tmp_path / name / "exts")] for name in ("one", "two"))
+    assert signature(one, tmp_path / "work") != signature(two, tmp_path / "work")
+    inside = [
+        state_of(sources, tmp_path / name / "work", project=tmp_path / name).signature
+        for name, sources in (("one", one), ("two", two))
+    ]
+    assert inside[0] == inside[1]
+    assert signature(one, tmp_path / "one/work") != signature(two, tmp_path / "two/work")
+
+
+def test_a_link_that_leads_to_another_folder_of_the_same_files_is_another_source(tmp_path: Path, cache: Path) -> None:
+    shutil.copytree(cache, tmp_path / "other")
+    link = tmp_path / "current"
+    link.symlink_to(cache)
+    before = signature([path_source(link)], tmp_path)
+    assert before == signature([path_source(cache)], tmp_path)
+    link.unlink()
+    link.symlink_to(tmp_path / "other")
+    assert signature([path_source(link)], tmp_path) != before
+
+
+def test_what_was_pulled_has_the_signature_of_the_sources_until_they_change(tmp_path: Path, cache: Path) -> None:
+    sources, work_dir = [path_source(cache)], tmp_path / "work"
+    pulled(work_dir, *sources)
+    assert pulled_signature(sources, work_dir) == signature(sources, work_dir)
+    extension(cache / "exts/omni.new")
+    assert pulled_signature(sources, work_dir) != signature(sources, work_dir)
 
 
 def test_the_signature_of_a_repository(tmp_path: Path, repository: Path) -> None:
