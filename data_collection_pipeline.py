@@ -136,7 +136,10 @@ class DataCollectionPipeline:
         except (CheckpointCorrupt, CheckpointNewer) as error:
             sys.stderr.write(f"WARNING: {self.checkpoint_file}: {error}\n")
             return None
-        return found.to_dict() if found else None
+        if found is None:
+            return None
+        found.work_dir = str(self.work_dir)  # where it is, wherever it was written
+        return found.to_dict()
 
     def _save_checkpoint(self, completed_stages: Sequence[str], snapshot: Mapping[str, str] | None = None) -> None:
         """Write a checkpoint that says which stages are complete; a run checks them before it believes it.

@@ -13,13 +13,15 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 from doit.exceptions import InvalidTask
 
+from checkpoint.origin import Origin, current, moved_record, relocation
 from tasks import lock
 from tasks.stage_names import stage_of
 
@@ -35,11 +37,15 @@ class WriteThroughDatabase:
     """A doit backend (plugin category BACKEND) in which every success is on disk at once.
 
     A table ``task`` holds one row a task: its name and, as JSON, what doit keeps of it (values, result, file states).
+    A table ``origin`` holds one row: where the work directory was last written, and by which configuration.
     Commands that only read (``list``, ``info``, a dry run) change nothing on disk. The first write takes the work
     directory's lock. A file that is not such a database is put aside as ``<name>.corrupt`` and everything runs.
     """
 
     desc = "SQLite, every task's success written through"
+
+    # Where and by which configuration the records were made; None if that is not known.
+    former: Origin | None = None
 
     def __init__(self, name: str, codec: Any, *, module_name: str | None = None) -> None:
         """Read the database ``name``.
@@ -56,6 +62,7 @@ class WriteThroughDatabase:
         self._records: dict[str, dict[str, Any]] = {}
         self._corrupt = ""
         self._pinned: frozenset[str] = frozenset()
+        self._moved: Callable[[str], str] | None = None
         self._read()
 
     def pin(self, stages: Iterable[str]) -> None:
@@ -70,7 +77,7 @@ class WriteThroughDatabase:
         self._records.clear()
         self._encoded = {}
         if self._connection is not None:
-            self._encoded = dict(self._connection.execute("SELECT name, record FROM task"))
+            self._load(self._connection)
             return
         if not os.path.lexists(self.name):
             return
@@ -83,9 +90,36 @@ class WriteThroughDatabase:
                 if version != SCHEMA_VERSION:
                     self._corrupt = f"its version is {version}, not {SCHEMA_VERSION}"
                     return
-                self._encoded = dict(connection.execute("SELECT name, record FROM task"))
+                self._load(connection)
         except (sqlite3.Error, OSError) as error:
             self._corrupt = str(error)
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        self._encoded = dict(connection.execute("SELECT name, record FROM task"))
+        self.former = self._moved = None
+        with contextlib.suppress(sqlite3.OperationalError, msgspec.ValidationError, TypeError):  # none yet, or not ours
+            row = connection.execute("SELECT value FROM origin").fetchone()
+            self.former = msgspec.json.decode(row[0], type=Origin)
+        now = current.get()
+        if self.former is not None and now is not None:
+            self._moved = relocation(self.former, now)
+
+    def _settle(self, connection: sqlite3.Connection) -> None:
+        """Write where the records are used now, and their paths as they are there."""
+        now = current.get()
+        if now is None or now == self.former:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        if self._moved is not None:
+            for name in self.names():
+                record = self._record(name)
+                if record is not None:
+                    self._encoded[name] = self._codec.encode(record)
+                    connection.execute("UPDATE task SET record = ? WHERE name = ?", (self._encoded[name], name))
+            self._moved = None
+        connection.execute("CREATE TABLE IF NOT EXISTS origin (key INTEGER PRIMARY KEY, value BLOB)")
+        connection.execute("INSERT OR REPLACE INTO origin VALUES (0, ?)", (msgspec.json.encode(now),))
+        connection.execute("COMMIT")
 
     def open_for_writing(self) -> sqlite3.Connection:
         """Take the lock of the file's folder, make or repair the file, and read it afresh; return the open database.
@@ -118,6 +152,7 @@ class WriteThroughDatabase:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("CREATE TABLE IF NOT EXISTS task (name TEXT PRIMARY KEY, record TEXT) WITHOUT ROWID")
             connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            self._settle(connection)
         except sqlite3.Error as error:
             raise NotRecorded(f"{self.name}: the dependency database cannot be written ({error}).") from error
         self._connection = connection
@@ -143,8 +178,11 @@ class WriteThroughDatabase:
                 record = self._codec.decode(encoded)
         except (ValueError, TypeError, RecursionError):
             return {}
-        sound = isinstance(record, dict) and isinstance(record.get("deps:", []), list)
-        return record if sound and _are_values(record.get("_values_:", {})) else {}
+        if not isinstance(record, dict) or not _are_paths(record.get("deps:", [])):
+            return {}
+        if not _are_values(record.get("_values_:", {})):
+            return {}
+        return record if self._moved is None else moved_record(record, self._moved)
 
     def get(self, task_id: str, dependency: str) -> Any:
         """Return what is recorded of a task under a key, or None."""
@@ -214,6 +252,10 @@ class WriteThroughDatabase:
     def is_open(self) -> bool:
         """Whether the file is open for writing."""
         return self._connection is not None
+
+
+def _are_paths(paths: Any) -> bool:
+    return isinstance(paths, list) and all(isinstance(path, str) for path in paths)
 
 
 def _are_values(values: Any) -> bool:

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class CheckpointCorrupt(Exception):
-    """The file is not a checkpoint of this work directory; the message says why."""
+    """The file is not a usable checkpoint; the message says why."""
 
 
 class CheckpointNewer(Exception):
@@ -37,7 +37,7 @@ class Checkpoint:
     """The account of a run.
 
     Attributes:
-        work_dir: The work directory, absolute.
+        work_dir: The work directory it was written for, absolute: another one if that was moved or copied since.
         completed_stages: Complete stages, in pipeline order.
         kit_cache_path: Folder of the first source, absolute; None before ``pull_repo_exts``.
         kit_version: Kit version; None before ``pull_repo_exts``.
@@ -61,6 +61,13 @@ class Checkpoint:
     failure: dict[str, Any] | None = None
     not_checked: list[str] = field(default_factory=list)
     timestamp: str = ""
+
+    def is_of(self, work_dir: Path) -> bool:
+        """Return whether it was written for a work directory."""
+        try:
+            return Path(self.work_dir).resolve() == work_dir.resolve()
+        except (OSError, ValueError):
+            return False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, documented keys and the ones beside them."""
@@ -125,7 +132,7 @@ def load(work_dir: Path) -> Checkpoint | None:
         The checkpoint, or None if there is none.
 
     Raises:
-        CheckpointCorrupt: It cannot be read, is not valid, or belongs to another work directory.
+        CheckpointCorrupt: It cannot be read or is not valid.
         CheckpointNewer: Its schema version is newer than this program's.
     """
     path = path_in(work_dir)
@@ -146,10 +153,8 @@ def load(work_dir: Path) -> Checkpoint | None:
         where = ".".join(str(part) for part in error.absolute_path) or "top level"
         raise CheckpointCorrupt(f"{where}: {error.message[:200]}")
     snapshot = value["config_snapshot"]
-    if _is_foreign(snapshot["work_dir"], work_dir):
-        raise CheckpointCorrupt(f"it belongs to another work directory, {snapshot['work_dir']}")
     return Checkpoint(
-        work_dir=str(work_dir),
+        work_dir=snapshot["work_dir"],
         completed_stages=[stage for stage in STAGES if stage in value["completed_stages"]],
         kit_cache_path=snapshot["kit_cache_path"],
         kit_version=snapshot["kit_version"],
@@ -205,14 +210,6 @@ def _is_deeper(value: Any, levels: int) -> bool:
         return False
     items = value.values() if isinstance(value, dict) else value
     return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
-
-
-def _is_foreign(recorded: str, work_dir: Path) -> bool:
-    """A work directory that was moved is still ours; a checkpoint copied from one that still exists is not."""
-    try:
-        return Path(recorded).resolve() != work_dir.resolve() and path_in(Path(recorded)).exists()
-    except (OSError, ValueError):
-        return True
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from doit import get_initial_workdir
 
 from checkpoint import file as checkpoint_file
+from checkpoint import origin
 from checkpoint.file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from checkpoint.progress import Console
 from checkpoint.resume import Notice, ResumeRefused, changes_since, restore
@@ -135,6 +136,7 @@ class Invocation:
         if request.start and request.end and position(request.start) > position(request.end):
             raise ConfigError(f"command line: start={request.start} comes after end={request.end}.")
         pinned, told = _pinned(request, config, found)
+        origin.current.set(origin.Origin.of(config, request.kit_cache))
         pipeline = Pipeline(config, request, fallback_kit_version=fallback, pinned=pinned)
         return cls(request, config, found, unusable, [*notices, *told], pipeline)
 
@@ -142,6 +144,20 @@ class Invocation:
     def resuming(self) -> bool:
         """Whether this run continues an earlier one."""
         return self.request.resume
+
+    def made_elsewhere(self, former: origin.Origin | None) -> list[Notice]:
+        """Return what to say of a work directory that was made at another place or by another configuration.
+
+        Args:
+            former: Where and by what its records were made, see `WriteThroughDatabase.former`.
+        """
+        if former is not None:
+            return origin.notices(former, origin.Origin.of(self.config, self.request.kit_cache), resuming=self.resuming)
+        if self.found is None or not self.resuming or self.found.is_of(self.config.work_dir):
+            return []
+        return [
+            ("notice", f"The checkpoint is of another work directory, {self.found.work_dir}. Each stage is checked.")
+        ]
 
     @property
     def selected(self) -> list[str]:

@@ -260,7 +260,8 @@ class _PipelineRun:
         self.database.open_for_writing()
         log_to_file(self.config, self.console.display)
         self.console.display.begin(list(self.account.stages.values()))
-        for level, message in invocation.notices:
+        told = invocation.made_elsewhere(self.database.former)
+        for level, message in [*told, *invocation.notices]:
             self.account.notice(level, message)
         if invocation.unusable:
             self._set_aside()

@@ -91,4 +91,4 @@ class Graph:
 def short_path(path: Path) -> str:
     """Return a path relative to the current folder if it lies in it, else as it is."""
     relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+    return os.path.normpath(path) if relative.startswith("..") else relative

@@ -45,7 +45,8 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
         if as_json:
             self.outstream.write(json.dumps([task.to_dict() for task in planned], indent=2) + "\n")
             return 0
-        for level, message in invocation.notices:
+        told = invocation.made_elsewhere(self.dep_manager.backend.former)
+        for level, message in [*told, *invocation.notices]:
             self.outstream.write(f"{'' if level == 'info' else level.upper() + ': '}{message}\n")
         if invocation.unusable:
             so = ": everything would run" if invocation.resuming else ""

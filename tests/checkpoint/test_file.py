@@ -117,15 +117,20 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
         checkpoint_file.load(tmp_path)
 
 
-def test_a_checkpoint_of_another_work_directory_is_foreign_and_a_moved_one_is_not(tmp_path: Path) -> None:
+def test_a_checkpoint_that_came_from_another_work_directory_tells_so(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
-    write(here, documented(there))
-    assert checkpoint_file.load(here) is not None
-    write(there, documented(there))
-    with pytest.raises(CheckpointCorrupt, match="another work directory"):
-        checkpoint_file.load(here)
+    for folder in (here, there):
+        write(folder, documented(there))
+    moved, own = checkpoint_file.load(here), checkpoint_file.load(there)
+    assert moved is not None
+    assert own is not None
+    assert not moved.is_of(here)
+    assert moved.is_of(there)
+    assert own.is_of(there)
+    moved.work_dir = "\0"
+    assert not moved.is_of(here)
 
 
 def test_clear_removes_it_once(tmp_path: Path) -> None:
