@@ -33,7 +33,7 @@ class SourceSearch:
     def __init__(self, work_dir: Path, sources: dict[str, Any], counts: Counter[str], notes: Notes) -> None:
         self.work_dir = work_dir
         self.searched: list[str] = []
-        self._sources: list[dict[str, Any]] = sources["sources"]
+        self.sources: list[dict[str, Any]] = sources["sources"]
         self._limits: dict[str, Any] = sources.get("limits", {})
         self._counts = counts
         self._notes = notes
@@ -46,18 +46,18 @@ class SourceSearch:
         Raises:
             StageError: The folder of a source is gone, or an archive cannot be unpacked for want of room.
         """
-        for number, source in enumerate(self._sources):
+        for number, source in enumerate(self.sources):
             self._search(number, source)
         return self._extensions, self._apps
 
     def bounds(self, source: int) -> str | None:
         """Return the real path that links of a source may not lead out of; None if they may lead anywhere."""
-        if self._sources[source].get("links", "any") != "inside":
+        if self.sources[source].get("links", "any") != "inside":
             return None
         return os.path.realpath(self._root(source))
 
     def _root(self, source: int) -> str:
-        return os.path.join(self.work_dir, self._sources[source]["root"])
+        return os.path.join(self.work_dir, self.sources[source]["root"])
 
     def _search(self, number: int, source: dict[str, Any]) -> None:
         root = self._root(number)
@@ -145,7 +145,7 @@ class SourceSearch:
         ]
 
     def _read(self, item: Found, source: int, *, name: str) -> None:
-        fallback = _own_name(self._sources[source])
+        fallback = _own_name(self.sources[source])
         candidate = read_candidate(item, source, name=name, fallback_name=fallback, notes=self._notes)
         if candidate is not None:
             (self._apps if item.kind == "app" else self._extensions).append(candidate)
