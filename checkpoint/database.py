@@ -97,9 +97,9 @@ class WriteThroughDatabase:
     def _load(self, connection: sqlite3.Connection) -> None:
         self._encoded = dict(connection.execute("SELECT name, record FROM task"))
         self.former = self._moved = None
-        with contextlib.suppress(sqlite3.OperationalError, msgspec.ValidationError, TypeError):  # none yet, or not ours
+        with contextlib.suppress(sqlite3.OperationalError, ValueError, TypeError):  # none yet, or not ours
             row = connection.execute("SELECT value FROM origin").fetchone()
-            self.former = msgspec.json.decode(row[0], type=Origin)
+            self.former = msgspec.convert(json.loads(row[0]), Origin)
         now = current.get()
         if self.former is not None and now is not None:
             self._moved = relocation(self.former, now)
@@ -117,8 +117,9 @@ class WriteThroughDatabase:
                     self._encoded[name] = self._codec.encode(record)
                     connection.execute("UPDATE task SET record = ? WHERE name = ?", (self._encoded[name], name))
             self._moved = None
-        connection.execute("CREATE TABLE IF NOT EXISTS origin (key INTEGER PRIMARY KEY, value BLOB)")
-        connection.execute("INSERT OR REPLACE INTO origin VALUES (0, ?)", (msgspec.json.encode(now),))
+        connection.execute("CREATE TABLE IF NOT EXISTS origin (key INTEGER PRIMARY KEY, value TEXT)")
+        # Not msgspec's JSON: a path need not be valid Unicode.
+        connection.execute("INSERT OR REPLACE INTO origin VALUES (0, ?)", (json.dumps(msgspec.to_builtins(now)),))
         connection.execute("COMMIT")
 
     def open_for_writing(self) -> sqlite3.Connection:

@@ -27,6 +27,7 @@ class SourceSearch:
 
     Attributes:
         work_dir: As given.
+        sources: The sources as ``sources.json`` describes them.
         searched: Paths of the folders that were searched.
     """
 

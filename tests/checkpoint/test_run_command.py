@@ -484,7 +484,7 @@ def test_an_edit_of_a_stage_runs_it_again(finished: Project, tmp_path: Path) -> 
         return done.stdout
 
     assert "nothing to do" in run()
-    with (code / "stages/setting_scan/calls.py").open("a") as module:
+    with (code / "stages/setting_scan/precedence.py").open("a") as module:
         module.write("\n# edited\n")
     told = run()
     assert "settings: done" in told
