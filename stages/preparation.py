@@ -21,7 +21,7 @@ from stages.failures import StageError
 from stages.sources.inventory import Listing, list_files
 from stages.sources.manifest import Candidate, metadata, python_modules, table, text
 from stages.sources.notes import Notes
-from stages.sources.python_roots import python_roots
+from stages.sources.python_roots import PythonLayout, python_layout
 from stages.sources.search import SourceSearch
 from stages.sources.selection import choose_apps, choose_extensions
 from stages.storage.jsonfile import read_json, write_json
@@ -76,11 +76,10 @@ def _nothing_found(left_out: dict[str, str], searched: list[str], notes: Notes) 
 
 
 def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], notes: Notes) -> dict[str, Any]:
-    modules = python_modules(candidate.values)
-    roots: dict[str, str] = {"": ""}
+    layout = PythonLayout({"": ""}, python_modules(candidate.values))
     if candidate.found.kind == "folder":
         listing = list_files(candidate, inside=search.bounds(candidate.source), counts=counts, notes=notes)
-        roots = python_roots(candidate, modules, listing, notes)
+        layout = python_layout(candidate, layout.modules, listing, notes)
     else:
         listing = Listing()
         listing.files["toml"].append(candidate.found.manifest)
@@ -92,8 +91,8 @@ def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], not
         "folder": _stored(candidate.folder, candidate, search),
         "manifest": candidate.found.manifest,
         "metadata": metadata(candidate.values, listing.files["docs"]),
-        "python_modules": modules,
-        "python_roots": roots,
+        "python_modules": layout.modules,
+        "python_roots": layout.roots,
         "files": listing.files,
         "size": listing.size,
     }

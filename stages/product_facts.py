@@ -56,3 +56,32 @@ INSTALLED_PACKAGES = frozenset({"node_modules", "site-packages"})
 # `extsDeprecated`, …
 # Source: the folder layout of Kit 105 to 108, Isaac Sim 4.5 to 5.1.
 EXTENSION_FOLDERS = r"exts[A-Za-z]*"
+
+# Folders of a source that hold its extensions before they are built.
+# Source: NVIDIA's kit-app-template and kit-extension-template (`source/extensions`, `exts`), Isaac Sim's repository.
+SOURCE_FOLDERS = ("source", "exts", "extensions")
+
+# Folders of an extension that Python packages may lie in without being part of their names.
+# Source: Isaac Sim's extensions (`python`), the packaging guide's "src layout".
+PATH_FOLDERS = frozenset({"python", "src", "source"})
+
+# Folders and modules beside the packages of an extension that are no package of its own.
+# Source: the extensions of Isaac Lab and of kit-extension-template; setuptools' and pytest's own files.
+NO_PACKAGES = frozenset(
+    {
+        *(
+            "benchmarks",
+            "build",
+            "config",
+            "conftest",
+            "data",
+            "dist",
+            "doc",
+            "docs",
+            "examples",
+            "licenses",
+            "noxfile",
+        ),
+        *("scripts", "setup", "standalone_examples", "templates", "test", "tests", "tools", "tutorials", "__init__"),
+    }
+)

@@ -2,76 +2,98 @@
 
 from __future__ import annotations
 
+import keyword
 import os
+from typing import NamedTuple
 
+from stages.product_facts import NO_PACKAGES, PATH_FOLDERS
 from stages.sources import premake
 from stages.sources.inventory import Listing
 from stages.sources.manifest import Candidate
 from stages.sources.notes import Notes
 
 
-def python_roots(candidate: Candidate, modules: list[dict[str, str]], listing: Listing, notes: Notes) -> dict[str, str]:
-    """Return the folders that hold Python modules, and the dotted name of what lies in each.
+class PythonLayout(NamedTuple):
+    """Where the Python modules of an extension lie.
+
+    Attributes:
+        roots: Folder or file (``""``: the extension itself) -> dotted name of what lies in it (``""``: none). With
+            ``/*`` after it a folder stands for its files without what lies deeper.
+        modules: The declared modules, and in place of those that are not there, the packages that are.
+    """
+
+    roots: dict[str, str]
+    modules: list[dict[str, str]]
+
+
+def python_layout(candidate: Candidate, modules: list[dict[str, str]], listing: Listing, notes: Notes) -> PythonLayout:
+    """Return where the Python modules of an extension lie.
+
+    Declared modules are looked for, in this order: where Kit looks for them; where the build file puts them; in
+    ``bindings/python``; below a folder from which they could be imported; in ``python``, whose content then is the
+    declared module. Where not one of them is there, the packages that are there stand in for them.
 
     Args:
         candidate: The extension.
         modules: Its declared modules, see `stages.sources.manifest.python_modules`.
         listing: What its folder holds.
         notes: Gets which declared modules are not there.
-
-    Returns:
-        Folder or file (``""``: the extension itself) -> dotted name (``""``: none). With ``/*`` after it a folder
-        stands for its files without what lies deeper.
     """
+    plan = _build_plan(candidate, listing, notes)
     roots = {"": ""}
-    missing = []
     for module in modules:
         base = "" if module["path"] == "." else module["path"]
-        path = module["name"].replace(".", "/")
-        path = f"{base}/{path}" if base else path
         if base in listing.folders:
             roots.setdefault(base, "")
-        if path not in listing.folders and path not in listing.modules:
-            missing.append(module["name"])
+    missing = [module for module in modules if not _is_there(_path_of(module), listing)]
     # In a source tree the build has yet to put the modules where they are declared.
-    roots.update(_build_roots(candidate, modules, listing, notes))
-    missing = [name for name in missing if not _is_placed(name, roots, listing)]
-    for name in missing:
-        if f"bindings/python/{name}" in listing.folders:
-            roots.setdefault(f"bindings/python/{name}/*", name)
-    if (
-        missing
-        and (candidate.id in missing or not any(root.startswith("python/") for root in roots))
-        and any(name.startswith("python/") for name in listing.modules)
-    ):
-        roots.setdefault("python", _unbuilt_name(candidate.id, missing))
-    missing = [name for name in missing if not _is_placed(name, roots, listing)]
-    for name in missing:
-        message = f"The declared Python module {name!r} is not there."
+    roots.update(_build_roots(plan, modules, listing))
+    missing = [module for module in missing if not _is_placed(module["name"], roots, listing)]
+    _add_unbuilt_roots(roots, candidate.id, [module["name"] for module in missing], listing)
+    missing = [module for module in missing if not _is_placed(module["name"], roots, listing)]
+    if not missing:
+        return PythonLayout(roots, modules)
+    fetched = {module["name"]: _fetched(module, plan) for module in missing}
+    found = [module for module in modules if module not in missing]
+    taken: list[dict[str, str]] = []
+    if not any(_is_main(module) for module in found) and not all(fetched.values()):
+        taken = _packages(listing)
+        roots.update((package["path"], "") for package in taken if package["path"] != ".")
+    for name, package in fetched.items():
+        message = f"The declared Python module {name!r} is not there"
+        if package:
+            message += f": it comes with the build, which takes it from {package}. Build the source to have it."
+        elif taken:
+            message += f"; taken instead: {', '.join(package['name'] for package in taken)}."
+        else:
+            message += "."
         notes.warn("python-module-missing", candidate.id, candidate.found.manifest, message)
-    return roots
+    return PythonLayout(roots, [*found, *taken] if taken else modules)
 
 
-def _build_roots(candidate: Candidate, modules: list[dict[str, str]], listing: Listing, notes: Notes) -> dict[str, str]:
-    """Return the folders and files that the build would put into the declared packages, with their names there.
-
-    A root that ends in ``/*`` stands for the files of a folder without what lies deeper.
-    """
+def _build_plan(candidate: Candidate, listing: Listing, notes: Notes) -> premake.BuildPlan:
     if not listing.build_file:
-        return {}
+        return premake.BuildPlan([], [], [])
     try:
         with open(os.path.join(candidate.folder, premake.FILE), "rb") as stream:
-            data = stream.read(premake.MAX_BYTES)
+            data = stream.read(premake.MAX_BYTES + 1)
     except OSError as error:
         notes.warn("unreadable", candidate.id, premake.FILE, f"Cannot be read ({error.strerror or error}).")
-        return {}
+        return premake.BuildPlan([], [], [])
+    if len(data) > premake.MAX_BYTES:
+        message = f"The build file is larger than {premake.MAX_BYTES:,} bytes; the rest of it is not read."
+        notes.warn("build-file-size", candidate.id, premake.FILE, message)
+    return premake.build_plan(data, candidate.id)
+
+
+def _build_roots(plan: premake.BuildPlan, modules: list[dict[str, str]], listing: Listing) -> dict[str, str]:
+    """Return the folders and files that the build would put where Python looks, with their names there."""
     bases = sorted({module["path"] for module in modules} - {"."}, key=len, reverse=True)
     tops = {module["name"].split(".")[0] for module in modules}
     roots = {}
-    for link in premake.build_links(data, candidate.id):
-        target = next(
-            (link.target[len(base) + 1 :] for base in bases if link.target.startswith(f"{base}/")), link.target
-        )
+    for link in plan.links:
+        base = next((base for base in bases if f"{link.target}/".startswith(f"{base}/")), "")
+        target = link.target[len(base) :].lstrip("/")
         source, suffix = link.source, link.source.rpartition(".")[2]
         if suffix in ("py", "pyi") and link.what == "it":
             name = source.rpartition("/")[2] if not target.endswith(f".{suffix}") else target.rpartition("/")[2]
@@ -84,9 +106,52 @@ def _build_roots(candidate: Candidate, modules: list[dict[str, str]], listing: L
             continue
         elif link.what == "files":
             source = f"{source}/*" if source else "*"
-        if source != target and source and target.split("/")[0] in tops:
+        # A link onto a folder that Python looks in: what lies in it has no name before it.
+        onto_path = not target and link.what != "files" and (bool(base) or _holds_one_of(source, modules, listing))
+        if source and source != link.target and (onto_path or target.split("/")[0] in tops):
             roots[source] = target.replace("/", ".")
     return roots
+
+
+def _add_unbuilt_roots(roots: dict[str, str], id_: str, missing: list[str], listing: Listing) -> None:
+    """Add where declared modules lie in a source tree whose build file does not tell."""
+    for name in missing:
+        if f"bindings/python/{name}" in listing.folders:
+            roots.setdefault(f"bindings/python/{name}/*", name)
+    rest = []
+    for name in missing:
+        folder = _folder_above(name, listing)
+        if folder:
+            roots.setdefault(folder, "")
+        else:
+            rest.append(name)
+    if (
+        rest
+        and (id_ in rest or not any(root.startswith("python/") for root in roots))
+        and any(name.startswith("python/") for name in listing.modules)
+    ):
+        roots.setdefault("python", _unbuilt_name(id_, rest))
+
+
+def _is_there(path: str, listing: Listing) -> bool:
+    return path in listing.modules or path in listing.folders
+
+
+def _holds_one_of(folder: str, modules: list[dict[str, str]], listing: Listing) -> bool:
+    return any(_is_there(f"{folder}/{module['name'].replace('.', '/')}", listing) for module in modules)
+
+
+def _path_of(module: dict[str, str]) -> str:
+    path = module["name"].replace(".", "/")
+    return path if module["path"] == "." else f"{module['path']}/{path}"
+
+
+def _folder_above(name: str, listing: Listing) -> str:
+    """Return the folder from which a module could be imported: the nearest to the top, then the first by name."""
+    end = f"/{name.replace('.', '/')}"
+    found = [path[: -len(end)] for path in (*listing.folders, *listing.modules) if path.endswith(end)]
+    usable = [folder for folder in found if not any(part.lower() in NO_PACKAGES for part in folder.split("/"))]
+    return min(usable, key=lambda folder: (folder.count("/"), folder), default="")
 
 
 def _unbuilt_name(id_: str, missing: list[str]) -> str:
@@ -99,13 +164,57 @@ def _unbuilt_name(id_: str, missing: list[str]) -> str:
 def _is_placed(name: str, roots: dict[str, str], listing: Listing) -> bool:
     """Return whether a declared module lies in one of the roots, or is one of them or a package above it."""
     for root, parent in roots.items():
+        folder = root.removesuffix("*").rstrip("/")
         if not parent:
+            path = f"{folder}/{name.replace('.', '/')}"
+            if folder and _is_there(path, listing):
+                return True
             continue
         # That the tests are placed says nothing of what they test.
         if parent == name or (parent.startswith(f"{name}.") and not parent.endswith(".tests")):
             return True
         if name.startswith(f"{parent}.") and not root.endswith(".py"):
-            path = f"{root.removesuffix('*').rstrip('/')}/{name.removeprefix(f'{parent}.').replace('.', '/')}"
+            path = f"{folder}/{name.removeprefix(f'{parent}.').replace('.', '/')}"
             if path in listing.modules or (path in listing.folders and not root.endswith("*")):
                 return True
     return False
+
+
+def _fetched(module: dict[str, str], plan: premake.BuildPlan) -> str:
+    """Return the path in the build that a declared module comes from; empty if the build file tells none."""
+    path = f"{_path_of(module)}/"
+    for link in plan.fetched:
+        target = f"{link.target}/"
+        if link.target and (path.startswith(target) or target.startswith(path)):
+            return link.package
+    return ""
+
+
+def _is_main(module: dict[str, str]) -> bool:
+    return module["name"].rpartition(".")[2] != "tests"
+
+
+def _packages(listing: Listing) -> list[dict[str, str]]:
+    """Return the topmost packages in an extension as modules are declared, or else its topmost modules."""
+    packages: list[dict[str, str]] = []
+    taken: list[str] = []
+    for folder in sorted(listing.folders, key=lambda folder: (folder.count("/"), folder)):
+        if not folder or f"{folder}/__init__" not in listing.modules:
+            continue
+        if any(folder.startswith(f"{above}/") for above in taken):
+            continue
+        taken.append(folder)
+        top, _, below = folder.partition("/")
+        path, name = (top, below) if top in PATH_FOLDERS and below else (".", folder)
+        if _is_name(name):
+            packages.append({"name": name.replace("/", "."), "path": path})
+    if not packages:
+        plain = sorted(module for module in listing.modules if "/" not in module)
+        packages = [{"name": module, "path": "."} for module in plain if _is_name(module)]
+    return packages
+
+
+def _is_name(path: str) -> bool:
+    parts = path.split("/")
+    usable = all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
+    return usable and parts[0].lower() not in NO_PACKAGES
