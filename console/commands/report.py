@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 from doit import get_initial_workdir
@@ -17,9 +17,14 @@ from doit.task import Task
 from checkpoint import database
 from checkpoint.invocation import DATABASE_NAME, Invocation
 from checkpoint.plan import PlannedTask, plan
+from config import Config
 from console.report.run_state import RunState, StageState
 from stages.failures import StageError
+from stages.final_assembly import PREVIOUS
 from tasks.stage_names import EXIT_FAILED, stage_of
+
+if TYPE_CHECKING:
+    from comparison.changes import Comparison
 
 REPORT_NAME = "report.html"
 COMPLETION_REPORT = "pipeline_completion_report.json"
@@ -93,8 +98,25 @@ def write_page(
         mode=config.in_force["processing"]["code_examples_scan_mode"],
         run=run_state(invocation, tasks, planned, records),
         configuration=config.public(),
+        changes=_changes(config),
     )
     return path
+
+
+def _changes(config: Config) -> Comparison | None:
+    """Return what differs between the published data set and the one it replaced; None if one of them is missing.
+
+    A data set that is not whole must not keep anyone from the report: `doit diff` and `doit verify` say what is wrong.
+    """
+    from comparison.compare import compare
+    from comparison.data_set import DataSet, find_data_set
+
+    try:
+        new = find_data_set(str(config.target_dir), config.target_dir, config.target_dir)
+        previous = config.work_dir / PREVIOUS / new.name
+        return compare(DataSet(previous), DataSet(new)) if previous.is_dir() else None
+    except StageError:
+        return None
 
 
 def run_state(

@@ -7,23 +7,38 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from comparison import wording
 from console.report.content import Content, DataFiles, collect, prefix_of
 from console.report.pictures import MOST_BARS, bars, diagrams, layered
 from console.report.run_state import STATES, RunState
 from stages.storage.jsonfile import to_json, write_bytes
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from comparison.changes import Comparison
+
 _HERE = Path(__file__).parent
 _API_KEYS = ("name", "full_name", "signature", "docstring", "parent_classes", "methods")
 _EXAMPLE_KEYS = ("full_name", "file_path", "start_line", "end_line", "complexity_score", "reasons", "source_code")
 _PREFIXES_SHOWN = 12
+# Of one extension; `doit diff` has all of them.
+_MOST_CHANGES = 100
 
 
 def write(
-    path: Path, *, work_dir: Path, target_dir: Path, mode: str, run: RunState, configuration: dict[str, Any]
+    path: Path,
+    *,
+    work_dir: Path,
+    target_dir: Path,
+    mode: str,
+    run: RunState,
+    configuration: dict[str, Any],
+    changes: Comparison | None = None,
 ) -> None:
     """Write the page.
 
@@ -36,50 +51,72 @@ def write(
         mode: The mode code examples were selected in.
         run: How far the stages are.
         configuration: The configuration without secrets.
+        changes: What differs from the data set that the last run replaced; None if there is none.
 
     Raises:
         StageError: The file cannot be written.
     """
     files = DataFiles(work_dir, target_dir, mode)
     content = collect(files)
-    write_bytes(path, render(content, files, run, configuration).encode())
+    write_bytes(path, render(content, files, run, configuration, changes).encode("utf-8", "replace"))
 
 
-def render(content: Content, files: DataFiles, run: RunState, configuration: dict[str, Any]) -> str:
-    """Return the page as HTML."""
+def templates() -> Environment:
+    """Return the templates of the pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    details = _details(content, files)
-    style = (_HERE / "page" / "report.css").read_text(encoding="utf-8")
-    script = (_HERE / "page" / "report.js").read_text(encoding="utf-8")
-    content.notes += files.notes
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def style() -> Markup:
+    """Return the style sheet of the pages."""
+    return Markup((_HERE / "page" / "report.css").read_text(encoding="utf-8"))  # noqa: S704  the project's own file
+
+
+def render(
+    content: Content,
+    files: DataFiles,
+    run: RunState,
+    configuration: dict[str, Any],
+    changes: Comparison | None = None,
+) -> str:
+    """Return the page as HTML."""
+    details = _details(content, files)
+    script = (_HERE / "page" / "report.js").read_text(encoding="utf-8")
+    content.notes += files.notes
     prefixes = content.settings_by_prefix()
-    return environment.get_template("report.html").render(
-        run=run,
-        content=content,
-        configuration=configuration,
-        states=STATES,
-        diagrams=diagrams(run.stages),
-        plots=_plots(content, run),
-        most_bars=MOST_BARS,
-        prefixes=sorted(prefixes.items(), key=lambda item: (-item[1], item[0])),
-        totals=_totals(content),
-        index=_embedded(_index(content, run)),
-        settings=_packed(_setting_rows(content)),
-        details=details,
-        style=Markup(style),  # noqa: S704  the project's own file
-        script=Markup(script),  # noqa: S704  the project's own file
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        duration=duration,
-        moment=moment,
-        pretty=_pretty,
+    return (
+        templates()
+        .get_template("report.html")
+        .render(
+            run=run,
+            content=content,
+            configuration=configuration,
+            states=STATES,
+            diagrams=diagrams(run.stages),
+            plots=_plots(content, run),
+            most_bars=MOST_BARS,
+            prefixes=sorted(prefixes.items(), key=lambda item: (-item[1], item[0])),
+            totals=_totals(content),
+            index=_embedded(_index(content, run)),
+            settings=_packed(_setting_rows(content)),
+            details=details,
+            style=style(),
+            script=Markup(script),  # noqa: S704  the project's own file
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            duration=duration,
+            moment=moment,
+            pretty=_pretty,
+            comparison=changes,
+            words=wording,
+            most_changes=_MOST_CHANGES,
+        )
     )
 
 

@@ -243,7 +243,16 @@ def test_the_repository_is_not_written_to(project: Project) -> None:
     def state() -> dict[str, int]:
         own = [
             ROOT / name
-            for name in ("stages", "config", "checkpoint", "console", "tasks", "dodo.py", "pipeline_config.toml")
+            for name in (
+                "stages",
+                "comparison",
+                "config",
+                "checkpoint",
+                "console",
+                "tasks",
+                "dodo.py",
+                "pipeline_config.toml",
+            )
         ]
         files = [path for top in own for path in ([top] if top.is_file() else sorted(top.rglob("*")))]
         return {str(path): path.stat().st_mtime_ns for path in files if path.is_file() and path.suffix != ".pyc"}

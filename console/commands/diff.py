@@ -1,0 +1,203 @@
+"""``doit diff``: what differs between two data sets, and which changes break callers."""
+
+from __future__ import annotations
+
+import contextlib
+import getopt
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from doit import get_initial_workdir
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+
+from config import Config, ConfigError, load
+from stages.failures import StageError
+from stages.final_assembly import PREVIOUS
+from tasks.doit_internals import command_line_variables
+from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
+
+if TYPE_CHECKING:
+    from comparison.changes import Comparison
+
+EXIT_BREAKING = 3
+
+_OPT_SINCE: dict[str, Any] = {
+    "name": "since_last",
+    "short": "",
+    "long": "since-last",
+    "type": bool,
+    "default": False,
+    "help": "compare the data set with the one that the last run replaced",
+}
+_OPT_EXTENSION: dict[str, Any] = {
+    "name": "extensions",
+    "short": "e",
+    "long": "extension",
+    "type": list,
+    "default": [],
+    "help": "show this extension alone, in detail: an id or a pattern (omni.ui*); may be given several times",
+}
+_OPT_ONLY: dict[str, Any] = {
+    "name": "only",
+    "short": "",
+    "long": "only",
+    "type": str,
+    "default": "",
+    "choices": (("breaking", "what breaks callers"),),
+    "help": "show changes that break callers alone, in detail",
+}
+_OPT_VERBOSE: dict[str, Any] = {
+    "name": "verbose",
+    "short": "v",
+    "long": "verbose",
+    "type": bool,
+    "default": False,
+    "help": "show every change, not the numbers alone",
+}
+_OPT_JSON: dict[str, Any] = {
+    "name": "as_json",
+    "short": "",
+    "long": "json",
+    "type": bool,
+    "default": False,
+    "help": "print JSON",
+}
+_OPT_MARKDOWN: dict[str, Any] = {
+    "name": "as_markdown",
+    "short": "",
+    "long": "markdown",
+    "type": bool,
+    "default": False,
+    "help": "print Markdown, short enough for the comment on a pull request",
+}
+_OPT_HTML: dict[str, Any] = {
+    "name": "html",
+    "short": "",
+    "long": "html",
+    "type": str,
+    "default": "",
+    "help": "write a page to this file as well",
+}
+_OPT_FAIL: dict[str, Any] = {
+    "name": "fail_on",
+    "short": "",
+    "long": "fail-on",
+    "type": str,
+    "default": "",
+    "choices": (("breaking", "a change that breaks callers"),),
+    "help": f"end with exit code {EXIT_BREAKING} if a change shown breaks callers",
+}
+
+
+class Diff(Command):  # type: ignore[misc]
+    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+
+    name = "diff"
+    doc_purpose = "compare two data sets: API, settings, nodes, examples, and what breaks callers"
+    doc_usage = "OLD NEW | --since-last [NEW]"
+    doc_description = (
+        "OLD, NEW: a Kit version in target_dir (107.3), a data set's folder, or a folder that holds one. "
+        "Example: doit diff 106.5 107.3 --only breaking"
+    )
+    cmd_options = (
+        _OPT_SINCE,
+        _OPT_EXTENSION,
+        _OPT_ONLY,
+        _OPT_VERBOSE,
+        _OPT_JSON,
+        _OPT_MARKDOWN,
+        _OPT_HTML,
+        _OPT_FAIL,
+    )
+    execute_tasks: ClassVar[bool] = False
+
+    def parse_execute(self, in_args: list[str]) -> int:
+        """Parse and execute; unlike in doit's own commands, options may also stand behind the data sets."""
+        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
+            in_args = [word for option in options for word in option if word] + ["--", *words]
+        return int(super().parse_execute(in_args))
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """Compare and print; return the exit code."""
+        if opt_values["since_last"] and len(pos_args) > 1:
+            raise InvalidCommand(f"diff: expected one data set with --since-last, found {' '.join(pos_args)}.")
+        if not opt_values["since_last"] and len(pos_args) != 2:
+            raise InvalidCommand(
+                f"diff: expected two data sets, found {' '.join(pos_args) or 'none'}. "
+                "Examples: doit diff 106.5 107.3; doit diff --since-last"
+            )
+        if opt_values["as_json"] and opt_values["as_markdown"]:
+            raise InvalidCommand("diff: --json and --markdown cannot be printed both.")
+        variables = command_line_variables()
+        started_in = Path(get_initial_workdir() or ".")
+        named = variables.pop("config", "")
+        try:
+            config = load(started_in / named if named else None, variables)
+            comparison = compared(config, started_in, pos_args, since_last=opt_values["since_last"])
+            comparison = _narrowed(comparison, opt_values["extensions"], only_breaking=opt_values["only"] == "breaking")
+            if opt_values["html"]:
+                from console.diff import page
+
+                page.write(started_in / opt_values["html"], comparison)
+        except ConfigError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_NOT_STARTED
+        except StageError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_FAILED
+        _print(comparison, opt_values)
+        return EXIT_BREAKING if opt_values["fail_on"] == "breaking" and comparison.breaking else 0
+
+
+def compared(config: Config, started_in: Path, named: list[str], *, since_last: bool) -> Comparison:
+    """Return what differs between two data sets.
+
+    Args:
+        config: Says where the data sets and the previous one are.
+        started_in: What relative paths begin at.
+        named: The two data sets; with ``since_last`` the new one or nothing.
+        since_last: Whether the old one is that which the last run replaced.
+
+    Raises:
+        StageError: A data set is missing or not whole.
+    """
+    from comparison.compare import compare
+    from comparison.data_set import DataSet, find_data_set
+
+    if not since_last:
+        old, new = (find_data_set(name, config.target_dir, started_in) for name in named)
+        return compare(DataSet(old), DataSet(new))
+    new = find_data_set(named[0] if named else str(config.target_dir), config.target_dir, started_in)
+    previous = config.work_dir / PREVIOUS / new.name
+    if not previous.is_dir():
+        raise StageError(
+            f"{previous}: no earlier data set is kept there. It is, once a run has replaced a published data set of "
+            f"Kit {new.name} by another."
+        )
+    return compare(DataSet(previous), DataSet(new))
+
+
+def _narrowed(comparison: Comparison, extensions: list[str], *, only_breaking: bool) -> Comparison:
+    """Return the part that is asked for; that a pattern matches nothing that has changed is said."""
+    for pattern in extensions:
+        if not comparison.narrowed(extensions=[pattern]).extensions:
+            sys.stderr.write(f'WARNING: nothing has changed in an extension "{pattern}", or there is none.\n')
+    return comparison.narrowed(extensions=extensions, only_breaking=only_breaking)
+
+
+def _print(comparison: Comparison, options: dict[str, Any]) -> None:
+    if options["as_json"]:
+        told = json.dumps(comparison.as_dict(), indent=2, sort_keys=True, ensure_ascii=False)
+        sys.stdout.write(told.encode("utf-8", "replace").decode() + "\n")
+    elif options["as_markdown"]:
+        from comparison.markdown import markdown
+
+        sys.stdout.write(markdown(comparison))
+    else:
+        from console.diff.table import show
+
+        show(comparison, in_detail=bool(options["verbose"] or options["extensions"] or options["only"]))
