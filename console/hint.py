@@ -19,13 +19,13 @@ def resume_command(argv: Sequence[str], executable: str, search_path: str | None
 
     Args:
         argv: The command line, with the program's name.
-        executable: The Python that runs it.
+        executable: The Python that runs it; it is named where there is none on the search path.
         search_path: Where a shell looks for programs; by default ``PATH``.
     """
     program, *words = argv
     name = os.path.basename(program)
     if name in _SCRIPTS:
-        start = [_typed(executable, search_path), os.path.relpath(program)]
+        start = [_script_python(executable, search_path), os.path.relpath(program)]
     elif name == "doit":
         start = [_typed(program, search_path)]
     elif name == "__main__.py" and os.path.basename(os.path.dirname(program)) == "doit":
@@ -47,6 +47,12 @@ def _kept(words: Sequence[str]) -> list[str]:
         else:
             kept.append(word)
     return kept
+
+
+def _script_python(executable: str, search_path: str | None) -> str:
+    """Return what to type before a script: it goes on in the project's own environment, whichever Python begins it."""
+    names = (name for name in ("python", "python3") if shutil.which(name, path=search_path))
+    return next(names, None) or _typed(executable, search_path)
 
 
 def _typed(program: str, search_path: str | None) -> str:

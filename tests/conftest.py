@@ -39,6 +39,7 @@ _LONG = (
 _FIRST_OF_EACH = (
     "tests/faults/",
     "tests/security/",
+    "tests/test_documented_commands.py",
     "tests/checkpoint/test_embedding_service.py",
     "tests/checkpoint/test_interruption.py",
     "tests/checkpoint/test_run_command.py",
