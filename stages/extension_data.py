@@ -257,6 +257,7 @@ class _Reading:
         """Read and parse every file that is not excluded, then link the modules."""
         from stages.python.resolver import Api
         from stages.python.stubs import merge_stub
+        from stages.setting_scan.constants import referenced_texts
 
         for file in self.files:
             use, why, parsed = file.use, file.why, False
@@ -270,6 +271,7 @@ class _Reading:
                         why = str(error)
                         self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
             self.report.append({"file": file.path, "use": use, "why": why, "parsed": parsed})
+        self.setting_uses = referenced_texts(self.setting_uses)
         self._take_imported_tests()
         modules = {name: module for (name, stub), module in self._modules.items() if not stub}
         for (name, stub), module in sorted(self._modules.items()):
@@ -291,6 +293,7 @@ class _Reading:
     def _read_file(self, file: PythonFile) -> None:
         from stages.python.visitor import visit
         from stages.setting_scan.calls import python_uses
+        from stages.setting_scan.strings import Where
 
         text = python_source.decode(python_source.read_bytes(self.folder, file.path))
         tree = python_source.parse(text)
@@ -298,7 +301,9 @@ class _Reading:
             # Of a compiled module the stub alone tells its constants.
             settings = not file.is_stub or file.module not in self._with_source
             warn = partial(self._warn, "python-strings", file.path, 0)
-            uses = python_uses(tree, file=file.path, source=text, warn=warn) if settings else []
+            module_name = file.module if file.use in (python_source.API, python_source.TESTS) else ""
+            where = Where(self.id, module_name, file.is_package)
+            uses = python_uses(tree, file=file.path, source=text, where=where, warn=warn) if settings else []
             if file.use in (python_source.API, python_source.TESTS):
                 module = visit(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
         except (RecursionError, MemoryError) as error:

@@ -17,7 +17,8 @@ How several definitions become one entry:
 - *Documentation.* The comment above the key, or else the one behind the value, from the first of the same order.
 - *Constants.* A path may stand in a constant, of the same file, another one of the owner or another owner's module.
 - *Uses.* Reads, writes, subscriptions and ``--/path=value`` arguments; definitions and constants are no uses. A path
-  that is known only at run time stands as one entry with ``{name}`` for the unknown part and ``dynamic`` set.
+  that is known only at run time stands as one entry with ``{name}`` for the unknown part and ``dynamic`` set; the
+  simple summary and the search index leave it out.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from typing import Any
 from stages.failures import StageError, StageWarning, contained
 from stages.setting_scan.constants import ConstantsOfAll, resolve, unresolved_order
 from stages.setting_scan.cpp import cpp_uses
-from stages.setting_scan.paths import value_type
+from stages.setting_scan.paths import begins_open, value_type
 from stages.setting_scan.precedence import (
     Setting,
     add_use,
@@ -231,7 +232,7 @@ def merge(work_dir: Path) -> None:
             raise StageError(f"{path}: not what this stage writes ({error!r}). Delete it and run again.") from error
     for name, use in elsewhere:
         filled = everywhere.fill(use["path"])
-        if filled is not None and not filled.startswith("/{"):
+        if filled is not None and not begins_open(filled):
             add_use({**use, "path": filled, "dynamic": "{" in filled}, name, settings.setdefault(filled, Setting()))
         elif use.get("certain", True):
             kept = {"extension": name, **{key: use[key] for key in ("file", "line", "expression")}}
@@ -250,7 +251,9 @@ def merge(work_dir: Path) -> None:
         "scan_directory": _scan_directory(work_dir),
     }
     _write_pieces(work_dir / SUMMARY, b'{"metadata":' + _bytes(metadata) + b',"settings":{', settings, _entry, b"}}\n")
-    _write_pieces(work_dir / SIMPLE, b"{", settings, _simple_entry, b"}\n")
+    # What is known at run time alone is no setting that one could look up.
+    known = {path: setting for path, setting in settings.items() if not setting.dynamic}
+    _write_pieces(work_dir / SIMPLE, b"{", known, _simple_entry, b"}\n")
     write_json(work_dir / STATISTICS, _statistics(settings, chosen))
     write_json(work_dir / REPORT, report)
     _prune(work_dir, owners)

@@ -1,5 +1,6 @@
 """Kit's dialect of TOML: ``extension.toml`` and ``.kit`` files."""
 
+from stages.kit_toml.combine import Given, combine
 from stages.kit_toml.document import (
     DEFAULT_CONFIG,
     DEFAULT_PLATFORM,
@@ -9,6 +10,7 @@ from stages.kit_toml.document import (
     KitTomlError,
     Leaf,
     loads,
+    matches_target,
     parse,
     salvage,
 )
@@ -19,9 +21,12 @@ __all__ = [
     "MAX_BYTES",
     "MAX_ERRORS",
     "Document",
+    "Given",
     "KitTomlError",
     "Leaf",
+    "combine",
     "loads",
+    "matches_target",
     "parse",
     "salvage",
 ]

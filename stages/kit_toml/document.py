@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -36,6 +36,8 @@ import tomli
 DEFAULT_PLATFORM = "linux-x86_64"
 DEFAULT_CONFIG = "release"
 
+_TARGET = {"platform": DEFAULT_PLATFORM, "config": DEFAULT_CONFIG}
+
 # Far beyond any real file (the largest known .kit file has 60 KB); both keep hostile input from exhausting the stack
 # or the memory, and every reader of the result may recurse.
 MAX_BYTES = 8 * 1024 * 1024
@@ -43,7 +45,7 @@ MAX_DEPTH = 64
 # A file with more broken statements than this is not TOML at all.
 MAX_ERRORS = 50
 
-_FILTER = "filter:"
+FILTER = "filter:"
 _APPEND = "++"
 # Where the plain value of a key is kept beside its filtered ones, in the tree before the filters are applied.
 _UNFILTERED = "filter:"
@@ -258,7 +260,7 @@ class _Reader:
             raise _Broken(key, header=True)
         if len(key) >= MAX_DEPTH:
             raise _Broken(f"nested deeper than {MAX_DEPTH} tables", header=True)
-        self.filtered = self.filtered or _FILTER in match[2]
+        self.filtered = self.filtered or FILTER in match[2]
         self.open_table(key, line, array=len(match[1]) == 2)
         self.table = key
         return match.end()
@@ -322,7 +324,7 @@ class _Reader:
         if len(self.table) + len(key) >= MAX_DEPTH:
             raise _Broken(f"nested deeper than {MAX_DEPTH} tables")
         if simple is None or '"' in simple[1]:
-            self.filtered = self.filtered or _FILTER in text[start:position]
+            self.filtered = self.filtered or FILTER in text[start:position]
         self.assign(key, value, line, trailing or "", append=append)
         return position
 
@@ -343,7 +345,7 @@ class _Reader:
                 place.append(str(len(child) - 1))
                 child = child[-1]
             elif not isinstance(child, dict):
-                if full[index + 1].startswith(_FILTER):
+                if full[index + 1].startswith(FILTER):
                     child = node[part] = {_UNFILTERED: child}
                 else:
                     self.conflict(line, full[: index + 1])
@@ -364,12 +366,12 @@ class _Reader:
         if (
             not isinstance(value, dict)
             and isinstance(existing, dict)
-            and any(key.startswith(_FILTER) for key in existing)
+            and any(key.startswith(FILTER) for key in existing)
         ):
             node, last, existing = existing, _UNFILTERED, existing.get(_UNFILTERED)
         if append:
             addition = value if isinstance(value, list) else [value]
-            if self.filtered and any(part.startswith(_FILTER) for part in full):
+            if self.filtered and any(part.startswith(FILTER) for part in full):
                 # What it is appended to is known only when the filters are applied.
                 earlier = existing.get(_APPEND, []) if isinstance(existing, dict) else existing
                 node[last] = {_APPEND: [*earlier, *addition] if isinstance(earlier, list) else addition}
@@ -522,13 +524,13 @@ def _is_array_of_tables(value: Any) -> TypeGuard[list[dict[str, Any]]]:
 
 
 def _split_filters(key: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    if not any(part.startswith(_FILTER) for part in key):
+    if not any(part.startswith(FILTER) for part in key):
         return (), key
     filters, path, index = [], [], 0
     while index < len(key):
         part = key[index]
-        if part.startswith(_FILTER) and index + 1 < len(key):
-            filters.append((part[len(_FILTER) :], key[index + 1]))
+        if part.startswith(FILTER) and index + 1 < len(key):
+            filters.append((part[len(FILTER) :], key[index + 1]))
             index += 2
         else:
             path.append(part)
@@ -541,8 +543,8 @@ def _leaves(
 ) -> Iterator[tuple[tuple[str, ...], Any, tuple[tuple[str, str], ...]]]:
     if isinstance(value, dict) and value:
         for key, item in value.items():
-            if path and path[-1].startswith(_FILTER):
-                inner = (*filters, (path[-1][len(_FILTER) :], key))
+            if path and path[-1].startswith(FILTER):
+                inner = (*filters, (path[-1][len(FILTER) :], key))
                 yield from _leaves(path[:-1], item, inner)
             else:
                 yield from _leaves((*path, key), item, filters)
@@ -568,9 +570,11 @@ def _without_filters(node: Any) -> Any:
     for key, value in node.items():
         if key == _UNFILTERED:
             matching.insert(0, _without_filters(value))
-        elif key.startswith(_FILTER) and isinstance(value, dict):
+        elif key.startswith(FILTER) and isinstance(value, dict):
             for wanted, content in value.items():
-                (matching if _matches(key[len(_FILTER) :], wanted) else others).append(_without_filters(content))
+                (matching if matches_target([(key[len(FILTER) :], wanted)]) else others).append(
+                    _without_filters(content)
+                )
         else:
             plain[key] = _without_filters(value)
     result: Any = plain
@@ -581,9 +585,9 @@ def _without_filters(node: Any) -> Any:
     return result
 
 
-def _matches(name: str, wanted: str) -> bool:
-    current = {"platform": DEFAULT_PLATFORM, "config": DEFAULT_CONFIG}.get(name)
-    return current is not None and fnmatchcase(current, wanted)
+def matches_target(filters: Iterable[tuple[str, str]]) -> bool:
+    """Return whether all filters are those of the target that values are taken for: a release build on Linux."""
+    return all(name in _TARGET and fnmatchcase(_TARGET[name], wanted) for name, wanted in filters)
 
 
 def _overlay(lower: Any, upper: Any) -> Any:

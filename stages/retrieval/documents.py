@@ -156,6 +156,8 @@ def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Itera
     summary = read_json(path)
     with _form(path):
         for key, setting in sorted(summary["settings"].items()):
+            if setting.get("dynamic"):
+                continue  # its path is not known: nobody can look it up
             documentation = setting["documentation"]
             parts = [
                 key,

@@ -14,17 +14,20 @@ from collections.abc import Callable
 from typing import Any
 
 from stages.product_facts import PRIM_ROOTS
+from stages.setting_scan.interface import ACCESSORS, Interface
 from stages.setting_scan.paths import (
     ARGUMENT,
     PATH,
     ROOT_PATTERN,
     ROOTED,
+    SPACED_PATH,
     argument_value,
+    begins_open,
     canonical,
     value_type,
 )
 from stages.setting_scan.scopes import Bindings, Scope
-from stages.setting_scan.strings import ACCESSORS, Evaluator, Value, last_name
+from stages.setting_scan.strings import NOWHERE, Evaluator, Value, Where, last_name
 
 VERSION = "2"
 
@@ -36,8 +39,12 @@ _API_WORDS = (
 _SETTING_CODE = re.compile(r"etting(?:\w*\(|s?(?:_iface|_interface)?\.\w+\()")
 # One for each quote: a pattern that begins with fixed characters is searched several times faster.
 _ROOTED_STRINGS = (re.compile(rf'"/(?:{ROOT_PATTERN})/'), re.compile(rf"'/(?:{ROOT_PATTERN})/"))
-_SLASHED_CONSTANT = re.compile(r"""=\s*\(?\s*(?:f?["']/\w|f["']\{[\w.]+\}/|[\w.]+\s*\+\s*f?["']/)""")
 _CONSTANT_NAME = re.compile(r"setting", re.IGNORECASE)
+
+# A constant that may be a part of a path: the id of an extension, the name of a group.
+_TEXT = re.compile(r"[\w.:@~+-]{1,100}\Z")
+
+_FROM_ELSEWHERE = (ast.Call, ast.Name, ast.Attribute, ast.Subscript)
 
 # Methods of ISettings: name -> (kind, type). The first argument is the path unless `_SECOND_ARGUMENT` says otherwise.
 _METHODS: dict[str, tuple[str, str | None]] = {
@@ -87,7 +94,12 @@ _ITEM_TYPES = {"BOOL": "bool", "INT": "int", "FLOAT": "float", "STRING": "string
 
 
 def python_uses(
-    tree: ast.Module, *, file: str, source: str, warn: Callable[[str], None] | None = None
+    tree: ast.Module,
+    *,
+    file: str,
+    source: str,
+    where: Where = NOWHERE,
+    warn: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return every setting that a Python file uses or names.
 
@@ -95,6 +107,7 @@ def python_uses(
         tree: The parsed file.
         file: Its path relative to the extension's folder, with ``/``.
         source: Its text, looked at to skip the files that cannot name a setting.
+        where: Its extension and the module that it is, which its paths may be made of.
         warn: Called once with a message if the file needs more steps than are allowed.
 
     Returns:
@@ -102,22 +115,20 @@ def python_uses(
         ``path`` in canonical form, a part that is only known at run time written ``{name}``; a part that another file's
         constant holds written ``<module:NAME>`` (``<.settings:ENABLED>``), for the reader of all files to resolve;
         ``kind``: ``read``, ``write``, ``default``, ``subscribe``, ``argument`` (``--/path=value``), ``constant`` (named
-        there, but not used by that line), ``prefix`` (a constant that only begins other paths) or ``candidate`` (a
-        path-like constant that is a setting only if another file uses it as one);
+        there, but not used by that line), ``prefix`` (a constant that only begins other paths), ``candidate`` (a
+        path-like constant that is a setting only if another file uses it as one) or ``text`` (a constant that is a part
+        of a path only if another file says so; ``path`` is its text as it is);
         ``type``: bool, int, float, string, array, object or null; ``default``: the literal of a ``set_default``, else
         null; ``line`` (from 1); ``file``; ``dynamic``: whether the path has a ``{name}``;
         ``name``: of constants, where they can be imported by it (``ENABLED``, ``Keys.ENABLED``); else null;
         ``certain``: whether the path is given to the settings interface, or to something that has its name.
     """
-    worth = prefilter(source)
-    if not worth:
-        return []
     names = Bindings()
-    if worth == 2:
+    if prefilter(source):
         names.collect(tree)
     else:
         names.collect_constants(tree)
-    uses = _Uses(file, names)
+    uses = _Uses(file, names, where)
     found = uses.records()
     complaint = uses.strings.complaint()
     if complaint is not None and warn is not None:
@@ -125,25 +136,24 @@ def python_uses(
     return found
 
 
-def prefilter(source: str) -> int:
-    """Return 2 for a file to walk whole, 1 where its constants are enough, 0 where nothing can be found.
+def prefilter(source: str) -> bool:
+    """Return whether a file may use settings; of any other, its constants are enough.
 
     Plain substring tests come first: over a source tree they cost a hundredth of parsing it.
     """
     if any(word in source for word in _API_WORDS) or _SETTING_CODE.search(source):
-        return 2
-    if ('"/' in source or "'/" in source) and any(pattern.search(source) for pattern in _ROOTED_STRINGS):
-        return 2
-    return 1 if _SLASHED_CONSTANT.search(source) else 0
+        return True
+    return ('"/' in source or "'/" in source) and any(pattern.search(source) for pattern in _ROOTED_STRINGS)
 
 
 class _Uses:
     """The uses of settings in one file."""
 
-    def __init__(self, file: str, names: Bindings) -> None:
+    def __init__(self, file: str, names: Bindings, where: Where = NOWHERE) -> None:
         self.file = file
         self.names = names
-        self.strings = Evaluator(names)
+        self.strings = Evaluator(names, where)
+        self.interface = Interface(self.strings)
         self.found: list[dict[str, Any]] = []
 
     def records(self) -> list[dict[str, Any]]:
@@ -153,6 +163,7 @@ class _Uses:
         # An outer expression is collected before the ones it is made of, and accounts for them.
         for node, scope in self.names.strings:
             self._string(node, scope)
+        self._texts()
         return sorted(self.found, key=_key)
 
     def _add(
@@ -168,7 +179,7 @@ class _Uses:
     ) -> None:
         self.found.append(
             {
-                "path": canonical(value.text),
+                "path": value.text if kind == "text" else canonical(value.text),
                 "kind": kind,
                 "type": type_,
                 "default": default,
@@ -191,13 +202,13 @@ class _Uses:
                 if (
                     isinstance(value, ast.Attribute)
                     and value.attr in _METHODS
-                    and self.strings.is_settings(value.value, where)
+                    and self.interface.is_settings(value.value, where)
                 ):
                     name, receiver = value.attr, value.value
         else:
             return
         if name in _METHODS and receiver is not None:
-            certainty = self.strings.is_settings(receiver, scope)
+            certainty = self.interface.is_settings(receiver, scope)
             if certainty or name not in _COMMON_METHODS:
                 self._method(call, name, scope, certainty)
                 return
@@ -224,10 +235,10 @@ class _Uses:
             default = literal if kind == "default" else None
         elif name == "is_accessible_as" and call.args:
             type_ = _ITEM_TYPES.get(last_name(call.args[0]))
-        for path in self._paths(argument, scope, certain=certainty == 2):
+        for path in self._paths(argument, scope, certain=certainty == 2, spaced=certainty > 0):
             self._add(kind, path, argument.lineno, type_=type_, default=default, certain=certainty > 0)
 
-    def _paths(self, node: ast.expr, scope: Scope, *, certain: bool) -> list[Value]:
+    def _paths(self, node: ast.expr, scope: Scope, *, certain: bool, spaced: bool = False) -> list[Value]:
         """Return the setting paths an argument can be.
 
         Args:
@@ -235,11 +246,12 @@ class _Uses:
             scope: Where the call stands.
             certain: Whether the call certainly takes a setting: then the leading slash may be missing, as Carbonite
                 allows. Otherwise there must be one, and a first part that is not USD's.
+            spaced: Whether a path may have spaces.
         """
         paths = []
         for value in dict.fromkeys(self.strings.values(node, scope)):
             text = value.text
-            if not PATH.match(text) or text.lstrip("/")[:1] in {"", "{"}:
+            if not (SPACED_PATH if spaced else PATH).match(text) or not text.strip("/") or begins_open(text):
                 continue
             first = text.lstrip("/").partition("/")[0]
             if certain or text.startswith("<") or (text.startswith("/") and first not in PRIM_ROOTS):
@@ -302,28 +314,38 @@ class _Uses:
         argument = named.get("path") or (call.args[1] if len(call.args) > 1 else None)
         if argument is not None:
             literal = self.strings.literal(named["value"], scope) if "value" in named else None
-            for path in self._paths(argument, scope, certain=True):
+            for path in self._paths(argument, scope, certain=True, spaced=True):
                 self._add(kind, path, argument.lineno, type_=value_type(literal))
 
     def _named_constants(self) -> None:
         for name, node, scope in self.names.constants:
-            values = (
-                self.strings.values(node, scope) if not isinstance(node, ast.Call | ast.Name | ast.Attribute) else []
-            )
-            for value in values:
-                if not value.text.startswith(("/", "<")) or not value.text.strip("/") or not PATH.match(value.text):
-                    continue
-                self.strings.used.add(id(node))
-                whole, prefix = id(node) in self.strings.whole, id(node) in self.strings.prefixes
-                if whole or (ROOTED.match(value.text) and not prefix):
-                    kind = "constant"
-                elif prefix:
-                    kind = "prefix"
-                elif _CONSTANT_NAME.search(name) and value.text.count("/") > 1 and not value.text.startswith("<"):
-                    kind = "constant"
-                else:
-                    kind = "candidate"
-                self._add(kind, value, node.lineno, name=name)
+            if not isinstance(node, _FROM_ELSEWHERE):
+                for value in self.strings.values(node, scope):
+                    self._named_path(name, node, value)
+
+    def _texts(self) -> None:
+        """Take the constants that are no paths but may be parts of them; last, since it marks what it comes by."""
+        for name, node, scope in self.names.constants:
+            for value in self.strings.values(node, scope):
+                if _TEXT.match(value.text) and not value.dynamic:
+                    self._add("text", value, node.lineno, name=name)
+
+    def _named_path(self, name: str, node: ast.expr, value: Value) -> None:
+        if not value.text.startswith(("/", "<")) or not value.text.strip("/") or begins_open(value.text):
+            return
+        whole, prefix = id(node) in self.strings.whole, id(node) in self.strings.prefixes
+        if not (SPACED_PATH if whole else PATH).match(value.text):
+            return
+        self.strings.used.add(id(node))
+        if whole or (ROOTED.match(value.text) and not prefix):
+            kind = "constant"
+        elif prefix:
+            kind = "prefix"
+        elif _CONSTANT_NAME.search(name) and value.text.count("/") > 1 and not value.text.startswith("<"):
+            kind = "constant"
+        else:
+            kind = "candidate"
+        self._add(kind, value, node.lineno, name=name)
 
     def _string(self, node: ast.expr, scope: Scope) -> None:
         if id(node) in self.strings.used:
@@ -340,7 +362,7 @@ class _Uses:
                     text = match[2]
                     literal = None if text is None or "{" in text or "<" in text else argument_value(text)
                     self._add("argument", Value(match[1], "{" in match[1]), node.lineno, type_=value_type(literal))
-            elif ROOTED.match(value.text) and PATH.match(value.text):
+            elif ROOTED.match(value.text) and PATH.match(value.text) and not begins_open(value.text):
                 self._add("constant", value, node.lineno)
 
 

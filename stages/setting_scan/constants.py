@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from stages.setting_scan.paths import canonical
+from stages.setting_scan.paths import begins_open, canonical
 
 _NAMED = frozenset({"constant", "prefix", "candidate"})
 _REFERENCE = re.compile(r"<([^<>:]*):([^<>]*)>")
@@ -47,9 +47,9 @@ def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
     # Uses first: which constants they take whole, and which only as a beginning, decides what the constants are.
     for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
         path = constants.fill(use["path"], use["file"])
-        if path is None or path.startswith("/{"):
+        if path is None or begins_open(path):
             foreign = constants.fill(use["path"], use["file"], foreign=True)
-            if use["kind"] not in _NAMED and foreign is not None and not foreign.startswith("/{"):
+            if use["kind"] not in _NAMED and foreign is not None and not begins_open(foreign):
                 elsewhere.append({**use, "path": foreign, "expression": use["path"].strip("/")})
             elif use["kind"] not in _NAMED and use.get("certain", True):
                 unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
@@ -60,6 +60,8 @@ def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
         if "<" in use["path"]:
             continue
         kind = use["kind"]
+        if kind == "text":
+            continue
         if kind in {"candidate", "prefix"}:
             if not constants.is_used(use):
                 continue
@@ -74,6 +76,14 @@ def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
     unresolved.sort(key=unresolved_order)
     elsewhere.sort(key=unresolved_order)
     return Resolved(records, unresolved, elsewhere, constants.exported())
+
+
+def referenced_texts(uses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the uses without the constants of kind ``text`` whose name no path of them refers to."""
+    names = {
+        match[2].rpartition(".")[2] for use in uses if "<" in use["path"] for match in _REFERENCE.finditer(use["path"])
+    }
+    return [use for use in uses if use["kind"] != "text" or use["name"].rpartition(".")[2] in names]
 
 
 def unresolved_order(item: dict[str, Any]) -> tuple[str, str, int, str]:
@@ -118,7 +128,7 @@ class _Constants:
         for file in sorted(self.modules.keys() & self.by_file.keys()):
             for name, path in self.by_file[file].items():
                 filled = self.fill(path, file) if "<" in path else path
-                if filled is not None and not filled.startswith("/{"):
+                if filled is not None and not begins_open(filled):
                     result.setdefault(self.modules[file], {})[name] = filled
         return result
 
@@ -138,6 +148,8 @@ class _Constants:
             if place is not None and depth < _MAX_REFERENCES:
                 (self.whole if whole else self.prefixed).add(place)
                 text = self.by_file[place[0]][place[1]]
+                if match.start() <= 1 and "/" not in text and not text.startswith("<"):
+                    return None  # a word, which no path begins with
                 text = self.fill(text, place[0], depth + 1, foreign=foreign) if "<" in text else text
             if text is None and foreign and place is None and match[1] != "cpp" and not match[1].startswith("."):
                 text = match[0]

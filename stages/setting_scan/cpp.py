@@ -13,7 +13,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from stages.setting_scan.paths import PATH, ROOTED, arguments, canonical, value_type
+from stages.setting_scan.paths import PATH, ROOTED, SPACED_PATH, arguments, begins_open, canonical, value_type
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, QueryCursor
@@ -210,7 +210,9 @@ class _CppFile:
             type_ = _ITEM_TYPE.get(_text(arguments[0]).rpartition("::")[2].strip())
         for index, argument in enumerate(arguments[:3]):
             path = self.text_of(argument)
-            if path is None or not PATH.match(path) or not path.strip("/"):
+            if path is None or not (SPACED_PATH if certain else PATH).match(path):
+                continue
+            if not path.strip("/") or begins_open(path):
                 continue
             if not (
                 path.startswith("/") or (path.startswith("<") and _constant_name(argument)) or (certain and index == 0)
@@ -246,6 +248,8 @@ class _CppFile:
             text = self._macro(value, 0) if isinstance(value, str) else self.text_of(value)
             if text is None or not text.startswith(("/", "<")) or not text.strip("/") or not PATH.match(text):
                 continue
+            if begins_open(text):
+                continue
             if not isinstance(value, str):
                 self._account(value)
             if name in self.whole or (ROOTED.match(text) and name not in self.prefixes):
@@ -270,7 +274,7 @@ class _CppFile:
             return
         if "--/" in text:
             self.found += arguments(text, file=self.file, line=node.start_point[0] + 1)
-        elif ROOTED.match(text) and PATH.match(text):
+        elif ROOTED.match(text) and PATH.match(text) and not begins_open(text):
             self._add(text, "constant", node)
 
     # ---- values -----------------------------------------------------------------------------------------------------

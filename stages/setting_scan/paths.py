@@ -9,8 +9,10 @@ from stages.product_facts import SETTING_ROOTS
 
 ROOT_PATTERN = "|".join(re.escape(root) for root in SETTING_ROOTS)
 
-# A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of a dynamic part).
-PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
+# A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of an open part).
+PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+-]+)*/*\Z")
+# What is given to the settings interface is a path, whatever it looks like: a window's title has spaces.
+SPACED_PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
 ROOTED = re.compile(rf"/(?:{ROOT_PATTERN})/[\w{{]")
 ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
 
@@ -18,6 +20,12 @@ ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(
 def canonical(path: str) -> str:
     """Return a setting path in its one form: a leading slash, no empty part, no slash at the end (``/exts/a.b/c``)."""
     return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def begins_open(path: str) -> bool:
+    """Return whether the first part of a path is not known: ``/{name}/x``, and ``/defaults{path}`` as well."""
+    first = path.lstrip("/").partition("/")[0]
+    return "{" in first and not first.startswith("<")  # a constant of another file, which may hold several parts
 
 
 def value_type(value: Any) -> str | None:

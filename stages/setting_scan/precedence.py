@@ -6,9 +6,12 @@ import re
 from collections import Counter
 from typing import Any
 
+from stages.kit_toml import Given, combine
 from stages.setting_scan.paths import value_type
 
 _USAGES = frozenset({"read", "write", "subscribe", "argument"})
+_SENTENCE = re.compile(r"[.!?](?=\s+[A-Z])")
+_ABBREVIATIONS = frozenset({"approx.", "cf.", "def.", "esp.", "etc.", "fig.", "incl.", "max.", "min.", "no.", "vs."})
 _EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
 
 
@@ -75,21 +78,19 @@ def names_extension(path: str, owner: str) -> bool:
 
 
 def owner_value(definitions: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    """Return what one owner's definitions of a path come to, and the one that decides."""
-    for group in (
-        [item for item in definitions if not item["filters"]]
-        + [item for item in definitions if item["filters"] and item["holds"]],
-        definitions,
-    ):
-        value, decisive = None, None
-        for item in group:
-            if item["append"] and isinstance(item["value"], list) and isinstance(value, list):
-                value = value + item["value"]
-            else:
-                value, decisive = item["value"], item
-        if decisive is not None:
-            return value, decisive
-    raise AssertionError("a path without a definition")  # pragma: no cover - the callers pass at least one
+    """Return what one owner's definitions of a path come to, and the one that decides; see `kit_toml.combine`."""
+    if len(definitions) == 1 and not definitions[0]["append"]:
+        return definitions[0]["value"], definitions[0]
+    statements = [
+        Given(item["value"], tuple(_filter(text) for text in item["filters"]), item["append"]) for item in definitions
+    ]
+    value, decisive = combine(statements)
+    return value, definitions[decisive]
+
+
+def _filter(text: str) -> tuple[str, str]:
+    name, _, wanted = text.partition("=")
+    return name, wanted
 
 
 def other_values(setting: Setting) -> list[dict[str, Any]]:
@@ -124,8 +125,7 @@ def describe(path: str, documentation: str) -> str:
     """Return one line on what a setting is: the first sentence of its documentation, or else its path in words."""
     text = " ".join(documentation.split())
     if text:
-        end = re.search(r"[.!?](?=\s+[A-Z])", text)
-        return text[: end.end()] if end else text
+        return text[: _end_of_sentence(text)]
     parts = path.strip("/").split("/")
     scope: list[str] = []
     while len(parts) > 1 and parts[0] in {"persistent", "defaults"}:
@@ -136,6 +136,15 @@ def describe(path: str, documentation: str) -> str:
     words = " ".join(_words(part) for part in parts)
     subject = f"{owner} setting" if owner else "Setting"
     return f"{' '.join([*scope, subject])}: {words}".replace("defaults ", "default ", 1)
+
+
+def _end_of_sentence(text: str) -> int:
+    """Return where the first sentence ends; ``e.g. Xyz`` and ``vs. Xyz`` end none."""
+    for match in _SENTENCE.finditer(text):
+        word = text[: match.end()].rsplit(" ", 1)[-1].lstrip("(\"'").lower()
+        if match[0] != "." or not (word in _ABBREVIATIONS or re.fullmatch(r"(?:\w\.)+", word)):
+            return match.end()
+    return len(text)
 
 
 def _words(part: str) -> str:

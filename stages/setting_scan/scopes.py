@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections import deque
+from collections.abc import Iterator
 
 # What the walk leaves out: fields without strings, calls or bindings in them, and children that have none.
 _IDLE_FIELDS = frozenset(
@@ -34,18 +37,49 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
 }
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
+_ITSELF = frozenset({"self", "cls"})
+# Kit calls these methods of an extension's class with the extension's id and version.
+_STARTUP = "on_startup"
+_ID_ARGUMENT = re.compile(r"_*(?:ext|extension)_?(?:full_?)?id\Z")
+
+
+class OwnExtensionId(ast.expr):
+    """Stands for an argument that Kit gives: the id and version of the extension (``omni.ui-2.26.1``)."""
+
+    _fields = ()
 
 
 class Scope:
-    """Names bound in a module, class or function, each with the expressions that it was given."""
+    """Names bound in a module, class or function, each with the expressions that it was given.
 
-    __slots__ = ("enclosing", "is_class", "name", "names")
+    Attributes:
+        enclosing: The scope around it.
+        is_class: Whether it is the body of a class.
+        name: Of a class, its dotted name with a dot at the end.
+        names: Name -> each value and the scope that the value stands in.
+        attributes: The same of attributes: of a class, what its methods assign to ``self.x``, as ``x``; of any other
+            scope, what is assigned there to another object's, as ``other.x``.
+        bases: Of a class, the last parts of its bases' names.
+        has_own_id: Whether it is a class that Kit starts with the extension's id.
+    """
+
+    __slots__ = ("attributes", "bases", "enclosing", "has_own_id", "is_class", "name", "names")
 
     def __init__(self, enclosing: Scope | None, *, is_class: bool = False, name: str = "") -> None:
         self.enclosing = enclosing
         self.is_class = is_class
         self.name = name
         self.names: dict[str, list[tuple[ast.AST, Scope]]] = {}
+        self.attributes: dict[str, list[tuple[ast.AST, Scope]]] = {}
+        self.bases: list[str] = []
+        self.has_own_id = False
+
+    def owner(self) -> Scope | None:
+        """Return the class that ``self`` is of in this scope; None outside of classes."""
+        scope: Scope | None = self
+        while scope is not None and not scope.is_class:
+            scope = scope.enclosing
+        return scope
 
     def bind(self, name: str, value: ast.AST) -> None:
         """Add an expression that the name is given."""
@@ -69,8 +103,7 @@ class Bindings:
 
     Attributes:
         module: The scope of the module.
-        classes: The scope of each class, by its name alone.
-        attributes: What is assigned to attributes of objects, by the attribute's name alone.
+        classes: The scope of each class, by its name alone; of several, the one that the walk meets first.
         imports: Local name -> ``module:NAME`` or ``module``.
         calls: Every call and the scope it stands in.
         strings: Every string expression and its scope; an outer expression comes before its parts.
@@ -80,11 +113,13 @@ class Bindings:
     def __init__(self) -> None:
         self.module = Scope(None)
         self.classes: dict[str, Scope] = {}
-        self.attributes: dict[str, list[tuple[ast.AST, Scope]]] = {}
         self.imports: dict[str, str] = {}
         self.calls: list[tuple[ast.Call, Scope]] = []
         self.strings: list[tuple[ast.expr, Scope]] = []
         self.constants: list[tuple[str, ast.expr, Scope]] = []
+        self._known_attributes: dict[tuple[int, str], list[tuple[ast.AST, Scope]]] = {}
+        self._inheriting: dict[str, list[Scope]] = {}  # a class's name -> the classes that name it as a base
+        self._loops: list[tuple[ast.expr, ast.expr, Scope]] = []
 
     def collect_constants(self, tree: ast.Module) -> None:
         """Take only the constants of the module and its classes; no call is looked at."""
@@ -133,7 +168,7 @@ class Bindings:
                 self._import(node)  # type: ignore[arg-type]
                 continue
             elif kind is ast.For or kind is ast.comprehension:
-                self._loop(node.target, node.iter, scope)  # type: ignore[attr-defined]
+                self._loops.append((node.target, node.iter, scope))  # type: ignore[attr-defined]
             elif kind is ast.NamedExpr:
                 scope.bind(node.target.id, node.value)  # type: ignore[attr-defined]
             for field in children[kind]:
@@ -144,11 +179,16 @@ class Bindings:
                             push((item, scope))
                 elif type(child) not in idle:
                     push((child, scope))
+        # Only now is every table bound that a loop goes through. An outer loop comes before the ones in it.
+        for target, iterated, scope in self._loops:
+            self._loop(target, iterated, scope)
 
     def _enter(self, node: ast.AST, scope: Scope) -> Scope:
         if isinstance(node, ast.ClassDef):
             outer = scope.name if scope.is_class else ""
             inner = Scope(scope, is_class=True, name=f"{outer}{node.name}.")
+            inner.bases = [name for base in node.bases if (name := _last_part(base))]
+            inner.has_own_id = any(getattr(item, "name", "") == _STARTUP for item in node.body)
             self.classes.setdefault(node.name, inner)
             return inner
         inner = Scope(scope)
@@ -163,7 +203,9 @@ class Bindings:
                 *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
             ]
             for argument, default in pairs:
-                if default is not None:
+                if scope.has_own_id and _ID_ARGUMENT.match(argument.arg):
+                    inner.bind(argument.arg, OwnExtensionId())
+                elif default is not None:
                     inner.bind(argument.arg, default)
                 elif argument.annotation is not None:
                     inner.bind(argument.arg, argument)
@@ -182,29 +224,86 @@ class Bindings:
         if isinstance(target, ast.Name):
             scope.bind(target.id, value)
             if (scope is self.module or scope.is_class) and isinstance(
-                value, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Call | ast.Name | ast.Attribute
+                value, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Call | ast.Name | ast.Attribute | ast.Subscript
             ):
                 self.constants.append((prefix + target.id, value, scope))
         elif isinstance(target, ast.Attribute):
-            self.attributes.setdefault(target.attr, []).append((value, scope))
+            self._bind_attribute(target, value, scope)
         elif isinstance(target, ast.Tuple | ast.List):
             if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
                 for one, item in zip(target.elts, value.elts, strict=True):
                     self._bind(one, item, scope, prefix)
             elif isinstance(value, ast.Call | ast.Name | ast.Attribute):
-                for one in target.elts:
-                    if isinstance(one, ast.Name):
+                for index, one in enumerate(target.elts):
+                    if not isinstance(one, ast.Name):
+                        continue
+                    if isinstance(value, ast.Call):
+                        scope.bind(one.id, ast.Subscript(value, ast.Constant(index), ast.Load()))
+                    else:
                         scope.names.setdefault(one.id, [])
+
+    def _bind_attribute(self, target: ast.Attribute, value: ast.expr, scope: Scope) -> None:
+        parts = attribute_parts(target)
+        if parts is None:
+            return
+        owner: Scope | None = scope
+        if parts[0] in _ITSELF:
+            owner, parts = scope.owner(), parts[1:]
+        if owner is not None:
+            owner.attributes.setdefault(".".join(parts), []).append((value, scope))
+
+    def of_attribute(self, node: ast.Attribute, scope: Scope) -> list[tuple[ast.AST, Scope]]:
+        """Return what an attribute is given: of ``self``, in its class and its bases, else in the scopes around it.
+
+        An attribute of ``self`` that neither has is looked for in the classes of the file that inherit from it.
+        """
+        parts = attribute_parts(node)
+        if parts is None:
+            return []
+        name = ".".join(parts[1:])
+        if parts[0] in _ITSELF:
+            owner = scope.owner()
+            return self._of_object(owner, name) if owner is not None else []
+        dotted = ".".join(parts)
+        around: Scope | None = scope
+        while around is not None:
+            if not around.is_class and (found := around.attributes.get(dotted)):
+                return found
+            around = around.enclosing
+        return self._of_object(self.classes[parts[0]], name) if parts[0] in self.classes else []
+
+    def _of_object(self, owner: Scope, name: str) -> list[tuple[ast.AST, Scope]]:
+        """Return what an attribute is given in a class and its bases, or else in the classes that inherit from it."""
+        key = (id(owner), name)
+        known = self._known_attributes.get(key)
+        if known is None:
+            first = next((given for one in self._related(owner, above=True) if (given := _given(one, name))), [])
+            below = [] if first else [pair for one in self._related(owner, above=False) for pair in _given(one, name)]
+            known = self._known_attributes[key] = first or below
+        return known
+
+    def _related(self, owner: Scope, *, above: bool) -> Iterator[Scope]:
+        """Yield a class and the classes of the file above it, or below it, the nearest first."""
+        if not self._inheriting:
+            for one in self.classes.values():
+                for base in one.bases:
+                    self._inheriting.setdefault(base, []).append(one)
+        waiting, seen = deque([owner]), {id(owner)}
+        while waiting:
+            one = waiting.popleft()
+            yield one
+            near = self._inheriting.get(one.name.split(".")[-2], []) if not above else map(self.classes.get, one.bases)
+            for other in near:
+                if other is not None and id(other) not in seen:
+                    seen.add(id(other))
+                    waiting.append(other)
 
     def _loop(self, target: ast.expr, iterated: ast.expr, scope: Scope) -> None:
         """Bind a loop's variable to the elements it takes where these are written in the file."""
-        if isinstance(iterated, ast.Name):
-            bound = scope.lookup(iterated.id)
-            iterated = bound[0][0] if len(bound) == 1 and isinstance(bound[0][0], ast.expr) else iterated
+        if isinstance(iterated, ast.Name | ast.Attribute):
+            iterated = self._table(iterated, scope)
         elif isinstance(iterated, ast.Call) and isinstance(iterated.func, ast.Attribute) and not iterated.args:
-            owner = iterated.func.value
-            bound = scope.lookup(owner.id) if isinstance(owner, ast.Name) else [(owner, scope)]
-            table = bound[0][0] if len(bound) == 1 else None
+            table = self._table(iterated.func.value, scope)
             if isinstance(table, ast.Dict):
                 if iterated.func.attr == "items" and isinstance(target, ast.Tuple) and len(target.elts) == 2:
                     for key, value in zip(table.keys, table.values, strict=True):
@@ -222,6 +321,16 @@ class Bindings:
         elif isinstance(target, ast.Name):
             scope.names.setdefault(target.id, [])
 
+    def _table(self, node: ast.expr, scope: Scope) -> ast.expr:
+        """Return the literal that a name was given, if it was given one value; else the expression itself."""
+        if isinstance(node, ast.Name):
+            bound = scope.lookup(node.id)
+        elif isinstance(node, ast.Attribute):
+            bound = self.of_attribute(node, scope)
+        else:
+            return node
+        return bound[0][0] if len(bound) == 1 and isinstance(bound[0][0], ast.expr) else node
+
     def _import_from(self, node: ast.ImportFrom) -> None:
         module = "." * node.level + (node.module or "")
         for alias in node.names:
@@ -231,3 +340,33 @@ class Bindings:
         for alias in node.names:
             if alias.asname:
                 self.imports[alias.asname] = alias.name
+
+
+def attribute_parts(node: ast.expr) -> list[str] | None:
+    """Return the parts of ``a.b.c``, of ``type(self).c`` those of ``self.c``; None for what begins with no name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        if node.attr != "__class__":
+            parts.append(node.attr)
+        node = node.value
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "type"
+        and len(node.args) == 1
+    ):
+        node = node.args[0]
+    if not isinstance(node, ast.Name):
+        return None
+    parts.append(node.id)
+    return parts[::-1]
+
+
+def _given(owner: Scope, name: str) -> list[tuple[ast.AST, Scope]]:
+    return owner.attributes.get(name, []) + owner.names.get(name, [])
+
+
+def _last_part(node: ast.expr) -> str:
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""The strings that expressions of a Python file can be, and which expressions are the settings interface.
+"""The strings that expressions of a Python file can be.
 
 Nothing is run: names are followed through the scopes of the file. Every expression has one answer for a scope and a
 depth, and the work for one file is bounded in steps, so that the answer is the same on every machine.
@@ -13,15 +13,19 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from stages.product_facts import KNOWN_CONSTANTS
-from stages.setting_scan.scopes import Bindings, Scope
+from stages.setting_scan.scopes import Bindings, OwnExtensionId, Scope
 
-_SETTINGS_NAME = re.compile(r"(?:^|_)i?(?:carb_?)?settings?(?:_?i?(?:face|nterface))?(?:_iface)?\Z", re.IGNORECASE)
-ACCESSORS = frozenset({"get_settings", "get_settings_interface", "acquire_settings_interface"})
-_MAX_VALUES = 16
-_MAX_DEPTH = 12
+_NAME_OF_ID = "get_extension_name"
+_ID_OF_MODULE = "get_extension_id_by_module"
+_SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
+_CHANGES = frozenset(
+    {"strip", "lstrip", "rstrip", "lower", "upper", "replace", "removeprefix", "removesuffix", "title", "capitalize"}
+)
+MAX_VALUES = 64
+MAX_DEPTH = 12
 # Expressions that are evaluated for one file, each counted once for each depth; beyond them a value is unknown. Real
 # files need a few for each node. Counted in steps, so that the answer is the same on every machine.
-_MAX_STEPS = 1_000_000
+MAX_STEPS = 1_000_000
 # A longer string is no path and no command line.
 _MAX_TEXT = 10_000
 
@@ -33,34 +37,57 @@ class Value(NamedTuple):
     dynamic: bool
 
 
+class Where(NamedTuple):
+    """The place of a file.
+
+    Attributes:
+        extension: The id of its extension; empty if it is not known.
+        module: The name that imports it; empty if it is none.
+        is_package: Whether it is an ``__init__`` file.
+    """
+
+    extension: str = ""
+    module: str = ""
+    is_package: bool = False
+
+    def package(self) -> str:
+        """Return what ``__package__`` is in the file."""
+        return self.module if self.is_package else self.module.rpartition(".")[0]
+
+
+NOWHERE = Where()
+
+
 class Evaluator:
     """Answers what the expressions of one file are.
 
     Attributes:
         names: The file's bindings.
+        where: The file's place.
         used: Ids of the string expressions that a call or a larger string already accounts for.
         whole: Ids of the constants' values that a call uses as they are.
         prefixes: Ids of those that another string begins with.
         steps: The expressions evaluated so far.
     """
 
-    def __init__(self, names: Bindings) -> None:
+    def __init__(self, names: Bindings, where: Where = NOWHERE) -> None:
         self.names = names
+        self.where = where
         self.used: set[int] = set()
         self.whole: set[int] = set()
         self.prefixes: set[int] = set()
         self.steps = 0
         # The nodes are kept, so that no identity is used twice.
         self._known_values: dict[tuple[int, int, int, bool], tuple[ast.AST, list[Value]]] = {}
-        self._known_settings: dict[tuple[int, int, int], tuple[ast.AST, int]] = {}
+        self._known_ids: dict[tuple[int, int], tuple[ast.AST, bool]] = {}
 
     def complaint(self) -> str | None:
         """Return what to say of a file that took more steps than are allowed; None for any other."""
-        if self.steps <= _MAX_STEPS:
+        if self.steps <= MAX_STEPS:
             return None
-        return f"The strings of the file take more than {_MAX_STEPS} steps to evaluate; some settings may be missing."
+        return f"The strings of the file take more than {MAX_STEPS} steps to evaluate; some settings may be missing."
 
-    def _dotted(self, node: ast.expr) -> str:
+    def dotted(self, node: ast.expr) -> str:
         """Return a dotted name with imports resolved (``carb.settings.get_settings``), or an empty string."""
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
@@ -71,70 +98,17 @@ class Evaluator:
         parts.append(self.names.imports.get(node.id, node.id).replace(":", "."))
         return ".".join(reversed(parts))
 
-    def is_settings(self, node: ast.AST, scope: Scope, depth: int = 0) -> int:
-        """Return 2 where an expression certainly is the settings interface, 1 where its name says so, else 0."""
-        key = (id(node), id(scope), depth)
-        known = self._known_settings.get(key)
-        if known is None:
-            self.steps += 1
-            if depth > _MAX_DEPTH or self.steps > _MAX_STEPS:
-                return 0
-            known = self._known_settings[key] = (node, self._evaluate_settings(node, scope, depth))
-        return known[1]
-
-    def _evaluate_settings(self, node: ast.AST, scope: Scope, depth: int) -> int:  # noqa: PLR0911 - one a kind
-        if isinstance(node, ast.Call):
-            return self._gives_settings(node, scope, depth)
-        if isinstance(node, ast.arg):
-            annotation = node.annotation
-            text = annotation.value if isinstance(annotation, ast.Constant) else None
-            text = text if isinstance(text, str) else self._dotted(annotation) if annotation is not None else ""
-            return 2 if text.rpartition(".")[2] == "ISettings" else int(bool(_SETTINGS_NAME.search(node.arg)))
-        if isinstance(node, ast.IfExp):
-            return max(self.is_settings(node.body, scope, depth + 1), self.is_settings(node.orelse, scope, depth + 1))
-        if isinstance(node, ast.BoolOp):
-            return max(self.is_settings(value, scope, depth + 1) for value in node.values)
-        if isinstance(node, ast.NamedExpr):
-            return self.is_settings(node.value, scope, depth + 1)
-        if isinstance(node, ast.Name):
-            bound, name = scope.lookup(node.id), node.id
-        elif isinstance(node, ast.Attribute):
-            bound, name = self.names.attributes.get(node.attr, []) + self._class_constant(node), node.attr
-        else:
-            return 0
-        best = max((self.is_settings(value, where, depth + 1) for value, where in bound[:_MAX_VALUES]), default=0)
-        return best or int(bool(_SETTINGS_NAME.search(name)))
-
-    def _gives_settings(self, call: ast.Call, scope: Scope, depth: int) -> int:
-        function = call.func
-        if isinstance(function, ast.Attribute) and function.attr in ACCESSORS:
-            return 2 if "settings" in self._dotted(function.value).rpartition(".")[2] else 1
-        if not isinstance(function, ast.Name):
-            return 0
-        if self._dotted(function).rpartition(".")[2] in ACCESSORS:
-            return 2 if self.names.imports.get(function.id, "").startswith("carb.settings") else 1
-        for value, where in scope.lookup(function.id)[:_MAX_VALUES]:
-            if isinstance(value, ast.FunctionDef | ast.AsyncFunctionDef):
-                returned = [
-                    item.value for item in value.body if isinstance(item, ast.Return) and item.value is not None
-                ]
-                if any(self.is_settings(item, where, depth + 1) == 2 for item in returned):
-                    return 2
-            elif isinstance(value, ast.Attribute | ast.Name) and self._dotted(value).rpartition(".")[2] in ACCESSORS:
-                return 2
-        return 0
-
-    def _class_constant(self, node: ast.Attribute) -> list[tuple[ast.AST, Scope]]:
-        """Return what ``Keys.ENABLED``, ``self.ENABLED``, ``Keys.ENABLED.value`` was given in a class of this file."""
+    def given(self, node: ast.Attribute, scope: Scope) -> list[tuple[ast.AST, Scope]]:
+        """Return what an attribute is given: ``self.path``, ``Keys.ON``, ``Keys.ON.value``, ``module.Keys.ON``."""
+        if found := self.names.of_attribute(node, scope):
+            return found
         owner = node.value
-        if node.attr == "value" and isinstance(owner, ast.Attribute):
-            return self._class_constant(owner)
-        last = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
-        if last in self.names.classes:
-            return self.names.classes[last].names.get(node.attr, [])
-        if last in {"self", "cls", "__class__"} or (isinstance(owner, ast.Call) and self._dotted(owner.func) == "type"):
-            return [pair for inner in self.names.classes.values() for pair in inner.names.get(node.attr, [])]
-        return []
+        if not isinstance(owner, ast.Attribute):
+            return []
+        if node.attr == "value":
+            return self.given(owner, scope)
+        inner = self.names.classes.get(owner.attr)
+        return inner.names.get(node.attr, []) if inner is not None else []
 
     def values(self, node: ast.AST, scope: Scope, depth: int = 0, *, part: bool = False) -> list[Value]:
         """Return the strings an expression can be; empty where nothing is known of it.
@@ -149,7 +123,7 @@ class Evaluator:
         known = self._known_values.get(key)
         if known is None:
             self.steps += 1
-            if depth > _MAX_DEPTH or self.steps > _MAX_STEPS:
+            if depth > MAX_DEPTH or self.steps > MAX_STEPS:
                 return []
             known = self._known_values[key] = (node, self._evaluate(node, scope, depth, part=part))
         return known[1]
@@ -172,24 +146,35 @@ class Evaluator:
             return self._formatted(node.left, given, r"%[-#0-9.]*[a-zA-Z]", scope, depth)
         if isinstance(node, ast.IfExp):
             either = self.values(node.body, scope, depth + 1) + self.values(node.orelse, scope, depth + 1)
-            return list(dict.fromkeys(either))[: _MAX_VALUES * 2]
+            return list(dict.fromkeys(either))[: MAX_VALUES * 2]
         if isinstance(node, ast.BoolOp):
             either = [item for value in node.values for item in self.values(value, scope, depth + 1)]
-            return list(dict.fromkeys(either))[: _MAX_VALUES * 2]
+            return list(dict.fromkeys(either))[: MAX_VALUES * 2]
         if isinstance(node, ast.Call):
             return self._called_values(node, scope, depth)
+        if isinstance(node, ast.Subscript):
+            return self._element_values(node, scope, depth)
         return []
 
-    def _called_values(self, node: ast.Call, scope: Scope, depth: int) -> list[Value]:
+    def _called_values(  # noqa: PLR0911 - one a function
+        self, node: ast.Call, scope: Scope, depth: int
+    ) -> list[Value]:
         function = node.func
         if isinstance(function, ast.Name) and function.id == "str" and len(node.args) == 1:
             return self.values(node.args[0], scope, depth + 1)
+        if last_name(function) == _NAME_OF_ID and node.args and self._is_own_id(node.args[0], scope, depth + 1):
+            return [Value(self.where.extension, False)]
         if (returned := self._returned_values(function, scope, depth)) is not None:
             return returned
         if not isinstance(function, ast.Attribute):
             return []
         if function.attr == "format":
             return self._formatted(function.value, node.args, r"\{[^{}]*\}", scope, depth)
+        if function.attr in _CHANGES:
+            return self._changed_values(function, node, scope, depth)
+        if function.attr == "join" and len(node.args) == 1 and (pieces := self._pieces(node.args[0], scope, depth)):
+            glue = self.values(function.value, scope, depth + 1)
+            return [Value(glue[0].text.join(parts), False) for parts in pieces] if len(glue) == 1 else []
         if function.attr == "join" and len(node.args) == 1 and isinstance(node.args[0], ast.List | ast.Tuple):
             glue = self.values(function.value, scope, depth + 1)
             if len(glue) == 1 and node.args[0].elts:
@@ -199,12 +184,89 @@ class Evaluator:
                 return self._joined(parts, scope, depth)
         return []
 
+    def _changed_values(self, function: ast.Attribute, call: ast.Call, scope: Scope, depth: int) -> list[Value]:
+        """Return what ``text.strip("/")`` and the like make of known texts; what is open stays as it is."""
+        given = [_text_argument(item) for item in call.args]
+        if None in given or call.keywords:
+            return []
+        results = []
+        for value in self.values(function.value, scope, depth + 1):
+            if not _is_whole(value):
+                return []
+            try:
+                results.append(Value(getattr(value.text, function.attr)(*given), False))
+            except TypeError:  # too many arguments, or too few
+                return []
+        return results
+
+    def _pieces(self, node: ast.expr, scope: Scope, depth: int) -> list[list[str]]:
+        """Return the lists that ``text.split(".")``, ``text.partition("-")`` or a slice of one can be."""
+        if depth > MAX_DEPTH:
+            return []
+        if isinstance(node, ast.Name):
+            bound = scope.lookup(node.id)
+            single = bound[0] if len(bound) == 1 and isinstance(bound[0][0], ast.Call | ast.Subscript) else None
+            return self._pieces(single[0], single[1], depth + 1) if single is not None else []  # type: ignore[arg-type]
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+            chosen = _slice(node.slice)
+            return [parts[chosen] for parts in self._pieces(node.value, scope, depth + 1)] if chosen else []
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _SPLITS:
+            return self._split(node.func, node.args, scope, depth)
+        return []
+
+    def _split(self, function: ast.Attribute, given: list[ast.expr], scope: Scope, depth: int) -> list[list[str]]:
+        separator = _text_argument(given[0]) if given else None
+        count = [_integer(item) for item in given[1:]]
+        if not separator or None in count or len(count) > ("split" in function.attr):
+            return []
+        if self._is_own_id(function.value, scope, depth + 1):
+            texts = [f"{self.where.extension}-{{version}}"]
+        else:
+            values = self.values(function.value, scope, depth + 1)
+            texts = [value.text for value in values] if all(map(_is_whole, values)) else []
+        return [list(getattr(text, function.attr)(separator, *count)) for text in texts]
+
+    def _element_values(self, node: ast.Subscript, scope: Scope, depth: int) -> list[Value]:
+        index = _integer(node.slice)
+        if index is None:
+            return []
+        pieces = self._pieces(node.value, scope, depth)
+        return [Value(parts[index], "{" in parts[index]) for parts in pieces if -len(parts) <= index < len(parts)]
+
+    def _is_own_id(self, node: ast.AST, scope: Scope, depth: int) -> bool:
+        """Return whether an expression is the id and version of the extension that the file belongs to."""
+        key = (id(node), id(scope))
+        known = self._known_ids.get(key)
+        if known is None:
+            self.steps += 1
+            if depth > MAX_DEPTH or self.steps > MAX_STEPS or not self.where.extension:
+                return False
+            self._known_ids[key] = (node, False)  # for what goes round in circles
+            known = self._known_ids[key] = (node, self._gives_own_id(node, scope, depth))
+        return known[1]
+
+    def _gives_own_id(self, node: ast.AST, scope: Scope, depth: int) -> bool:
+        if isinstance(node, OwnExtensionId):
+            return True
+        if isinstance(node, ast.Call) and last_name(node.func) == _ID_OF_MODULE and node.args:
+            names = self.values(node.args[0], scope, depth + 1)
+            return bool(names) and all(value.text in (self.where.module, self.where.extension) for value in names)
+        if isinstance(node, ast.Name):
+            bound = scope.lookup(node.id)
+        elif isinstance(node, ast.Attribute):
+            bound = self.given(node, scope)
+        else:
+            return False
+        # An attribute often begins as None or as an empty string.
+        given = [(value, where) for value, where in bound[:MAX_VALUES] if not _is_empty(value)]
+        return bool(given) and all(self._is_own_id(value, where, depth + 1) for value, where in given)
+
     def _returned_values(self, function: ast.expr, scope: Scope, depth: int) -> list[Value] | None:
         """Return what a function of this file returns; None where it is none. Its arguments stay open."""
         if isinstance(function, ast.Name):
             bound = scope.lookup(function.id)
         elif isinstance(function, ast.Attribute):
-            bound = self._class_constant(function)
+            bound = self.given(function, scope)
         else:
             return None
         functions = [pair for pair in bound if isinstance(pair[0], ast.FunctionDef)]
@@ -236,15 +298,20 @@ class Evaluator:
             reference = self.names.imports.get(node.id, "") if not bound else ""
             name = node.id
         else:
-            bound = self._class_constant(node) or self.names.attributes.get(node.attr, [])
+            bound = self.given(node, scope)
             reference = "" if bound else self._imported_attribute(node)
             name = node.attr
         values: list[Value] = []
-        for value, where in bound[:_MAX_VALUES]:
+        for value, where in bound[:MAX_VALUES]:
             (self.prefixes if part else self.whole).add(id(value))
             values += self.values(value, where, depth + 1, part=part)
         if values:
-            return list(dict.fromkeys(values))[:_MAX_VALUES]
+            return list(dict.fromkeys(values))[:MAX_VALUES]
+        if not bound and isinstance(node, ast.Name) and self.where.module:
+            if name == "__name__":
+                return [Value(self.where.module, False)]
+            if name == "__package__":
+                return [Value(self.where.package(), False)]
         if name in KNOWN_CONSTANTS:
             return [Value(KNOWN_CONSTANTS[name], False)]
         if ":" in reference:
@@ -253,7 +320,7 @@ class Evaluator:
 
     def _imported_attribute(self, node: ast.Attribute) -> str:
         """Return ``module:NAME`` of ``constants.NAME`` or ``Keys.NAME`` where its first part is imported."""
-        dotted = self._dotted(node)
+        dotted = self.dotted(node)
         base: ast.expr = node
         while isinstance(base, ast.Attribute):
             base = base.value
@@ -281,12 +348,12 @@ class Evaluator:
                 for result in results
                 for option in options
                 if len(result.text) + len(option.text) <= _MAX_TEXT
-            ][:_MAX_VALUES]
+            ][:MAX_VALUES]
         return results
 
     def literal(self, node: ast.expr, scope: Scope, depth: int = 0) -> Any:
         """Return the JSON-able value of a literal or of a constant of this file; None where it is neither."""
-        if isinstance(node, ast.Name) and depth < _MAX_DEPTH:
+        if isinstance(node, ast.Name) and depth < MAX_DEPTH:
             bound = scope.lookup(node.id)
             return (
                 self.literal(bound[0][0], bound[0][1], depth + 1)
@@ -314,7 +381,7 @@ def _placeholder(name: str) -> str:
 
 
 def last_name(node: ast.AST) -> str:
-    """Return the last name in an expression (``ext_id`` of ``self.ext_id`` and of ``get(ext_id)``), or nothing."""
+    """Return the last name in an expression, or nothing: ``ext_id`` of ``self.ext_id`` and of ``ext_id.lower()``."""
     while True:
         if isinstance(node, ast.Attribute):
             return node.attr
@@ -323,11 +390,45 @@ def last_name(node: ast.AST) -> str:
         if isinstance(node, ast.FormattedValue):
             node = node.value
         elif isinstance(node, ast.Call):
-            node = node.args[0] if node.args and isinstance(node.func, ast.Name) else node.func
+            function = node.func
+            if isinstance(function, ast.Attribute) and function.attr in _SPLITS | _CHANGES:
+                node = function.value
+            else:
+                node = node.args[0] if node.args and isinstance(function, ast.Name) else function
         elif isinstance(node, ast.Subscript):
             node = node.value
         else:
             return ""
+
+
+def _is_whole(value: Value) -> bool:
+    """Return whether nothing of a text is left open, here or for the reader of all files."""
+    return not value.dynamic and "<" not in value.text
+
+
+def _text_argument(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _slice(node: ast.Slice) -> slice | None:
+    """Return a slice with bounds that are written as numbers; None for any other."""
+    written = [item for item in (node.lower, node.upper, node.step) if item is not None]
+    bounds = [None if item is None else _integer(item) for item in (node.lower, node.upper, node.step)]
+    if len([item for item in bounds if item is not None]) < len(written) or bounds[2] == 0:
+        return None
+    return slice(*bounds)
+
+
+def _is_empty(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value in (None, "")
+
+
+def _integer(node: ast.AST | None) -> int | None:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        operand = _integer(node.operand)
+        return None if operand is None else -operand
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _json_value(value: Any) -> Any:

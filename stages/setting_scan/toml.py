@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from stages import kit_toml
 from stages.failures import StageWarning
 from stages.setting_scan.paths import arguments, canonical, value_type
 
-# A comment line that is a setting put out of use rather than words about one.
 _HEADING = re.compile(r"([-=*_~+/])\1\1.*\1\1\1\Z")
-_DISABLED = re.compile(r"""[\w."'\-]+\s*\+{0,2}=\s*\S""")
+# A comment line that may be a setting put out of use rather than words about one: `_is_disabled` looks closer.
+_DISABLED = re.compile(r"""[\w."'\-]*[A-Za-z_][\w."'\-]*\s*(?:\+\+)?=\s*\S""")
 
 # Lines between one element of an array and the next.
 _LONGEST_ARRAY = 100
@@ -24,8 +23,8 @@ class TomlSettings(NamedTuple):
 
     Attributes:
         definitions: One record a value below ``[settings]``, in the order of the file: ``path``, ``type``, ``value``,
-            ``line``, ``file``, ``documentation``, ``filters`` (``["platform=windows-x86_64"]``), ``holds`` (whether the
-            filters are those of a release build on Linux, or none) and ``append``.
+            ``line``, ``file``, ``documentation``, ``filters`` (``["platform=windows-x86_64"]``)
+            and ``append``.
         uses: The ``--/path=value`` arguments of its ``[[test]]`` entries, as `calls.python_uses` records them.
         warnings: What could not be read.
     """
@@ -64,7 +63,6 @@ def toml_settings(
                     "file": file,
                     "documentation": _documentation(leaf.comment) or _documentation(leaf.trailing_comment),
                     "filters": [f"{name}={value}" for name, value in leaf.filters],
-                    "holds": _matches_target(leaf.filters),
                     "append": leaf.append,
                 }
             )
@@ -112,11 +110,14 @@ def _line_of(item: Any, lines: list[bytes], begin: int) -> int:
 
 def _documentation(comment: str) -> str:
     lines = [re.sub(r"\s*#{2,}\Z", "", line) for line in comment.splitlines()]
-    lines = [line for line in lines if not _DISABLED.match(line) and not _HEADING.match(line)]
+    lines = [line for line in lines if not _is_disabled(line) and not _HEADING.match(line)]
     return "\n".join(lines).strip()
 
 
-def _matches_target(filters: tuple[tuple[str, str], ...]) -> bool:
-    """Return whether what stands under these filters holds where defaults are taken from: a release build on Linux."""
-    current = {"platform": kit_toml.DEFAULT_PLATFORM, "config": kit_toml.DEFAULT_CONFIG}
-    return all(name in current and fnmatchcase(current[name], wanted) for name, wanted in filters)
+def _is_disabled(line: str) -> bool:
+    """Return whether a comment is a statement of Kit's TOML: ``x.y = 2``, but not ``mode = fast or slow``."""
+    if not _DISABLED.match(line):
+        return False
+    if line.rstrip().endswith(("[", "{")) or line.count('"""') == 1:
+        return True  # the first line of a longer value
+    return not kit_toml.salvage(line.encode(), name="").errors

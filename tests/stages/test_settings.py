@@ -15,12 +15,16 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stages import preparation, settings
+from stages import extension_data, kit_toml, preparation, settings
 from stages.failures import StageError
 from stages.setting_scan.calls import python_uses
+from stages.setting_scan.constants import referenced_texts
 from stages.setting_scan.cpp import cpp_uses
-from stages.setting_scan.precedence import describe
+from stages.setting_scan.precedence import describe, owner_value
+from stages.setting_scan.strings import Where
 from stages.setting_scan.toml import toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
 
@@ -46,10 +50,12 @@ def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") 
         uses, modules = [], {}
         for file in extension["files"]["python"]:
             text = (work_dir / extension["folder"] / file).read_text(encoding="utf-8")
-            uses += python_uses(ast.parse(text), file=file, source=text)
+            module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            where = Where(extension["id"], module, file.endswith("__init__.py"))
+            uses += python_uses(ast.parse(text), file=file, source=text, where=where)
             if extension["python_modules"]:
-                modules[file] = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        found = {"uses": uses, "modules": modules}
+                modules[file] = module
+        found = {"uses": referenced_texts(uses), "modules": modules}
         write_json(work_dir / "extension_data" / "setting_uses" / f"{extension['id']}.json", found)
     return chosen
 
@@ -156,9 +162,10 @@ def test_the_files_agree_with_each_other(input_: str, request: pytest.FixtureReq
     work_dir = request.getfixturevalue(input_)
     summary = read_json(work_dir / settings.SUMMARY)
     simple = read_json(work_dir / settings.SIMPLE)
+    assert not [path for path in simple if "{" in path]
     counted = read_json(work_dir / settings.STATISTICS)
     entries = summary["settings"]
-    assert {path: (item["type"], item["default_value"]) for path, item in entries.items()} == {
+    assert {path: (item["type"], item["default_value"]) for path, item in entries.items() if not item["dynamic"]} == {
         path: (item["type"], item["default_value"]) for path, item in simple.items()
     }
     total = summary["metadata"]["total_settings"]
@@ -369,6 +376,11 @@ def test_constants_of_other_extensions_are_found(tmp_path: Path) -> None:
         ("#### Section ####\nx.y = 1", "Section"),
         ("# --- Section ---\n# Above.\nx.y = 1", "Above."),
         ("x.y = [\n  1, # inside\n]", ""),
+        ("# 0 = off, 1 = on\nx.y = 1", "0 = off, 1 = on"),
+        ("# mode = fast or slow\nx.y = 1", "mode = fast or slow"),
+        ("# How many, e.g. Xyz.\nx.y = 1", "How many, e.g. Xyz."),
+        ('# x.w = "off"\n# x.y = 2 # at most\n# Above.\nx.y = 1', "Above."),
+        ("# list = [\n# Above.\nx.y = 1", "Above."),
     ],
 )
 def test_documentation_is_the_comment_of_the_key(lines: str, documentation: str) -> None:
@@ -570,6 +582,9 @@ def test_cpp_that_cannot_be_parsed_still_gives_the_rest() -> None:
         ("/exts/{ext_id}/open", "", "{ext_id} setting: open"),
         ("/x/y", "Turns it on. By default it\nis off.", "Turns it on."),
         ("/x/y", "e.g. this one", "e.g. this one"),
+        ("/x/y", "A name, e.g. Xyz, or i.e. Abc. No more.", "A name, e.g. Xyz, or i.e. Abc."),
+        ("/x/y", "At least no. One (approx. Two vs. Three)! More.", "At least no. One (approx. Two vs. Three)!"),
+        ("/x/y", "0 = off, 1 = on", "0 = off, 1 = on"),
     ],
 )
 def test_descriptions(path: str, documentation: str, description: str) -> None:
@@ -728,3 +743,110 @@ def test_an_extension_and_an_app_of_one_name_are_told_apart() -> None:
     extension = {"id": "my.kit", "folder": "exts/my.kit"}
     names = {settings.name_of(owner) for owner in (app, below, extension)}
     assert names == {"@my.kit", "@a%2Fmy.kit", "my.kit"}
+
+
+# ---- through the stages ---------------------------------------------------------------------------------------------
+
+
+def extracted(tmp_path: Path) -> dict[str, Any]:
+    """Return the settings of what lies in ``exts``, the Python files read by the real extraction."""
+    work_dir = tmp_path / "work"
+    chosen = prepare(work_dir, tmp_path)
+    for one in chosen["extensions"]:
+        extension_data.extract(
+            one, work_dir=work_dir, excluded_modules=[], include_source_code=False, encoding="cl100k_base"
+        )
+    found: dict[str, Any] = run(work_dir)["settings"]
+    return found
+
+
+def test_keys_made_of_own_names_and_imported_words(tmp_path: Path) -> None:
+    module = """
+    import carb.settings
+    import omni.ext
+    from .consts import EXTENSION_NAME
+    class Ext(omni.ext.IExt):
+        def on_startup(self, ext_id):
+            s = carb.settings.get_settings()
+            ext_name = ext_id.split("-")[0]
+            s.get(f"/exts/{ext_name}/url")
+            name = omni.ext.get_extension_name(ext_id)
+            s.get_as_int(f"/exts/{name}/cache_size")
+            s.get("/persistent/" + EXTENSION_NAME + "/last")
+            if s.get("/persistent/app/drives") is None:
+                carb.log_info("/persistent/app/drives setting not found")
+    """
+    files = {"my/s/__init__.py": textwrap.dedent(module), "my/s/consts.py": 'EXTENSION_NAME = "my.s"\nOTHER = "x"\n'}
+    extension(tmp_path, "my.s", '[[python.module]]\nname = "my.s"\n[settings.exts."my.s"]\nurl = "/v1"\n', **files)
+    start = (
+        "import carb.settings\nclass Ext:\n    def on_startup(self, ext_id):\n        ext_name = ext_id.split('-')[0]\n"
+    )
+    start += '        carb.settings.get_settings().get(f"/exts/{ext_name}/url")\n'
+    extension(tmp_path, "my.t", '[[python.module]]\nname = "my.t"\n', **{"my/t/__init__.py": start})
+    found = extracted(tmp_path)
+    assert {path: (entry["extensions"], entry["usage_count"]) for path, entry in found.items()} == {
+        "/exts/my.s/cache_size": (["my.s"], 1),
+        "/exts/my.s/url": (["my.s"], 1),
+        "/exts/my.t/url": (["my.t"], 1),
+        "/persistent/app/drives": (["my.s"], 1),
+        "/persistent/my.s/last": (["my.s"], 1),
+    }
+    kept = read_json(tmp_path / "work" / "extension_data" / "setting_uses" / "my.s.json")["uses"]
+    assert [use["name"] for use in kept if use["kind"] == "text"] == ["EXTENSION_NAME"]
+
+
+def test_a_word_begins_no_path(tmp_path: Path) -> None:
+    source = "import carb.settings\nfrom .consts import NAME\ncarb.settings.get_settings().get(NAME)\n"
+    files = {"my/a/__init__.py": source, "my/a/consts.py": 'NAME = "word"\n'}
+    extension(tmp_path, "my.a", '[[python.module]]\nname = "my.a"\n', **files)
+    assert extracted(tmp_path) == {}
+
+
+def test_a_key_known_at_run_time_alone_is_in_the_full_summary_alone(tmp_path: Path) -> None:
+    source = (
+        "import carb.settings\ndef rate(name):\n    return carb.settings.get_settings().get(f'/exts/{name}/rate')\n"
+    )
+    manifest = '[[python.module]]\nname = "my.dyn"\n[settings]\nexts."my.dyn".rate = 3\n'
+    extension(tmp_path, "my.dyn", manifest, **{"my/dyn/__init__.py": source})
+    found = extracted(tmp_path)
+    assert {path: entry["dynamic"] for path, entry in found.items()} == {
+        "/exts/my.dyn/rate": False,
+        "/exts/{name}/rate": True,
+    }
+    assert list(read_json(tmp_path / "work" / settings.SIMPLE)) == ["/exts/my.dyn/rate"]
+
+
+# ---- one rule for `++` and filters ----------------------------------------------------------------------------------
+
+VALUES = ("[1]", '["x"]', '"y"', "3", "[]")
+KEYS = (
+    "a.b",
+    'a.b."++"',
+    'a.b."filter:platform"."linux-x86_64"',
+    'a.b."filter:platform"."windows-x86_64"',
+    'a.b."filter:config"."release"',
+    'a.b."filter:platform"."linux-x86_64"."++"',
+    'a.b."filter:platform"."windows-x86_64"."++"',
+)
+
+
+def test_what_is_appended_to_a_list_is_in_it(tmp_path: Path) -> None:
+    toml = '[settings]\na.list = ["x"]\na.list."++" = "y"\na.new."++" = "z"\n'
+    toml += 'a.both."filter:platform"."linux-x86_64"."++" = [2]\n'
+    extension(tmp_path, "my.a", toml + "a.both = [1]\n")
+    found = small(tmp_path)
+    assert {path: entry["default_value"] for path, entry in found.items()} == {
+        "/a/both": [1, 2],
+        "/a/list": ["x", "y"],
+        "/a/new": ["z"],
+    }
+
+
+@given(st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(VALUES)), min_size=1, max_size=5))
+def test_the_manifest_reader_and_the_settings_agree(statements: list[tuple[str, str]]) -> None:
+    data = "[settings]\n" + "".join(f"{key} = {value}\n" for key, value in statements)
+    document = kit_toml.salvage(data.encode(), name="a.toml")
+    definitions = toml_settings(data.encode(), file="a.toml", owner="a").definitions
+    value, decisive = owner_value(definitions)
+    assert value == document.values["settings"]["a"]["b"]
+    assert decisive in definitions

@@ -14,12 +14,15 @@ from hypothesis import strategies as st
 from stages.setting_scan import calls as setting_uses
 from stages.setting_scan.calls import python_uses
 from stages.setting_scan.paths import canonical
+from stages.setting_scan.strings import NOWHERE, Where
 
 HEAD = "import carb.settings\nsettings = carb.settings.get_settings()\n"
 
 
-def uses(source: str, file: str = "pkg/module.py") -> list[dict[str, Any]]:
-    return python_uses(ast.parse(source), file=file, source=source)
+def uses(source: str, file: str = "pkg/module.py", where: Where = NOWHERE) -> list[dict[str, Any]]:
+    """Return the uses without the constants that only another file may make a path of."""
+    found = python_uses(ast.parse(source), file=file, source=source, where=where)
+    return [use for use in found if use["kind"] != "text"]
 
 
 def short(source: str) -> list[tuple[str, str]]:
@@ -367,6 +370,153 @@ def test_skipping_files_early_loses_nothing(sources: dict[str, str], monkeypatch
         return [use for use in found if use["kind"] not in {"candidate", "prefix"}]
 
     skimmed = {file: certain(uses(source, file)) for file, source in sources.items()}
-    monkeypatch.setattr(setting_uses, "prefilter", lambda source: 2)
+    monkeypatch.setattr(setting_uses, "prefilter", lambda source: True)
     whole = {file: certain(uses(source, file)) for file, source in sources.items()}
     assert skimmed == whole
+
+
+# ---- what a file knows of itself ------------------------------------------------------------------------------------
+
+OWN = Where("omni.kit.loop-isaac", "omni.kit.loop.window", is_package=True)
+STARTUP = "import carb\nimport omni.ext\ns = carb.settings.get_settings()\nclass A(omni.ext.IExt):\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        # Python's own rules: an id with a dash is cut at the dash.
+        ('name = ext_id.split("-")[0]\n        s.get(f"/exts/{name}/x")', "/exts/omni.kit.loop/x"),
+        ('name = ext_id.rsplit("-", 1)[0]\n        s.get(f"/exts/{name}/x")', "/exts/omni.kit.loop-isaac/x"),
+        ('name, _, _ = ext_id.partition("-")\n        s.get(f"/exts/{name}/x")', "/exts/omni.kit.loop/x"),
+        ('s.get("/exts/" + ext_id.rpartition("-")[0] + "/x")', "/exts/omni.kit.loop-isaac/x"),
+        ('s.get(f"/exts/{omni.ext.get_extension_name(ext_id)}/x")', "/exts/omni.kit.loop-isaac/x"),
+        (
+            "self._id = ext_id\n    def late(self):\n        s.get(f'/exts/{omni.ext.get_extension_name(self._id)}/x')",
+            "/exts/omni.kit.loop-isaac/x",
+        ),
+        ('s.get(f"/exts/{__name__}/x")', "/exts/omni.kit.loop.window/x"),
+        ('s.get(f"/exts/{__package__}/x")', "/exts/omni.kit.loop.window/x"),
+        ('s.get("/exts/" + ".".join(__name__.split(".")[:-1]) + "/x")', "/exts/omni.kit.loop/x"),
+        ('s.get("/exts/" + __name__.replace(".window", "") + "/x")', "/exts/omni.kit.loop/x"),
+        # The whole id holds a version, which is not known.
+        ('s.get(f"/exts/{ext_id}/x")', "/exts/{ext_id}/x"),
+    ],
+)
+def test_paths_made_of_the_extensions_own_name(source: str, path: str) -> None:
+    text = f"{STARTUP}    def on_startup(self, ext_id):\n        {source}\n"
+    assert [use["path"] for use in uses(text, where=OWN)] == [path]
+
+
+def test_the_id_of_any_other_extension_stays_open() -> None:
+    source = (
+        f'{HEAD}for ext_id in all_of_them():\n    name = ext_id.split("-")[0]\n    settings.get(f"/exts/{{name}}/x")\n'
+    )
+    assert [use["path"] for use in uses(source, where=OWN)] == ["/exts/{name}/x"]
+    source = f'{HEAD}def show(ext_id):\n    settings.get("/exts/" + ext_id.split("-")[0] + "/x")\n'
+    assert [use["path"] for use in uses(source, where=OWN)] == ["/exts/{ext_id}/x"]
+
+
+def test_a_loop_over_a_table_above_it() -> None:
+    source = f"""{HEAD}
+TABLE = [("/app/a", 1), ("/app/b", 2)]
+NAMES = {{"c": 3, "d": 4}}
+class Panel:
+    KEYS = ("e", "f")
+    def build(self):
+        for path, value in TABLE:
+            settings.set_default(path, value)
+        for name, value in NAMES.items():
+            settings.get(f"/app/{{name}}")
+        for key in self.KEYS:
+            for inner in (key + "1", key + "2"):
+                settings.get("/app/" + inner)
+"""
+    found = uses(source)
+    assert sorted({use["path"] for use in found}) == [
+        *("/app/a", "/app/b", "/app/c", "/app/d", "/app/e1", "/app/e2", "/app/f1", "/app/f2"),
+    ]
+    assert not any(use["dynamic"] for use in found)
+
+
+def test_a_table_of_forty_settings_loses_none() -> None:
+    table = ", ".join(f'"/app/key{number}"' for number in range(40))
+    source = f"{HEAD}for path in [{table}]:\n    settings.get(path)\n"
+    assert len({use["path"] for use in uses(source) if use["kind"] == "read"}) == 40
+
+
+def test_an_attribute_belongs_to_its_class() -> None:
+    source = f"""{HEAD}
+class A:
+    NAME = "a"
+    def __init__(self):
+        self._path = "/exts/my.ext/a"
+    def read(self):
+        settings.get(self._path + "/on")
+        settings.get(f"/exts/my.ext/{{self.NAME}}/name")
+class B:
+    NAME = "b"
+    def __init__(self):
+        self._path = "/exts/my.ext/b"
+    def read(self):
+        settings.get(self._path + "/on")
+class C(B):
+    def write(self):
+        settings.set(self._path + "/off", 1)
+def read(other):
+    settings.get(other._path + "/other")
+"""
+    found = {(use["line"], use["path"]) for use in uses(source) if use["kind"] in {"read", "write"}}
+    assert {path for _, path in found} == {
+        "/exts/my.ext/a/on",
+        "/exts/my.ext/a/name",
+        "/exts/my.ext/b/on",
+        "/exts/my.ext/b/off",
+    }
+
+
+def test_what_a_base_class_of_the_file_reads_the_classes_below_say() -> None:
+    source = f"""{HEAD}
+class Base:
+    def read(self):
+        return settings.get(self.PATH)
+class One(Base):
+    PATH = "/exts/my.ext/one"
+class Two(Base):
+    PATH = "/exts/my.ext/two"
+"""
+    assert {use["path"] for use in uses(source) if use["kind"] == "read"} == {"/exts/my.ext/one", "/exts/my.ext/two"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'carb.log_info("/persistent/app/drives setting not found")',
+        'carb.log_warn(f"/app/{name} is not set")',
+        'MESSAGE = "/app/x is not set"',
+        'settings.get(f"/defaults{path}")',
+        'settings.get("/persistent" + path)',
+        'set_setting(f"/app{path}/x", 1)',
+    ],
+)
+def test_a_text_with_spaces_or_an_open_beginning_is_no_path(source: str) -> None:
+    assert short(f"{HEAD}{source}\n") == []
+
+
+def test_a_constant_of_another_file_may_hold_the_beginning() -> None:
+    source = f"{HEAD}from .x import ROOT\nsettings.get(f'{{ROOT}}{{name}}/on')\n"
+    assert short(source) == [("read", "/<.x:ROOT>{name}/on")]
+
+
+def test_what_is_given_to_the_settings_may_have_spaces() -> None:
+    assert short(f'{HEAD}settings.get("/persistent/app/window/My Window/open")\n') == [
+        ("read", "/persistent/app/window/My Window/open")
+    ]
+
+
+def test_words_stand_ready_for_the_paths_of_other_files() -> None:
+    source = 'NAME = "my.ext"\nclass Keys:\n    GROUP = NAME + ".group"\n    BIG = 3\nTITLE = "My extension"\n'
+    found = python_uses(ast.parse(source), file="a.py", source=source)
+    assert [(use["kind"], use["name"], use["path"]) for use in found] == [
+        ("text", "NAME", "my.ext"),
+        ("text", "Keys.GROUP", "my.ext.group"),
+    ]

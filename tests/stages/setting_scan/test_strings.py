@@ -36,12 +36,12 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_the_steps_grow_with_the_nodes(text: str) -> None:
     steps, nodes = steps_of(text)
-    assert steps < 2 * (strings._MAX_DEPTH + 1) * nodes * strings._MAX_VALUES
-    assert steps < strings._MAX_STEPS
+    assert steps < 2 * (strings.MAX_DEPTH + 1) * nodes * strings.MAX_VALUES
+    assert steps < strings.MAX_STEPS
 
 
 def test_a_file_beyond_the_bound_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strings, "_MAX_STEPS", 10)
+    monkeypatch.setattr(strings, "MAX_STEPS", 10)
     told: list[str] = []
     text = HOSTILE["a string that grows"] + "s.get('/exts/a/b')\n"
     calls.python_uses(ast.parse(text), file="a.py", source=text, warn=told.append)

@@ -1,0 +1,52 @@
+"""The value that several statements about one key come to: the one rule for ``++`` and filters.
+
+A file's merged view (`Document.values`) and the settings of several files follow it alike, since both are made by the
+same reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from stages.kit_toml.document import FILTER, _Reader, matches_target
+
+_KEY = "value"
+
+
+class Given(NamedTuple):
+    """One statement about a key.
+
+    Attributes:
+        value: The value.
+        filters: ``(("platform", "windows-x86_64"),)`` and the like; empty for one that always holds.
+        append: Whether it is appended to the array of that key.
+    """
+
+    value: Any
+    filters: tuple[tuple[str, str], ...] = ()
+    append: bool = False
+
+
+def combine(statements: Sequence[Given]) -> tuple[Any, int]:
+    """Return the value that statements about one key come to, and the index of the one that decides.
+
+    Args:
+        statements: In the order of the files; at least one.
+
+    Returns:
+        The value, as `Document.values` would hold it. The decisive statement is the last that replaces the value, of
+        those without a filter or with the target's filters; where there is none, of all.
+    """
+    reader = _Reader("", lenient=True)
+    for item in statements:
+        filters = tuple(part for name, wanted in item.filters for part in (f"{FILTER}{name}", wanted))
+        reader.filtered = reader.filtered or bool(filters)
+        reader.assign((_KEY, *filters), item.value, 0, "", append=item.append)
+    value = reader.document().values[_KEY]
+    everyone = range(len(statements))
+    plain = [index for index in everyone if not statements[index].filters]
+    matching = [index for index in everyone if statements[index].filters and matches_target(statements[index].filters)]
+    group = plain + matching or list(everyone)
+    replacing = [index for index in group if not statements[index].append]
+    return value, replacing[-1] if replacing else group[0]
