@@ -62,6 +62,7 @@ def task_preparation() -> Task:
             "max_extensions": processing["max_extensions"],
         },
         checked=lambda: pipeline.sources_state(pull_repo_exts.state_of),
+        recorded=pipeline.believed,
         steady=["times"],
         file_dep=[at("sources.json")],
         targets=[at("extensions.json")],
@@ -191,12 +192,13 @@ def task_final_assembly() -> Task:
     stage = pipeline.stage("final_assembly", after=["settings", "faiss"])
     options = {"mode": mode, "with_search": not pipeline.request.quick}
     work_dir, target_dir = pipeline.config.work_dir, pipeline.config.target_dir
+    prepared = not graph.refusal()
     return stage.task(
         final_assembly.assemble,
         unchecked={"work_dir": work_dir, "target_dir": target_dir},
         options=options | {"configuration_sha256": final_assembly.configuration_digest(pipeline.config.values)},
-        file_dep=map(at, final_assembly.dependencies(work_dir, **options)),
-        targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options)),
+        file_dep=map(at, final_assembly.dependencies(work_dir, **options) if prepared else ()),
+        targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options) if prepared else ()),
         others=[
             at(final_assembly.COPIES),
             pipeline.target_path(final_assembly.REPORT_NAME),

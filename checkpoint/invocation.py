@@ -138,6 +138,9 @@ class Invocation:
         pinned, told = _pinned(request, config, found)
         origin.current.set(origin.Origin.of(config, request.kit_cache))
         pipeline = Pipeline(config, request, fallback_kit_version=fallback, pinned=pinned)
+        refusal = pipeline.graph.refusal()
+        if refusal:
+            told.append(("warning", f"{refusal} The stage preparation makes it again."))
         return cls(request, config, found, unusable, [*notices, *told], pipeline)
 
     @property

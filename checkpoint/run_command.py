@@ -224,6 +224,9 @@ class _PipelineRun:
     def run(self, chosen: Any, options: dict[str, Any]) -> int:
         """Run what is selected and return the exit code: 0, 1 (a stage failed) or 2 (the run could not start)."""
         try:
+            refusal = self.pipeline.graph.refusal()
+            if refusal and (options["single"] or "preparation" in self.pipeline.pinned):
+                raise StageError(f"{refusal} Run the stage preparation.")
             self._begin()
         except (*NOT_STARTED, InvalidCommand) as error:
             return self._not_started(str(error))

@@ -22,6 +22,7 @@ from stages.sources import git as source_git
 from stages.sources import kit_detection
 from stages.sources import premake as build_links
 from stages.sources import wheel as source_wheel
+from stages.sources.recorded import is_inner_path
 from stages.sources.walk import Folder, is_within, walk
 from stages.storage.jsonfile import read_json, write_json
 
@@ -84,20 +85,25 @@ def state_of(
         try:
             sources = [{"kind": "path", "path": str(_detected(list(search_from)))}]
         except StageError as error:
-            return State(_signature([str(error)], work_dir), times.hexdigest())
+            return State(_signature([[str(error)]], work_dir), times.hexdigest())
     states = []
     for source in sources:
         if source["kind"] == "path":
             root = Path(source["path"])
             try:
                 exts, apps = _locate(source, root)
-                state = f"{_stored(root, work_dir, project)} {_revision(root, [*exts, *apps], work_dir, times)}"
+                revision = _revision(root, [*exts, *apps], work_dir, times)
+                state = [_stored(root, work_dir, project), exts, apps, _links(source), revision]
             except (StageError, OSError) as error:
-                state = f"unusable: {error}"
+                state = [f"unusable: {error}"]
         else:
-            state = source_git.local_commit(source) if source["kind"] == "git" else ""
-        states.append(f"{source['kind']} {state}")
-    return State(_signature(states, work_dir), times.hexdigest())
+            state = [_links(source), source_git.local_commit(source) if source["kind"] == "git" else ""]
+        states.append([source["kind"], *state])
+    signature = _signature(states, work_dir)
+    recorded = _recorded(sources, [state[-1] for state in states], work_dir)
+    if recorded is not None and _signature(recorded, work_dir) != signature:
+        signature += " differs from sources.json"  # whatever is recorded of the pull
+    return State(signature, times.hexdigest())
 
 
 def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
@@ -110,19 +116,46 @@ def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
         work_dir: The work directory.
     """
     work_dir = Path(os.path.abspath(work_dir))
-    recorded = read_json(work_dir / "sources.json")["sources"]
-    states = []
-    for number, entry in enumerate(recorded):
-        state = ""
-        if entry["kind"] == "path":
-            state = f"{entry['root']} {entry['revision']}"
-        elif entry["kind"] == "git" and source_git.local_commit(sources[number]):
-            state = entry["revision"]
-        states.append(f"{entry['kind']} {state}")
-    return _signature(states, work_dir)
+    commits = [source_git.local_commit(source) if source["kind"] == "git" else "" for source in sources]
+    return _signature(_recorded(sources, commits, work_dir) or [], work_dir)
 
 
-def _signature(states: list[str], work_dir: Path) -> str:
+def _recorded(sources: list[dict[str, Any]], commits: list[str], work_dir: Path) -> list[list[Any]] | None:
+    """Return the state of each source that ``sources.json`` tells, in the form of `state_of`; None if there is none.
+
+    The file may come from someone else: of a fetched source, a root outside the work directory is not believed.
+    """
+    try:
+        entries = read_json(work_dir / "sources.json")["sources"]
+    except (StageError, KeyError, TypeError):
+        return None
+    states: list[list[Any]] = []
+    try:
+        for number, entry in enumerate(entries):
+            if entry["kind"] == "path":
+                shown = [entry[key] for key in ("root", "exts_paths", "apps_paths", "links", "revision")]
+                states.append(["path", *shown])
+                continue
+            commit = entry["revision"] if entry["kind"] == "git" and commits[number] else ""
+            paths = (entry["root"], *entry["exts_paths"], *entry["apps_paths"], entry["app_template_path"] or "")
+            inside = entry["root"].startswith("sources/") and all(map(is_inner_path, paths))
+            states.append([entry["kind"], entry["links"] if inside else "outside", commit])
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        states.append([f"unusable: {error}"])
+    return states
+
+
+def _links(source: dict[str, Any]) -> str:
+    """Return which links of a source are followed: ``any``, or ``inside`` for those that stay in it.
+
+    What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
+    """
+    if source["kind"] == "path" or (source["kind"] == "git" and source.get("build_command")):
+        return "any"
+    return "inside"
+
+
+def _signature(states: list[list[Any]], work_dir: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for state in states:
         digest.update(f"{state}\n".encode("utf-8", "surrogateescape"))
@@ -216,18 +249,16 @@ def _pull_one(
     update: bool,
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     kind = source["kind"]
-    # What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
-    links = "inside"
     if kind == "wheel":
         root, revision = source_wheel.fetch(source, work_dir=work_dir, cache_dir=cache_dir, limits=limits)
         name = source["requirement"]
     elif kind == "git":
         root, revision = source_git.fetch(source, work_dir=work_dir, update=update)
         name = source_git.masked(source["url"]) + (f" {source['branch']}" if source.get("branch") else "")
-        links = "any" if source.get("build_command") else "inside"
     else:
         root, revision = _usable(Path(source["path"])), ""
-        name, links = root.name or str(root), "any"
+        name = root.name or str(root)
+    links = _links(source)
     exts, apps = _locate(source, root)
     template = source.get("app_template_path")
     if template:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from stages.failures import StageError
+from stages.sources import recorded
 from tasks.file_state import Signature, signature
 
 # The stages whose work grows with an extension's Python files (bytes), and the cost of a task beside that.
@@ -28,6 +31,8 @@ class Graph:
         self._relative = short_path(work_dir)
         self._seen: Signature | None = None
         self._prepared: dict[str, Any] = {}
+        self._checked: list[Signature | None] = []
+        self._refused = ""
 
     def path(self, name: str) -> str:
         """Return a path below the work directory: relative to the project if it lies inside, so that it may move.
@@ -66,6 +71,25 @@ class Graph:
         python = {entry["id"]: entry["size"] for entry in self.extensions} if stage in _BY_PYTHON else {}
         return {task: _SIZE_OF_ANY + python.get(task.partition(":")[2], 0) for task in tasks}
 
+    def refusal(self) -> str:
+        """Return why ``extensions.json`` is not believed; empty if it is.
+
+        It may be older than ``sources.json``, or come from someone else. What is not believed is taken for missing.
+        """
+        files = (self.path("extensions.json"), self.path("sources.json"))
+        now = [signature(os.stat(path)) if os.path.exists(path) else None for path in files]
+        if now != self._checked:
+            self._checked, self._refused = now, ""
+            sources = None
+            if now[1] is not None:
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    sources = orjson.loads(Path(files[1]).read_bytes())["sources"]
+            try:
+                recorded.check_prepared(self._read(), sources, Path(os.path.abspath(self.work_dir)))
+            except StageError as error:
+                self._refused = str(error)
+        return self._refused
+
     def pulled(self) -> tuple[str | None, str | None]:
         """Return the Kit cache's absolute path and the Kit version of ``sources.json``; None for what is unknown."""
         try:
@@ -79,6 +103,8 @@ class Graph:
         path = self.path("extensions.json")
         try:
             now = signature(os.stat(path))
+            if self._refused and self._checked[0] == now:
+                return {"extensions": [], "apps": []}
             if self._seen != now:
                 found = orjson.loads(Path(path).read_bytes())
                 found["extensions"].sort(key=lambda entry: (-entry["size"], entry["id"]))

@@ -126,8 +126,14 @@ class Pipeline:
         """
         known, self._state_at_pull = self._state_at_pull, None
         if known is not None and known[0] is not None and known[0] == self._sources_file():
-            return known[1]._asdict()  # nothing has been pulled since it was found out
-        return state_of(self._sources(), self.config.work_dir, **self._whereabouts())._asdict()
+            state = known[1]  # nothing has been pulled since it was found out
+        else:
+            state = state_of(self._sources(), self.config.work_dir, **self._whereabouts())
+        return {**state._asdict(), "extensions.json": self.graph.refusal()}
+
+    def believed(self) -> dict[str, Any]:
+        """Return what to record of ``extensions.json`` when it has just been written."""
+        return {"extensions.json": ""}
 
     def _whereabouts(self) -> dict[str, Any]:
         return {"project": self.config.path.parent, "search_from": [Path(get_initial_workdir() or ".")]}

@@ -220,8 +220,9 @@ class CleanAction(BaseAction):  # type: ignore[misc]
             remove_made(Path(folder))
         for name in self.files:
             path = Path(os.path.abspath(name))
-            path.unlink(missing_ok=True)
-            self._remove_empty(path.parent)
+            if any(path.is_relative_to(root) for root in self.roots):
+                path.unlink(missing_ok=True)
+                self._remove_empty(path.parent)
 
     def _remove_empty(self, folder: Path) -> None:
         while str(folder) not in self.roots and any(folder.is_relative_to(root) for root in self.roots):

@@ -69,7 +69,7 @@ def read_candidate(item: Found, source: int, *, name: str, fallback_name: str, n
     values = document.values
     package = table(values, "package")
     id_, folder_version = split_name(name or text(package.get("name")) or fallback_name)
-    reason = _why_no_id(id_)
+    reason = why_no_id(id_)
     if reason:
         where = f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest
         notes.warn("extension-id", "", where, f"'{printable(id_)}' cannot be an extension's id: {reason}; left out.")
@@ -150,16 +150,17 @@ def python_modules(values: dict[str, Any]) -> list[dict[str, str]]:
 def _version(given: Any, from_name: str, id_: str, item: Found, warnings: list[StageWarning]) -> str:
     if isinstance(given, int | float) and not isinstance(given, bool):
         given = str(given)
-    if isinstance(given, str) and _is_version(id_, given.strip()):
+    if isinstance(given, str) and is_version(id_, given.strip()):
         return given.strip()
-    fallback = from_name if _is_version(id_, from_name) else NO_VERSION
+    fallback = from_name if is_version(id_, from_name) else NO_VERSION
     if given is not None and given != "":
         message = f"The version {printable(str(given))[:60]!r} cannot be used; {fallback} is used instead."
         warnings.append(warning("extension-version", id_, item.manifest, 0, message))
     return fallback
 
 
-def _why_no_id(id_: str) -> str:
+def why_no_id(id_: str) -> str:
+    """Return why a text cannot be an extension's id, which is part of file names; empty if it can."""
     if not id_.strip():
         return "it is empty"
     if _BAD_ID.search(id_) or not id_.isprintable():
@@ -178,7 +179,8 @@ def _placeholder(id_: str, values: dict[str, Any]) -> str:
     return next((match[0] for match in found if match), "")
 
 
-def _is_version(id_: str, version: str) -> bool:
+def is_version(id_: str, version: str) -> bool:
+    """Return whether a text can be the version of an extension, which is part of file names."""
     return bool(_GOOD_VERSION.fullmatch(version)) and len(id_.encode()) + len(version) <= _MAX_NAME_BYTES
 
 

@@ -1,0 +1,93 @@
+"""What ``extensions.json`` records, checked before a run believes it: a work directory may come from someone else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stages.failures import StageError
+from stages.sources.manifest import is_version, why_no_id
+from stages.sources.walk import is_within
+
+# What preparation unpacks.
+_UNPACKED = "sources/unpacked"
+
+
+def is_inner_path(path: Any) -> bool:
+    """Return whether a path is relative and does not lead out of the folder that it begins at."""
+    return isinstance(path, str) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
+
+
+def check_prepared(prepared: dict[str, Any], sources: list[dict[str, Any]] | None, work_dir: Path) -> None:
+    """Require that extensions and apps lie in their sources, and that their ids and versions can be file names.
+
+    Args:
+        prepared: The content of ``extensions.json``.
+        sources: The ``sources`` of ``sources.json``; None if there is no such file, and all that is checked are names.
+        work_dir: The work directory, absolute.
+
+    Raises:
+        StageError: They do not; one line names the extension and what is wrong.
+    """
+    try:
+        for entry in prepared["extensions"]:
+            if why_no_id(entry["id"]) or not is_version(entry["id"], entry["version"]):
+                raise _refused(work_dir, entry, "its id or version cannot be part of a file name")
+            _check_owner(entry, entry["folder"], list(_files_of(entry)), sources, work_dir)
+        for app in prepared["apps"]:
+            if why_no_id(app["id"]):
+                raise _refused(work_dir, app, "its id cannot be part of a file name")
+            _check_owner(app, os.path.dirname(app["path"]), [app["file"]], sources, work_dir)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise StageError(
+            f"{work_dir / 'extensions.json'}: not as preparation writes it ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _files_of(entry: dict[str, Any]) -> Iterator[str]:
+    yield entry["manifest"]
+    for files in entry["files"].values():
+        yield from files
+    for key in ("readme", "changelog", "overview"):
+        if entry["metadata"].get(key):
+            yield entry["metadata"][key]
+
+
+def _check_owner(
+    owner: dict[str, Any], folder: str, files: Iterable[str], sources: list[dict[str, Any]] | None, work_dir: Path
+) -> None:
+    for file in files:
+        if not is_inner_path(file):
+            raise _refused(work_dir, owner, f"{file} lies outside of its folder")
+    if sources is None:
+        return
+    source = sources[owner["source"]]
+    path = os.path.normpath(work_dir / folder)
+    root = os.path.normpath(work_dir / source["root"])
+    if not is_within(path, root) and not is_within(path, str(work_dir / _UNPACKED)):
+        raise _refused(work_dir, owner, f"{folder} lies outside of its source {root}")
+    if source["links"] == "inside":
+        _check_links(owner, path, files, os.path.realpath(root), work_dir)
+
+
+def _check_links(owner: dict[str, Any], path: str, files: Iterable[str], root: str, work_dir: Path) -> None:
+    """Require that no link leads a file of a fetched source out of it; such a link was planted after the fetch."""
+    unpacked = os.path.realpath(work_dir / _UNPACKED)
+    folders: dict[str, bool] = {}
+    for file in files:
+        folder, _, name = f"{path}/{file}".rpartition("/")
+        if folder not in folders:
+            real = os.path.realpath(folder)
+            folders[folder] = is_within(real, root) or is_within(real, unpacked)
+        inside = folders[folder]
+        if inside and os.path.islink(f"{folder}/{name}"):
+            real = os.path.realpath(f"{folder}/{name}")
+            inside = is_within(real, root) or is_within(real, unpacked)
+        if not inside:
+            raise _refused(work_dir, owner, f"{file} is behind a link that leads out of its source")
+
+
+def _refused(work_dir: Path, owner: dict[str, Any], why: str) -> StageError:
+    return StageError(f"{work_dir / 'extensions.json'}: {owner['id']!r}: {why}; the file is not believed.")
