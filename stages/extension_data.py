@@ -289,6 +289,13 @@ class _Reading:
                     "underscore, are taken for public.",
                 )
         self.api = Api(list(modules.values()), self._tests, self.declared)
+        for module, name in self.api.missing_exports():
+            self._warn(
+                "python-all",
+                module.path,
+                module.exports_line,
+                f"__all__ lists {name!r}, which was found neither in the module nor below its package.",
+            )
 
     def _read_file(self, file: PythonFile) -> None:
         from stages.python.visitor import visit

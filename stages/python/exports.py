@@ -19,6 +19,7 @@ class ExportsReader:
         if node.value is None:  # ``__all__: list[str]``, a declaration alone
             return
         names = self._names(node.value)
+        self._module.exports_line = self._module.exports_line or node.lineno
         if names is None:
             self._module.dynamic_exports = node.lineno
         elif added:
@@ -42,6 +43,47 @@ class ExportsReader:
             self._module.exports = [name for name in self._module.exports or [] if name not in names]
         else:
             self._module.exports = (self._module.exports or []) + names
+
+    def attach(self, node: ast.Assign) -> None:
+        """Follow ``__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, …)``.
+
+        The call names submodules and, for each of them, what it offers.
+        """
+        call = node.value
+        if not (isinstance(call, ast.Call) and (dotted(call.func) or "").rpartition(".")[2] == "attach"):
+            return
+        given = dict(zip(("module", "submodules", "submod_attrs"), call.args, strict=False))
+        given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        module, names = self._module, []
+        package = module.name if module.is_package else module.name.rpartition(".")[0]
+        if isinstance(given.get("submodules"), ast.List | ast.Tuple | ast.Set):
+            names += self._names(given["submodules"]) or []
+        table = given.get("submod_attrs")
+        if isinstance(table, ast.Dict):
+            for key, value in zip(table.keys, table.values, strict=True):
+                if not (isinstance(key, ast.Constant) and isinstance(key.value, str)):
+                    continue
+                for name in self._names(value) or []:
+                    module.bindings.setdefault(name, ".".join([package, key.value, name]))
+                    names.append(name)
+        module.exports = (module.exports or []) + names
+        module.exports_line = module.exports_line or node.lineno
+
+    def finish(self, tree: ast.Module) -> None:
+        """Note the entries of ``__all__`` that no statement of the module binds."""
+        module = self._module
+        names = {name for name in module.exports or () if not name.endswith(".")}
+        names -= {member.name for member in module.members}
+        names.difference_update(module.bindings, module.variables)
+        names = {name for name in names if not (name.startswith("__") and name.endswith("__"))}
+        if not names:
+            return
+        names -= _stored(tree)
+        if names:
+            module.unbound = frozenset(names)
+            module.hints = frozenset(
+                node.value for node in ast.walk(tree) if type(node) is ast.Constant and type(node.value) is str
+            )
 
     def _names(self, node: ast.expr) -> list[str] | None:
         """Return the entries an expression gives to ``__all__``; None if only running it can tell."""
@@ -84,3 +126,35 @@ def dotted(node: Any) -> str | None:
         return None
     parts.append(node.id)
     return ".".join(reversed(parts))
+
+
+def adds_to_exports(node: ast.AST) -> bool:
+    """Return whether a function adds to an ``__all__``: ``__all__.append(f.__name__)`` and the like."""
+    has_name = adds = False
+    for item in ast.walk(node):
+        kind = type(item)
+        if kind is ast.Name:
+            has_name = has_name or item.id == "__all__"  # type: ignore[attr-defined]
+        elif kind is ast.Attribute:
+            has_name = has_name or item.attr == "__all__"  # type: ignore[attr-defined]
+            adds = adds or item.attr in ("append", "extend", "add")  # type: ignore[attr-defined]
+        elif kind is ast.Constant:
+            has_name = has_name or item.value == "__all__"  # type: ignore[attr-defined]
+    return has_name and adds
+
+
+def _stored(tree: ast.Module) -> set[str]:
+    """Return the names that statements outside of functions and classes bind in any way."""
+    names: set[str] = set()
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            names.add(node.name)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            names.update(name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names)
+        elif not isinstance(node, ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+    return names

@@ -159,7 +159,7 @@ def _uses(
             return None
         if root in own:
             return f"{module.name}.{root}"
-        found = bindings.get(root)
+        found = bindings.get(root) or module.references.get(root)
         if found is None and stars and root not in BUILTINS:
             return f"{module.name}.{root}"
         return found

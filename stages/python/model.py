@@ -189,6 +189,12 @@ class Module:
         exports: Entries of ``__all__``; one that ends in a dot stands for that module's ``__all__``. None if there is
             none.
         dynamic_exports: Line of an ``__all__`` that is computed at run time; 0 if there is none.
+        exports_line: Line on which ``__all__`` is first given; 0 if it is nowhere.
+        unbound: Entries of ``__all__`` that no statement of the module binds: a module's ``__getattr__`` or a loop over
+            ``globals()`` does.
+        hints: Where there are such entries, the strings of the module, which may say where they come from.
+        references: Name -> dotted target of ``Name = module.Other``.
+        exporters: Functions that add to a module's ``__all__``, as decorators do.
     """
 
     def __init__(self, name: str, path: str, *, is_package: bool) -> None:
@@ -203,3 +209,8 @@ class Module:
         self.stars: list[str] = []
         self.exports: list[str] | None = None
         self.dynamic_exports = 0
+        self.exports_line = 0
+        self.unbound: frozenset[str] = frozenset()
+        self.hints: frozenset[str] = frozenset()
+        self.references: dict[str, str] = {}
+        self.exporters: set[str] = set()

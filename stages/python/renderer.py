@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stages.python.docstring_types import argument_types
 from stages.python.model import KEYWORD_ONLY, POSITIONAL_ONLY, VARIADIC, Class, Function, Variable
 from stages.python.resolver import Api, definitions
 from stages.python.text import dedent
@@ -12,7 +13,8 @@ from stages.python.text import dedent
 def codeatlas(api: Api, extension_id: str, sources: dict[str, list[str]] | None) -> dict[str, Any]:
     """Return the code atlas in the form of the output contract.
 
-    Fields beyond the contract: a module's ``aliases`` (name there -> full name of what is named elsewhere) and
+    Fields beyond the contract: an argument's ``docstring_type``, where its annotation is null and the docstring
+    gives it a type; a module's ``aliases`` (name there -> full name of what is named elsewhere) and
     ``variable_names``, an argument's ``kind`` (as `inspect` calls them, in lower case), and ``overloads`` of
     classes and methods, the full names of the other definitions under the same name.
 
@@ -88,17 +90,7 @@ def _method_record(api: Api, item: Function, full_name: str, sources: dict[str, 
         "docstring": item.docstring,
         "line_number": item.line,
         "return_type": item.returns,
-        "arguments": [
-            {
-                "name": name,
-                "type_annotation": annotation,
-                "default_value": default,
-                "is_variadic": name[0] == "*",
-                "parent_method": full_name,
-                "kind": kind,
-            }
-            for name, annotation, default, kind in item.arguments
-        ],
+        "arguments": _argument_records(item, full_name),
         "is_class_method": "classmethod" in decorators or "abc.abstractclassmethod" in decorators,
         "is_static_method": "staticmethod" in decorators or "abc.abstractstaticmethod" in decorators,
         "is_async_method": item.is_async,
@@ -107,6 +99,30 @@ def _method_record(api: Api, item: Function, full_name: str, sources: dict[str, 
         "class_usages": api.class_usages(item),
         "overloads": [api.full_name(other) for other in item.overloads],
     }
+
+
+def _argument_records(item: Function, full_name: str) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "type_annotation": annotation,
+            "default_value": default,
+            "is_variadic": name[0] == "*",
+            "parent_method": full_name,
+            "kind": kind,
+        }
+        for name, annotation, default, kind in item.arguments
+    ]
+    without = [record for record in records if record["type_annotation"] is None]
+    if without and (item.owner is None or len(without) > 1 or without[0] is not records[0]):
+        types = argument_types(item.docstring)
+        if item.owner is not None and item.name == "__init__":
+            # Many classes describe the arguments of their constructor in their own docstring.
+            types = {**argument_types(item.owner.docstring), **types}
+        for record in without:
+            if (documented := types.get(record["name"].lstrip("*"))) is not None:
+                record["docstring_type"] = documented
+    return records
 
 
 def api_docs(api: Api, extension_id: str, version: str, codeatlas: dict[str, Any]) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class Api:
         self._exports: dict[str, list[str] | None] = {}
         self._star: dict[str, frozenset[str]] = {}
         self._class_names: dict[str, str | None] = {}
+        self._by_member: dict[str, list[Module]] = {}
+        self._exporters = {f"{module.name}.{name}" for module in self._all.values() for name in module.exporters}
         self._names: dict[Item, str] = {}
         self._aliases: dict[str, dict[str, Item]] = {}
         self._name_everything()
@@ -66,9 +68,10 @@ class Api:
         """Return the names in ``__all__``, those of other modules' ``__all__`` put in; None if it has none."""
         if module.name in self._exports:
             return self._exports[module.name]
-        if module.exports is None:
+        decorated = self._exported_by_decorators(module) if self._exporters else []
+        if module.exports is None and not decorated:
             return None
-        names: set[str] = set()
+        names: set[str] = set(decorated)
         seen = {module.name}
         waiting = [module]
         while waiting:
@@ -82,6 +85,20 @@ class Api:
                     waiting.append(other)
         result = self._exports[module.name] = sorted(names)
         return result
+
+    def _exported_by_decorators(self, module: Module) -> list[str]:
+        """Return the classes and functions that a decorator adds to the module's ``__all__``."""
+        names = []
+        for member in self._members[module.name].values():
+            for decorator in member.decorators:
+                root, _, rest = decorator.partition("(")[0].partition(".")
+                target = module.bindings.get(root, f"{module.name}.{root}")
+                dotted = f"{target}.{rest}" if rest else target
+                found = self._resolve(dotted) if dotted not in self._exporters else None
+                home = f"{found.module.name}.{found.name}" if isinstance(found, Function) else dotted
+                if home in self._exporters:
+                    names.append(member.name)
+        return names
 
     def _star_names(self, module: Module) -> frozenset[str]:
         """Return the names ``from module import *`` binds, as far as they come from this extension."""
@@ -135,6 +152,10 @@ class Api:
         seen |= {(module.name, name)}
         target = module.bindings.get(name)
         found = self._resolve(target, seen) if target is not None else None
+        if found is None and name in module.references:
+            referred = self._resolve(module.references[name], seen)
+            # The name of a variable elsewhere stays a variable of its own, with the text of its value.
+            found = referred if isinstance(referred, Definition) else None
         if found is None:
             found = module.variables.get(name)
         if found is not None or target is not None:
@@ -145,7 +166,47 @@ class Api:
                 found = self._find(other, name, seen)
                 if found is not None:
                     return found
-        return None
+        return self._find_below(module, name) if name in module.unbound else None
+
+    def _find_below(self, module: Module, name: str) -> Item | None:
+        """Return what a module most likely offers under a name of its ``__all__`` that no statement binds.
+
+        That is a class, function or variable of that name in a module below the package. Of several, those whose module
+        the package imports or names in a string come first, then the shortest name, then the first in the alphabet.
+        """
+        package = module.name if module.is_package else module.name.rpartition(".")[0]
+        if not self._by_member:
+            for other in self._all.values():
+                for known in (*self._members[other.name], *other.variables):
+                    self._by_member.setdefault(known, []).append(other)
+        below = [
+            other
+            for other in self._by_member.get(name, ())
+            if other.name.startswith(f"{package}.") and other is not module
+        ]
+        if not below:
+            return None
+
+        imported = frozenset(module.bindings.values())
+
+        def order(other: Module) -> tuple[bool, int, str]:
+            tails = {other.name, other.name.removeprefix(package), other.name.removeprefix(f"{package}.")}
+            return not (tails & module.hints or other.name in imported), other.name.count("."), other.name
+
+        best = min(below, key=order)
+        return self._members[best.name].get(name) or best.variables.get(name)
+
+    def missing_exports(self) -> Iterator[tuple[Module, str]]:
+        """Yield the entries of ``__all__`` that are found nowhere, with their modules, by module and name.
+
+        A module that takes all names from one outside of the extension has none: they may come from there.
+        """
+        for module in self.modules.values():
+            if any(star not in self._all for star in module.stars):
+                continue
+            for name in sorted(module.unbound):
+                if f"{module.name}.{name}" not in self._all and self._find(module, name) is None:
+                    yield module, name
 
     def _resolve(self, dotted: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Item | str | None:
         """Follow a dotted name; of one that leads out of the extension, return the dotted name it has there."""
@@ -193,6 +254,29 @@ class Api:
                     self._name(item, base + item.qualname[len(member.name) :])
             for variable in module.variables.values():
                 self._names[variable] = best(variable, f"{name}.{variable.name}", name)
+
+        self._keep_apart()
+
+    def _keep_apart(self) -> None:
+        """Give every class and every function a full name of its own.
+
+        A package may offer a class under the name of the module that holds it (``from .Window import Window``). Then
+        ``pkg.Window.show`` is a method as well as a function of the module. Python finds the method by that name, so
+        the function gets ``#2`` after it, as other definitions of one name do.
+        """
+        taken: set[tuple[type, str]] = set()
+        everything = [item for module in (*self.modules.values(), *self._tests) for item in definitions(module.members)]
+        # What is inside a class comes first. Classes come before functions: a class takes its members with it.
+        everything.sort(key=lambda item: (isinstance(item, Function), item.owner is None))
+        for item in everything:
+            kind = Class if isinstance(item, Class) else Function
+            full_name, count = self._names[item], 1
+            while (kind, full_name) in taken:
+                count += 1
+                full_name = f"{self._names[item]}#{count}"
+            taken.add((kind, full_name))
+            if count > 1:
+                self._name(item, full_name)
 
     def _own(self, found: Item | str | None) -> Item | None:
         """Return what was found, if it is at the level of a module of the API."""

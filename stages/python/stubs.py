@@ -10,6 +10,7 @@ def merge_stub(module: Module, stub: Module) -> None:
     _merge_members(module.members, stub.members, None)
     for name, target in stub.bindings.items():
         module.bindings.setdefault(name, target)
+    module.references |= {name: target for name, target in stub.references.items() if name not in module.references}
     for name, variable in stub.variables.items():
         own = module.variables.setdefault(name, variable)
         own.annotation = own.annotation or variable.annotation
@@ -17,7 +18,8 @@ def merge_stub(module: Module, stub: Module) -> None:
     module.redundant |= stub.redundant
     module.stars += [star for star in stub.stars if star not in module.stars]
     if module.exports is None:
-        module.exports = stub.exports
+        module.exports, module.exports_line = stub.exports, stub.exports_line
+        module.unbound, module.hints = stub.unbound, stub.hints
         module.dynamic_exports = 0 if stub.exports is not None else module.dynamic_exports
     if module.docstring is None:
         module.docstring = stub.docstring

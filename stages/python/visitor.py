@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from stages.python.exports import ExportsReader, dotted
+from stages.python.exports import ExportsReader, adds_to_exports, dotted
 from stages.python.function_body import BUILTINS, walk
 from stages.python.model import (
     KEYWORD_ONLY,
@@ -48,6 +48,7 @@ class _Visitor:
     def __init__(self, module: Module, text: str) -> None:
         self._module = module
         self._text = SourceText(text)
+        self._names_exports = "__all__" in text
         self._exports = ExportsReader(module)
         self._functions: list[tuple[Function, ast.FunctionDef | ast.AsyncFunctionDef]] = []
         self._classes: list[tuple[Class, list[ast.expr]]] = []
@@ -62,6 +63,7 @@ class _Visitor:
         # Only now are all of the module's names known, also those bound below the function that uses them.
         for function, node in self._functions:
             walk(function, node, own, self._imported)
+        self._exports.finish(tree)
         for item, bases in self._classes:
             item.bases = [base for base in (self._base(base, own) for base in bases) if base]
 
@@ -74,6 +76,8 @@ class _Visitor:
                 function = self._function(node, owner, conditional)  # type: ignore[arg-type]
                 members.append(function)
                 self._functions.append((function, node))  # type: ignore[arg-type]
+                if self._names_exports and owner is None and adds_to_exports(node):
+                    self._module.exporters.add(function.name)
             elif kind is ast.ClassDef:
                 item = self._class(node, owner, conditional)  # type: ignore[arg-type]
                 members.append(item)
@@ -173,6 +177,8 @@ class _Visitor:
         for target in targets:
             if type(target) is not ast.Name:
                 if kind is ast.Assign:
+                    if self._names_exports and "__all__" in _unpacked(target):
+                        self._exports.attach(node)
                     for name in _unpacked(target):
                         self._variable(name, node, None, None, text)
             elif target.id == "__all__":
@@ -181,10 +187,18 @@ class _Visitor:
                 # ``Name = Other`` makes a public name of a class or function that may have a private one.
                 self._module.bindings[target.id] = f"{self._module.name}.{node.value.id}"
             elif kind is ast.Assign:
+                if type(node.value) is ast.Attribute:
+                    self._reference(target.id, node.value)
                 self._variable(target.id, node, None, self._text.short(node.value), text)
             elif kind is ast.AnnAssign and (node.value is not None or self._module.path.endswith(".pyi")):
                 value = self._text.short(node.value) if node.value is not None else None
                 self._variable(target.id, node, self._text.annotation(node.annotation), value, text)
+
+    def _reference(self, name: str, value: ast.Attribute) -> None:
+        root, _, rest = (dotted(value) or "").partition(".")
+        target = self._module.bindings.get(root)
+        if target is not None and root != name:
+            self._module.references[name] = f"{target}.{rest}"
 
     def _variable(self, name: str, node: Any, annotation: str | None, value: str | None, text: str | None) -> None:
         if not (name.startswith("__") and name.endswith("__")) and not (value and _LOGGER.match(value)):
@@ -234,7 +248,7 @@ class _Visitor:
         root, dot, rest = name.partition(".")
         if root in own:
             return f"{self._module.name}.{name}"
-        target = self._module.bindings.get(root)
+        target = self._module.bindings.get(root) or self._module.references.get(root)
         if target:
             return f"{target}{dot}{rest}"
         if self._module.stars and root not in BUILTINS:
