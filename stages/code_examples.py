@@ -2,9 +2,13 @@
 
 A function is interesting for any of these reasons, which are given with it:
 
-* it has at least ``min_lines`` lines, decorators included;
+* it has at least ``min_lines`` lines, decorators included; where more than half of them belong to literals (a table, a
+  long string), the others are counted;
 * its cyclomatic complexity is at least ``min_complexity``;
 * it has at least `NOTEWORTHY_LINES` lines and handles errors, is async or has several decorators, or calls itself.
+
+A function of more than `MAX_TOKENS` tokens is no example, whatever its complexity: no prompt has room for it. The
+summary names those that were left out.
 
 In mode ``regular`` tests are left out, in mode ``tests`` only they are looked at, in mode ``all`` everything is.
 """
@@ -24,6 +28,7 @@ from stages.storage.jsonfile import read_bytes, read_json, to_json, write_bytes,
 
 MODES = ("regular", "tests", "all")
 NOTEWORTHY_LINES = 10
+MAX_TOKENS = 8_000
 
 COPIES = "code_examples/copies.json"
 _SUMMARY = "code_examples/extension_analysis_summary.json"
@@ -78,7 +83,8 @@ def select(
 
     The order is by complexity, then by lines, both falling, then by name. ``selected/<id>.json`` is the extension's
     file of examples if no source in it stands in an earlier extension as well. ``digests/<id>.json`` is what `merge`
-    tells that by: the number of functions that were looked at, and the SHA-256 of the other file and of each source.
+    tells that by, and what it reports: the number of functions that were looked at, those that are too long, and the
+    SHA-256 of the other file and of each source.
 
     Args:
         extension: An entry of ``extensions.json``.
@@ -101,6 +107,7 @@ def select(
     path = work_dir / dependencies(extension)[0]
     candidates = read_json(path)
     methods: list[dict[str, Any]] = []
+    too_long: dict[str, int] = {}
     analyzed = 0
     try:
         lines = {file: text.split("\n") for file, text in candidates["sources"].items()}
@@ -112,11 +119,15 @@ def select(
             if not reasons:
                 continue
             source = dedent(lines[function["file_path"]][function["start_line"] - 1 : function["end_line"]])
+            tokens = count(source, encoding)
+            if tokens > MAX_TOKENS:
+                too_long[function["full_name"]] = tokens
+                continue
             methods.append(
                 {
                     **{name: function[name] for name in _KEPT},
                     "line_count": function["end_line"] - function["start_line"] + 1,
-                    "token_count": count(source, encoding),
+                    "token_count": tokens,
                     "reasons": reasons,
                     "source_code": source,
                 }
@@ -131,6 +142,7 @@ def select(
         work_dir / _digests_file(extension),
         {
             "methods_analyzed": analyzed,
+            "too_long": too_long,
             "selected": hashlib.sha256(content).hexdigest(),
             "sources": [
                 [digest, method["full_name"], method["token_count"]]
@@ -179,7 +191,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
                     tokens += token_count
                 else:
                     duplicates[full_name] = seen[digest]
-            analyzed, sha256 = found["methods_analyzed"], found["selected"]
+            analyzed, sha256, too_long = found["methods_analyzed"], found["selected"], found["too_long"]
         except (KeyError, TypeError, ValueError) as error:
             raise StageError(f"{path}: not made by this pipeline ({error!r}). Delete it and run again.") from error
         selected, target = work_dir / _selected_file(extension), work_dir / _example_file(name, mode)
@@ -196,6 +208,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
             "total_methods_analyzed": analyzed,
             "interesting_methods_count": sum(first),
             "duplicates": duplicates,
+            "too_long": too_long,
             "total_tokens": tokens,
             "example_path": _example_file(name, mode).removeprefix("code_examples/"),
             "sha256": sha256,
@@ -236,14 +249,15 @@ def _content(extension: dict[str, Any], kit_version: str, mode: str, methods: li
 
 def _reasons(function: dict[str, Any], min_lines: int, min_complexity: int) -> list[str]:
     lines = function["end_line"] - function["start_line"] + 1
+    code = lines - function["literal_lines"] if function["literal_lines"] * 2 > lines else lines
     reasons = []
-    if lines >= min_lines:
-        reasons.append(f"Large method ({lines} lines)")
+    if code >= min_lines:
+        reasons.append(f"Large method ({code} lines)")
     if function["complexity_score"] >= min_complexity:
         reasons.append(f"High complexity (score: {function['complexity_score']})")
     if function["is_recursive"]:
         reasons.append("Uses recursion")
-    if lines >= NOTEWORTHY_LINES:
+    if code >= NOTEWORTHY_LINES:
         if function["handles_errors"]:
             reasons.append("Has error handling")
         if len(function["decorators"]) > 1:

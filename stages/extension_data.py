@@ -250,6 +250,7 @@ class _Reading:
         self.warnings: list[StageWarning] = []
         self._modules: dict[tuple[str, bool], Module] = {}
         self._tests: list[Module] = []
+        self._scripts: list[Module] = []
         self._by_name: dict[str, Module] = {}  # tests by their own names alone
         self._with_source = {file.module for file in self.files if not file.is_stub}
 
@@ -288,7 +289,7 @@ class _Reading:
                     "__all__ is computed at run time; what is known of it, or else the names without leading "
                     "underscore, are taken for public.",
                 )
-        self.api = Api(list(modules.values()), self._tests, self.declared)
+        self.api = Api(list(modules.values()), self._tests, self.declared, self._scripts)
         for module, name in self.api.missing_exports():
             self._warn(
                 "python-all",
@@ -311,7 +312,7 @@ class _Reading:
             module_name = file.module if file.use in (python_source.API, python_source.TESTS) else ""
             where = Where(self.id, module_name, file.is_package)
             uses = python_uses(tree, file=file.path, source=text, where=where, warn=warn) if settings else []
-            if file.use in (python_source.API, python_source.TESTS):
+            if file.use in (python_source.API, python_source.TESTS) or file.is_script:
                 module = visit(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
         except (RecursionError, MemoryError) as error:
             raise UnreadableSource("python-nesting", 0, "is nested too deeply to be read") from error
@@ -320,6 +321,8 @@ class _Reading:
             self.texts[file.path] = text
         if file.use == python_source.API:
             self._modules[file.module, file.is_stub] = module
+        elif file.is_script:
+            self._scripts.append(module)
         elif file.use == python_source.TESTS and not file.is_stub:
             self._tests.append(module)
             if file.by_name:
@@ -353,7 +356,7 @@ class _Reading:
         return {file.path: file.module for file in self.files if file.use in importable and file.path in files}
 
     def example_functions(self) -> list[dict[str, Any]]:
-        """Return what stage 4 chooses from: every function and method that has a body, those of the tests as well."""
+        """Return what stage 4 chooses from: every function and method with a body, also of scripts and tests."""
         functions = []
         for is_test in (False, True):
             for item in self.api.functions(tests=is_test):
@@ -370,6 +373,7 @@ class _Reading:
                         "signature_end_line": item.signature_end,
                         "code_line": item.code,
                         "end_line": item.end,
+                        "literal_lines": item.literal_lines,
                         "docstring": item.docstring,
                         "complexity_score": item.complexity,
                         "is_async": item.is_async,

@@ -18,6 +18,8 @@ OUTSIDE = "outside"
 EXCLUDED = "excluded"
 
 _TEST_FOLDERS = frozenset({"test", "tests"})
+# What builds or configures, and shows nothing of the API.
+_BUILD_FILES = frozenset({"conanfile", "conf", "fabfile", "noxfile", "setup", "tasks", "wscript"})
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
 
@@ -26,13 +28,14 @@ class PythonFile(NamedTuple):
 
     Attributes:
         path: Relative to the extension's folder, with ``/``.
-        use: `API`: read for everything. `TESTS`: read for settings and test examples. `OUTSIDE`: read for settings
-            alone. `EXCLUDED`: not read.
+        use: `API`: read for everything. `TESTS`: read for settings and test examples. `OUTSIDE`: read for settings,
+            and for examples if it is a script. `EXCLUDED`: not read.
         why: Why it is not part of the API, as a clause; empty for `API`.
         module: The dotted name that imports it; for files outside every module, the name its path would have.
         is_package: Whether it is an ``__init__`` file.
         is_stub: Whether it is a ``.pyi`` file.
         by_name: Whether its own name alone, no folder's, puts it among the tests.
+        is_script: Whether it is `OUTSIDE` the API but shows how it is used: a script or tutorial beside the package.
     """
 
     path: str
@@ -42,6 +45,7 @@ class PythonFile(NamedTuple):
     is_package: bool
     is_stub: bool
     by_name: bool = False
+    is_script: bool = False
 
 
 class UnreadableSource(Exception):
@@ -76,7 +80,8 @@ def classify(
       have such a name itself (``omni.kit.test``) unless it ends in ``.tests``, the usual name of an extension's tests.
       One that is a test by its own name alone may turn out to be part of the API when its imports are known.
     * It is *outside* if its name cannot be written in an import statement, lies under none of ``roots``, or, where
-      modules are declared, shares its first package with none of them (``setup.py``, ``docs/conf.py``).
+      modules are declared, shares its first package with none of them (``scripts/place.py``). It is a script, whose
+      functions may be examples, unless it only builds or configures (``setup.py``, ``docs/conf.py``).
     * A stub or a module that Python would not import because another file has its name first is outside, but a stub
       beside a Python file of the same name is part of the API: what it alone declares is added.
     * Everything else is the *API*.
@@ -117,7 +122,8 @@ def classify(
             use, why = OUTSIDE, f"is not what {module} imports: {taken[module, stub]} is"
         else:
             taken[module, stub] = path
-        result.append(PythonFile(path, use, why, module, stem == "__init__", stub, by_name))
+        is_script = use == OUTSIDE and not stub and not why.startswith("is not") and stem not in _BUILD_FILES
+        result.append(PythonFile(path, use, why, module, stem == "__init__", stub, by_name, is_script))
     return sorted(result)
 
 

@@ -16,7 +16,7 @@ _FIELDS_WITHOUT_EITHER = frozenset(
     {"ctx", "op", "ops", "id", "attr", "arg", "name", "names", "module", "level", "kind", "lineno", "type_comment"}
     | {"conversion", "simple", "is_async", "type_ignores", "rest", "kwd_attrs", "type_params"}
 )
-_ONE, _SEVERAL, _DECISION, _DEFINITION, _IMPORT, _CALL = range(6)
+_ONE, _SEVERAL, _DECISION, _DEFINITION, _IMPORT, _CALL, _CONTAINER = range(7)
 
 
 def _plan() -> dict[type, tuple[int, Any]]:
@@ -35,11 +35,14 @@ def _plan() -> dict[type, tuple[int, Any]]:
         plan[kind] = (_DEFINITION, plan[kind][1])
     for kind in (ast.Import, ast.ImportFrom):
         plan[kind] = (_IMPORT, None)
+    for kind in (ast.List, ast.Tuple, ast.Set, ast.Dict):
+        plan[kind] = (_CONTAINER, plan[kind][1])
     plan[ast.Call] = (_CALL, plan[ast.Call][1])
     return plan
 
 
 _PLAN = _plan()
+_CONTAINERS = frozenset({ast.List, ast.Tuple, ast.Set, ast.Dict})
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
@@ -52,7 +55,8 @@ def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a milli
     """Fill in what the body of a function tells.
 
     Args:
-        function: The record, which gets ``complexity``, ``uses``, ``handles_errors`` and ``is_recursive``.
+        function: The record, which gets ``complexity``, ``uses``, ``handles_errors``, ``is_recursive``
+            and ``literal_lines``.
         node: Its node.
         own: The names of the classes and functions of its module.
         imports_of: Gives (name, dotted target) for what an import statement binds.
@@ -69,6 +73,9 @@ def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a milli
     imported: dict[str, str] = {}
     name, is_method = node.name, function.owner is not None
     counted = True
+    literals: dict[int, bool] = {}
+    documentation = getattr(node.body[0], "value", None) if function.docstring is not None else None
+    constant_type = ast.Constant
     name_type, attribute_type, list_type, load = ast.Name, ast.Attribute, list, ast.Load
     while True:
         while stack:
@@ -94,12 +101,21 @@ def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a milli
                 continue
             step = plan.get(kind)
             if step is None:
+                if kind is constant_type and item.end_lineno != item.lineno and item is not documentation:
+                    function.literal_lines += item.end_lineno - item.lineno
                 continue
             action, get = step
             if action == _SEVERAL:
                 extend(get(item))
             elif action == _ONE:
                 push(get(item))
+            elif action == _CONTAINER:
+                if item.end_lineno > item.lineno + 1:
+                    lines, code = _literal_lines(item, literals)
+                    function.literal_lines += lines
+                    extend(code)
+                else:
+                    extend(get(item))
             elif action == _CALL:
                 extend(get(item))
                 called = item.func
@@ -180,6 +196,48 @@ def _uses(
             parts.reverse()
             uses.add(".".join(parts))
     return sorted(uses)
+
+
+def _literal_lines(container: Any, known: dict[int, bool]) -> tuple[int, list[Any]]:
+    """Return how many lines of a list, tuple, set or dict are literals alone, and its items that are none."""
+    if _is_literal(container, known):
+        return container.end_lineno - container.lineno, []
+    items: list[Any] = [*container.keys, *container.values] if type(container) is ast.Dict else container.elts
+    literal: set[int] = set()
+    code: list[Any] = []
+    shared = {container.lineno, container.end_lineno}
+    for item in items:
+        if item is None:
+            continue
+        if _is_constant(item) or known.get(id(item), False):
+            literal.update(range(item.lineno, item.end_lineno + 1))
+        else:
+            code.append(item)
+            shared |= {item.lineno, item.end_lineno}
+    return len(literal - shared), code
+
+
+def _is_literal(container: ast.AST, known: dict[int, bool]) -> bool:
+    """Return whether a list, tuple, set or dict holds constants alone; what is inside it is looked at once."""
+    waiting: list[tuple[Any, bool]] = [(container, False)]
+    while waiting:
+        node, seen = waiting.pop()
+        if id(node) in known:
+            continue
+        items = [*node.keys, *node.values] if type(node) is ast.Dict else node.elts
+        inner = [item for item in items if type(item) in _CONTAINERS]
+        if not seen:
+            waiting.append((node, True))
+            waiting += [(item, False) for item in inner]
+            continue
+        known[id(node)] = all(known[id(item)] if type(item) in _CONTAINERS else _is_constant(item) for item in items)
+    return known[id(container)]
+
+
+def _is_constant(node: Any) -> bool:
+    if type(node) is ast.UnaryOp:
+        node = node.operand
+    return type(node) is ast.Constant
 
 
 def _decisions(node: Any, kind: type) -> int:

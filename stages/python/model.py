@@ -110,6 +110,8 @@ class Function(Definition):
         complexity: McCabe's, as radon counts it: closures and classes inside it count for themselves.
         uses: Dotted names it mentions, resolved through imports, that may be classes.
         handles_errors: Whether its body has a ``try``.
+        literal_lines: Lines that only go on with a literal that an earlier line begins: tables, long strings, but not
+            the docstring.
         is_recursive: Whether it calls itself by name or on ``self`` or ``cls``.
     """
 
@@ -121,6 +123,7 @@ class Function(Definition):
         "handles_errors",
         "is_async",
         "is_recursive",
+        "literal_lines",
         "returns",
         "signature_end",
         "start",
@@ -148,6 +151,7 @@ class Function(Definition):
         self.uses: list[str] = []
         self.handles_errors = False
         self.is_recursive = False
+        self.literal_lines = 0
 
 
 class Variable:

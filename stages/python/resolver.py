@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from stages.python.model import Class, Definition, Function, Module, Variable
 
@@ -39,14 +39,19 @@ class Api:
         modules: The modules of the API; a stub's is merged into its module's beforehand (`merge_stub`).
         tests: Modules that are read for their functions alone; they name nothing.
         declared: Names in ``[[python.module]]``.
+        scripts: Modules beside the API, read for their functions alone as well.
     """
 
-    def __init__(self, modules: list[Module], tests: list[Module], declared: list[str]) -> None:
+    def __init__(
+        self, modules: list[Module], tests: list[Module], declared: list[str], scripts: Iterable[Module] = ()
+    ) -> None:
         self.modules = {module.name: module for module in sorted(modules, key=lambda module: module.name)}
         self._tests = sorted(tests, key=lambda module: (module.name, module.path))
+        self._scripts = sorted(scripts, key=lambda module: (module.name, module.path))
         self.declared = sorted(declared)
         # Tests are found by name as well, so that what they import from one another is resolved.
-        self._all = {**{module.name: module for module in self._tests}, **self.modules}
+        self._beside = [*self._scripts, *self._tests]
+        self._all = {**{module.name: module for module in self._beside}, **self.modules}
         self._members = {
             name: {member.name: member for member in module.members if "#" not in member.qualname}
             for name, module in self._all.items()
@@ -242,8 +247,8 @@ class Api:
             names = candidates.get(item)
             return min({*names, base}, key=lambda full: _preference(full, home, item.name)) if names else base
 
-        # Several test files may have one module name (`tests.py` beside `tests/`): each keeps its own functions.
-        namesakes = [test for test in self._tests if self._all.get(test.name) is not test]
+        # Several files may have one module name (`tests.py` beside `tests/`): each keeps its own functions.
+        namesakes = [module for module in self._beside if self._all.get(module.name) is not module]
         for module in (*self._all.values(), *namesakes):
             name = module.name
             for member in module.members:
@@ -265,7 +270,9 @@ class Api:
         the function gets ``#2`` after it, as other definitions of one name do.
         """
         taken: set[tuple[type, str]] = set()
-        everything = [item for module in (*self.modules.values(), *self._tests) for item in definitions(module.members)]
+        everything = [
+            item for module in (*self.modules.values(), *self._beside) for item in definitions(module.members)
+        ]
         # What is inside a class comes first. Classes come before functions: a class takes its members with it.
         everything.sort(key=lambda item: (isinstance(item, Function), item.owner is None))
         for item in everything:
@@ -337,8 +344,8 @@ class Api:
         return base
 
     def functions(self, *, tests: bool) -> Iterator[Function]:
-        """Yield the functions and methods of the API, or of the tests, in the order of modules and lines."""
-        for module in self._tests if tests else self.modules.values():
+        """Yield the functions and methods of the API and the scripts, or of the tests, by modules and lines."""
+        for module in self._tests if tests else (*self.modules.values(), *self._scripts):
             yield from functions_of(module.members)
 
     def variables(self, module: Module) -> Iterator[Variable]:
@@ -400,7 +407,7 @@ class Api:
 
         Left to Python's cycle collector, a large extension's 150,000 objects take it a tenth of the whole extraction.
         """
-        for module in (*self.modules.values(), *self._tests):
+        for module in (*self.modules.values(), *self._beside):
             for item in list(definitions(module.members)):
                 item.overloads.clear()
                 del item.module, item.owner

@@ -334,3 +334,63 @@ def test_schemas_are_valid_and_closed() -> None:
         schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
         jsonschema.Draft202012Validator.check_schema(schema)
         assert schema["additionalProperties"] is False
+
+
+# ---- literals, length, scripts --------------------------------------------------------------------------------------
+
+TABLE = ",\n".join(f"        ({number}, -{number}.5, ['a', {{'b': {number}}}])" for number in range(200))
+CODE = "\n".join(f"    x = call({number}, x)" for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("body", "large"),
+    [
+        (f"    return [\n{TABLE}\n    ]", False),
+        (f"    x = [\n{TABLE}\n    ]\n{CODE}", True),
+        ("    x = '''\n" + "line\n" * 200 + "'''\n    return x", False),
+        # Calls and names are code.
+        (f"    return [\n{TABLE},\n        call()\n    ]", False),
+        ("    return [\n" + ",\n".join(f"        call({number})" for number in range(60)) + "\n    ]", True),
+        # A docstring is as long as it is: it says what the example is about.
+        ("    '''Text.\n" + "    line\n" * 60 + "    '''", True),
+        (f"    x = [\n        1,\n        2,\n    ]\n{CODE}", True),
+    ],
+)
+def test_literals_do_not_count_as_code(body: str, large: bool, tmp_path: Path) -> None:
+    content = chosen([an_extension("made", {"made/a.py": f"def f(x):\n{body}\n"}, tmp_path)], tmp_path / "work")["made"]
+    assert [method["full_name"] for method in content["methods"]] == (["made.a.f"] if large else [])
+
+
+def test_a_function_no_prompt_has_room_for_is_named_in_the_summary(tmp_path: Path) -> None:
+    body = "\n".join(f"    if a == {number}:\n        return '{number}'" for number in range(900))
+    sources = {"made/a.py": f"def endless(a):\n{body}\n\n\ndef short(a):\n{BRANCHY}\n"}
+    content = chosen([an_extension("made", sources, tmp_path)], tmp_path / "work")["made"]
+    assert [method["full_name"] for method in content["methods"]] == ["made.a.short"]
+    summary = read_json(tmp_path / "work/code_examples/extension_analysis_summary.json")["extensions"]["made"]
+    [(name, tokens)] = summary["too_long"].items()
+    assert name == "made.a.endless"
+    assert tokens > code_examples.MAX_TOKENS
+
+
+def test_scripts_and_tutorials_beside_the_package_are_examples_but_no_api(tmp_path: Path) -> None:
+    def script(name: str) -> str:
+        return f"from made.shown import Panel\n\n\ndef {name}(a):\n    Panel()\n{BRANCHY}\n"
+
+    sources = {
+        "made/shown.py": "class Panel:\n    pass\n",
+        "scripts/place.py": script("place"),
+        "Tutorial/Final Scripts/model.py": script("model"),
+        "setup.py": script("build"),
+        "docs/conf.py": script("configure"),
+        "tests/test_it.py": script("test_it"),
+    }
+    extension = an_extension("made", sources, tmp_path)
+    content = chosen([extension], tmp_path / "work")["made"]
+    assert [(method["full_name"], method["module"], method["class_usages"]) for method in content["methods"]] == [
+        ("Tutorial.Final Scripts.model.model", "Tutorial.Final Scripts.model", ["made.shown.Panel"]),
+        ("scripts.place.place", "scripts.place", ["made.shown.Panel"]),
+    ]
+    atlas = read_json(tmp_path / "work/extension_data/codeatlas/made-1.0.0.codeatlas.json")
+    assert (sorted(atlas["modules"]), sorted(atlas["methods"])) == (["made.shown"], [])
+    content = chosen([extension], tmp_path / "work", mode="tests")["made"]
+    assert [method["name"] for method in content["methods"]] == ["test_it"]
