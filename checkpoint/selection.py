@@ -73,6 +73,7 @@ def _not_made_yet(word: str, by_name: dict[str, Task], folders: Folders) -> list
         owners = {
             stage_of(task.name)
             for task in by_name.values()
+            if ":" in task.name
             for target in task.targets
             if path.parent == Path(os.path.abspath(folders.project / target)).parent
         }

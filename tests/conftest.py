@@ -13,6 +13,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 WHEEL = "isaaclab==2.3.2"
 WHEEL_FILE = "isaaclab-2.3.2-cp311-none-manylinux_2_35_x86_64.whl"

@@ -81,8 +81,10 @@ def amount(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def duration(seconds: float) -> str:
-    """Return a time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``."""
+def duration(seconds: float | None) -> str:
+    """Return a time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``; empty for None."""
+    if seconds is None:
+        return ""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from comparison import wording
+from console.display.text import duration
 from console.report.content import Content, DataFiles, collect, prefix_of
 from console.report.pictures import MOST_BARS, bars, diagrams, layered
 from console.report.run_state import STATES, RunState
@@ -118,20 +119,6 @@ def render(
             most_changes=_MOST_CHANGES,
         )
     )
-
-
-def duration(seconds: float | None) -> str:
-    """Return a time for people: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 03 min``; empty for None."""
-    if seconds is None:
-        return ""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
 def moment(iso: str) -> str:

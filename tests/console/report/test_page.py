@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.report.page import duration
+from console.display.text import duration
 from console.report.pictures import MOST_BARS, bars, diagrams, layered
 from console.report.run_state import StageState
 from tasks.stage_names import STAGES
