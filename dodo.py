@@ -56,7 +56,7 @@ def task_preparation() -> Task:
     stage = pipeline.stage("preparation")
     return stage.task(
         preparation.prepare,
-        unchecked=folders,
+        unchecked=folders | {"outputs": [pipeline.config.target_dir]},
         options={
             "excluded": config["input"]["excluded_extensions"],
             "max_extensions": processing["max_extensions"],

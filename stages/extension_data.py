@@ -412,7 +412,9 @@ def _long_description(extension: dict[str, Any], folder: Path, reading: _Reading
     """Return the readme as plain text, or the overview if there is no readme or only a title in it."""
     from stages.retrieval.markdown import plain_text
 
-    best = ""
+    best = plain_text(str((extension.get("metadata") or {}).get("readme_text") or ""))
+    if "\n" in best:
+        return best
     for path in _descriptions(extension):
         try:
             data = python_source.read_bytes(folder, path)

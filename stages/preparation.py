@@ -2,7 +2,8 @@
 
 The order is documented and always the same: extensions by id (in the order of Unicode code points), apps by id. Of an
 id that is found more than once the highest version wins (Semantic Versioning, partial and odd versions included); of
-equal versions the one of the source that is named first, then the one whose path comes first. ``max_extensions`` takes
+equal versions the one of the source that is named first, then a folder before an archive, then the folder of the newer
+Kit (as its path names it), then the one whose path comes first. ``max_extensions`` takes
 the first so many of what the exclusions leave.
 
 The ids and versions of extensions become file names. So an id that cannot be one is left out with a warning, as is the
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +31,14 @@ from stages.storage.jsonfile import read_json, write_json
 logger = logging.getLogger(__name__)
 
 
-def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int) -> None:
+def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs: Iterable[Path] = ()) -> None:
     """Choose extensions and apps, and list their files.
 
     Args:
         work_dir: Holds ``sources.json``; ``extensions.json`` is written there.
         excluded: Ids or globs of extensions to leave out.
         max_extensions: How many extensions to take, -1 for all.
+        outputs: Folders that the pipeline writes to beside the work directory: they are no sources.
 
     Raises:
         StageError: ``sources.json`` is unusable, or no extension is left.
@@ -43,11 +46,11 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int) -> None
     work_dir = Path(os.path.abspath(work_dir))
     sources = read_json(work_dir / "sources.json")
     notes, counts = Notes(), Counter[str]()
-    search = SourceSearch(work_dir, sources, counts, notes)
+    search = SourceSearch(work_dir, sources, counts, notes, outputs=outputs)
     extensions, apps = search.candidates()
     choice = choose_extensions(extensions, excluded, max_extensions, notes)
     if not choice.usable:
-        raise _nothing_found(choice.left_out, search.searched, notes)
+        raise _nothing_found(choice.left_out, search, notes)
     apps = choose_apps(apps, notes)
     entries = [_entry(candidate, search, counts, notes) for candidate in choice.chosen]
     logger.info("%d extensions and %d apps chosen, %d left out", len(entries), len(apps), len(choice.left_out))
@@ -63,14 +66,21 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int) -> None
     write_json(work_dir / "extensions.json", result, indent=True)
 
 
-def _nothing_found(left_out: dict[str, str], searched: list[str], notes: Notes) -> StageError:
+def _nothing_found(left_out: dict[str, str], search: SourceSearch, notes: Notes) -> StageError:
     if left_out:
         return StageError(
             f"input.excluded_extensions excludes all {len(left_out)} extensions that were found; remove a pattern."
         )
+    searched = "; ".join(search.searched)
+    if search.templates and all(warning["kind"] == "template" for warning in notes.warnings):
+        return StageError(
+            f"Only templates were found in {searched}: {search.templates} manifests with placeholders in them. Build"
+            ' the repository to have extensions of them: kind = "git" with its build_command in [[input.sources]],'
+            " or a path to a build of it."
+        )
     unusable = f" What was found there cannot be used: {notes.warnings[0]['message']}" if notes.warnings else ""
     return StageError(
-        f"No extension was found (a folder with config/extension.toml, or a .kit file) in {'; '.join(searched)}."
+        f"No extension was found (a folder with config/extension.toml, or a .kit file) in {searched}."
         f"{unusable} Correct `path` or `exts_path` in [[input.sources]]."
     )
 
@@ -78,7 +88,9 @@ def _nothing_found(left_out: dict[str, str], searched: list[str], notes: Notes) 
 def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], notes: Notes) -> dict[str, Any]:
     layout = PythonLayout({"": ""}, python_modules(candidate.values))
     if candidate.found.kind == "folder":
-        listing = list_files(candidate, inside=search.bounds(candidate.source), counts=counts, notes=notes)
+        listing = list_files(
+            candidate, inside=search.bounds(candidate.source), leave_out=search.outputs, counts=counts, notes=notes
+        )
         layout = python_layout(candidate, layout.modules, listing, notes)
     else:
         listing = Listing()

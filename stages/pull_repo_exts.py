@@ -30,6 +30,8 @@ from stages.storage.jsonfile import read_json, write_json
 _ZIP_TAIL = 65_536
 # What has changed this shortly before may change again without its time showing it.
 _TICK_NS = 20_000_000
+# The keys of sources.json for `_Places`.
+_PLACES = ("exts_paths", "apps_paths", "unbuilt_paths")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)*")
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,12 @@ class _Times:
 
 
 def state_of(
-    sources: list[dict[str, Any]], work_dir: Path, *, project: Path | None = None, search_from: Iterable[Path] = ()
+    sources: list[dict[str, Any]],
+    work_dir: Path,
+    *,
+    project: Path | None = None,
+    search_from: Iterable[Path] = (),
+    outputs: Iterable[Path] = (),
 ) -> State:
     """Return the state of the sources, without any network.
 
@@ -78,6 +85,7 @@ def state_of(
         work_dir: The work directory.
         project: See `pull`.
         search_from: Folders near which a built Kit is looked for.
+        outputs: See `pull`.
     """
     times = _Times()
     work_dir = Path(os.path.abspath(work_dir))
@@ -91,9 +99,9 @@ def state_of(
         if source["kind"] == "path":
             root = Path(source["path"])
             try:
-                exts, apps = _locate(source, root)
-                revision = _revision(root, [*exts, *apps], work_dir, times)
-                state = [_stored(root, work_dir, project), exts, apps, _links(source), revision]
+                places = _locate(source, root)
+                revision = _revision(root, places.all, _Bounds.of(source, root, [work_dir, *outputs]), times)
+                state = [_stored(root, work_dir, project), *places, _links(source), revision]
             except (StageError, OSError) as error:
                 state = [f"unusable: {error}"]
         else:
@@ -133,11 +141,11 @@ def _recorded(sources: list[dict[str, Any]], commits: list[str], work_dir: Path)
     try:
         for number, entry in enumerate(entries):
             if entry["kind"] == "path":
-                shown = [entry[key] for key in ("root", "exts_paths", "apps_paths", "links", "revision")]
+                shown = [entry[key] for key in ("root", *_PLACES, "links", "revision")]
                 states.append(["path", *shown])
                 continue
             commit = entry["revision"] if entry["kind"] == "git" and commits[number] else ""
-            paths = (entry["root"], *entry["exts_paths"], *entry["apps_paths"], entry["app_template_path"] or "")
+            paths = (entry["root"], entry["app_template_path"] or "", *(path for key in _PLACES for path in entry[key]))
             inside = entry["root"].startswith("sources/") and all(map(is_inner_path, paths))
             states.append([entry["kind"], entry["links"] if inside else "outside", commit])
     except (KeyError, IndexError, TypeError, AttributeError) as error:
@@ -150,7 +158,9 @@ def _links(source: dict[str, Any]) -> str:
 
     What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
     """
-    if source["kind"] == "path" or (source["kind"] == "git" and source.get("build_command")):
+    if source["kind"] == "path":
+        return str(source.get("links") or "any")
+    if source["kind"] == "git" and source.get("build_command"):
         return "any"
     return "inside"
 
@@ -174,6 +184,7 @@ def pull(
     update: bool = False,
     project: Path | None = None,
     search_from: Iterable[Path] = (),
+    outputs: Iterable[Path] = (),
 ) -> None:
     """Fetch, build and locate the sources, and write ``sources.json``.
 
@@ -188,12 +199,14 @@ def pull(
         project: Folder of the configuration. If a source and the work directory lie in it, the source is recorded
             relative to the work directory, so that the project may move.
         search_from: Folders near which a built Kit is looked for.
+        outputs: Folders that the pipeline writes to beside the work directory: they are no sources.
 
     Raises:
         StageError: A source cannot be used, or the Kit version is unknown.
     """
     work_dir = Path(os.path.abspath(work_dir))
     limits = limits or {}
+    outputs = [work_dir, *outputs]
     if not sources:
         sources = [{"kind": "path", "path": str(_detected(list(search_from)))}]
     # Before anything is fetched: one wrong source should not cost the download of the others.
@@ -205,7 +218,7 @@ def pull(
                 _check_pattern(key, pattern)
     described, versions = [], []
     for source in sources:
-        entry, found = _pull_one(source, work_dir, cache_dir, limits, project, update=update)
+        entry, found = _pull_one(source, work_dir, cache_dir, limits, project, outputs=outputs, update=update)
         described.append(entry)
         versions.append(found)
     warnings: list[StageWarning] = []
@@ -246,6 +259,7 @@ def _pull_one(
     limits: dict[str, Any],
     project: Path | None,
     *,
+    outputs: list[Path],
     update: bool,
 ) -> tuple[dict[str, Any], tuple[str, str] | None]:
     kind = source["kind"]
@@ -259,19 +273,19 @@ def _pull_one(
         root, revision = _usable(Path(source["path"])), ""
         name = root.name or str(root)
     links = _links(source)
-    exts, apps = _locate(source, root)
+    places = _locate(source, root)
     template = source.get("app_template_path")
     if template:
         template = _resolved(root, "app_template_path", [template], name)[0]
     if links == "inside":
         real_root = os.path.realpath(root)
-        for path in (*exts, *apps, template or ""):
+        for path in (*places.all, template or ""):
             if not is_within(os.path.realpath(root / path), real_root):
                 raise StageError(
                     f"input.sources: {name}: {path} is a link that leads out of the source; it is refused."
                 )
     if kind == "path":
-        revision = _revision(root, [*exts, *apps], work_dir, _Times())
+        revision = _revision(root, places.all, _Bounds.of(source, root, outputs), _Times())
     found = kit_detection.kit_version(root)
     if found:
         logger.info("%s: Kit %s (from %s)", name, *found)
@@ -279,8 +293,7 @@ def _pull_one(
         "kind": kind,
         "name": name,
         "root": _stored(root, work_dir, project),
-        "exts_paths": exts,
-        "apps_paths": apps,
+        **dict(zip(_PLACES, places, strict=True)),
         "app_template_path": template or None,
         "revision": revision,
         "kit_version": found[0] if found else None,
@@ -317,14 +330,32 @@ def _detected(search_from: list[Path]) -> Path:
 # --- where extensions lie --------------------------------------------------------------------------------------------
 
 
-def _locate(source: dict[str, Any], root: Path) -> tuple[list[str], list[str]]:
-    """Return the folders of extensions and of apps, relative to the root with ``/``."""
+class _Places(NamedTuple):
+    """Where a source has what is collected, relative to its root with ``/``.
+
+    Attributes:
+        exts: Folders of extensions.
+        apps: Folders of apps.
+        unbuilt: Folders of the source tree, which count for what its build lacks.
+    """
+
+    exts: list[str]
+    apps: list[str]
+    unbuilt: list[str]
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.exts, *self.apps, *self.unbuilt]
+
+
+def _locate(source: dict[str, Any], root: Path) -> _Places:
     name = source.get("requirement") or source_git.masked(source.get("url") or "") or str(root)
     exts, apps = _as_list(source.get("exts_path")), _as_list(source.get("apps_path"))
     found_exts, found_apps = kit_detection.kit_folders(root) if not exts else ([], [])
-    return (
+    return _Places(
         _resolved(root, "exts_path", exts, name) if exts else found_exts,
         _resolved(root, "apps_path", apps, name) if apps else found_apps,
+        [] if exts else kit_detection.unbuilt_folders(root),
     )
 
 
@@ -372,7 +403,24 @@ def _as_list(value: Any) -> list[str]:
 # --- what state it is in ---------------------------------------------------------------------------------------------
 
 
-def _revision(root: Path, folders: list[str], work_dir: Path, times: _Times) -> str:
+class _Bounds(NamedTuple):
+    """Where the walk through a source does not go.
+
+    Attributes:
+        inside: See `stages.sources.walk.walk`.
+        outputs: Real paths of what the pipeline itself writes.
+    """
+
+    inside: str | None
+    outputs: frozenset[str]
+
+    @classmethod
+    def of(cls, source: dict[str, Any], root: Path, outputs: Iterable[Path]) -> _Bounds:
+        inside = os.path.realpath(root) if source.get("links") == "inside" else None
+        return cls(inside, frozenset(os.path.realpath(folder) for folder in outputs))
+
+
+def _revision(root: Path, folders: list[str], bounds: _Bounds, times: _Times) -> str:
     """Return a digest of a folder's files, hexadecimal.
 
     It is of the names of all files; of the content of manifests, build files, apps and the directories of zips; and
@@ -381,14 +429,10 @@ def _revision(root: Path, folders: list[str], work_dir: Path, times: _Times) -> 
     The times of change of folders and of the files that are read are added to ``times``.
     """
     digest = hashlib.blake2b(digest_size=16)
-    own = os.path.realpath(work_dir)
-    own_name = os.path.basename(own)
     for path in folders:
         digest.update(f"{path}\0\0".encode())
-        for folder in walk(str(root / path if path else root), inside=None, problems=[]):
-            # What the pipeline makes is not its own source.
-            if own_name in folder.folders and os.path.realpath(f"{folder.path}/{own_name}") == own:
-                folder.folders.remove(own_name)
+        start = str(root / path if path else root)
+        for folder in walk(start, inside=bounds.inside, problems=[], leave_out=bounds.outputs):
             digest.update(_state_of(folder, times))
     digest.update(kit_detection.version_evidence(root).encode())
     return digest.hexdigest()

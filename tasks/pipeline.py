@@ -136,7 +136,11 @@ class Pipeline:
         return {"extensions.json": ""}
 
     def _whereabouts(self) -> dict[str, Any]:
-        return {"project": self.config.path.parent, "search_from": [Path(get_initial_workdir() or ".")]}
+        return {
+            "project": self.config.path.parent,
+            "search_from": [Path(get_initial_workdir() or ".")],
+            "outputs": [self.config.target_dir],
+        }
 
     def _sources_file(self) -> Signature | None:
         try:

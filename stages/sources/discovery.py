@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import total_ordering
 
@@ -12,6 +14,7 @@ from stages.sources import zip_archive as archives
 from stages.sources.walk import Folder, Problem, printable, walk
 
 MANIFESTS = ("config/extension.toml", "extension.toml")
+_LONGEST_REMARK = 4096
 # Only a `-` and a version begin the version in a folder's name: ids have dashes of their own (`omni.kit.loop-isaac`).
 _NAME = re.compile(r"(?P<id>.+?)-(?P<version>[0-9]+(?:\.[0-9].*|[-+].*)?)", re.DOTALL)
 _VERSION = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(?:[-._]?([0-9A-Za-z][0-9A-Za-z.\-_]*))?(?:\+.*)?", re.DOTALL)
@@ -26,12 +29,14 @@ class Found:
         path: Path of the folder or file.
         manifest: The manifest's path relative to the folder; for a file its name.
         relative: Path relative to the folder that was searched, with ``/``; empty for that folder itself.
+        archived: Whether it lies in a zip archive.
     """
 
     kind: str
     path: str
     manifest: str
     relative: str
+    archived: bool = False
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -77,16 +82,42 @@ class VersionKey:
         return hash(self.key)
 
 
-def manifest_in(folder: Folder) -> str:
-    """Return the path of a folder's manifest relative to it; empty if it is no extension."""
+def manifest_in(folder: Folder, problems: list[Problem]) -> str:
+    """Return the path of a folder's manifest relative to it; empty if it is no extension.
+
+    Args:
+        folder: The folder.
+        problems: Gets manifests without content.
+    """
+    found = []
     if "config" in folder.folders and os.path.isfile(f"{folder.path}/{MANIFESTS[0]}"):
-        return MANIFESTS[0]
+        found.append(MANIFESTS[0])
     if any(entry.name == MANIFESTS[1] for entry in folder.files):
-        return MANIFESTS[1]
+        found.append(MANIFESTS[1])
+    for manifest in found:
+        if _has_content(f"{folder.path}/{manifest}"):
+            return manifest
+        message = "the manifest has no content, so that the folder is taken for no extension"
+        problem = Problem("empty-manifest", folder.below(manifest), message)
+        if problem not in problems:  # `config` is looked at for itself as well
+            problems.append(problem)
     return ""
 
 
-def find_extensions(root: str, *, inside: str | None, leave_out: set[str], problems: list[Problem]) -> list[Found]:
+def _has_content(manifest: str) -> bool:
+    """Return whether a file holds more than comments, such as "this is no extension"."""
+    try:
+        with open(manifest, "rb") as stream:
+            start = stream.read(_LONGEST_REMARK + 1)
+    except OSError:
+        return True  # told when it is read
+    lines = start.removeprefix(codecs.BOM_UTF8).split(b"\n")
+    return len(start) > _LONGEST_REMARK or any(line.strip() and not line.strip().startswith(b"#") for line in lines)
+
+
+def find_extensions(
+    root: str, *, inside: str | None, leave_out: Collection[str], problems: list[Problem]
+) -> list[Found]:
     """Return the extensions at and below a folder, in a fixed order.
 
     Below an extension only its folders named ``exts`` are searched for more. ``.kit`` files are extensions of their
@@ -95,14 +126,14 @@ def find_extensions(root: str, *, inside: str | None, leave_out: set[str], probl
     Args:
         root: The folder to search.
         inside: See `stages.sources.walk.walk`.
-        leave_out: Real paths of folders that are not searched.
+        leave_out: Real paths of folders that are not searched, by links neither.
         problems: What is found wrong is appended here.
     """
     found: list[Found] = []
     told = len(problems)
-    for folder in walk(root, inside=inside, problems=problems):
+    for folder in walk(root, inside=inside, problems=problems, leave_out=leave_out):
         new, told = problems[told:], len(problems)
-        manifest = manifest_in(folder)
+        manifest = manifest_in(folder, problems)
         if manifest:
             # What is wrong in an extension's own folder is told when its files are listed.
             own = printable(folder.relative)
@@ -111,12 +142,7 @@ def find_extensions(root: str, *, inside: str | None, leave_out: set[str], probl
             found.append(Found("folder", folder.path, manifest, folder.relative))
             folder.folders[:] = [name for name in folder.folders if name == "exts"]
             continue
-        folder.folders[:] = [
-            name
-            for name in folder.folders
-            if name not in INSTALLED_PACKAGES
-            and not (leave_out and os.path.realpath(f"{folder.path}/{name}") in leave_out)
-        ]
+        folder.folders[:] = [name for name in folder.folders if name not in INSTALLED_PACKAGES]
         for entry in folder.files:
             suffix = entry.name[-4:].lower()
             if suffix == ".kit":
@@ -139,11 +165,13 @@ def _add_archive(entry: os.DirEntry[str], relative: str, found: list[Found], pro
         problems.append(Problem("archive", relative, "the archive holds archives, which are not read; unpack it"))
 
 
-def find_apps(root: str, *, inside: str | None, problems: list[Problem]) -> list[Found]:
-    """Return the ``.kit`` files at and below a folder, those nearest to it first."""
+def find_apps(
+    root: str, *, inside: str | None, problems: list[Problem], leave_out: Collection[str] = ()
+) -> list[Found]:
+    """Return the ``.kit`` files at and below a folder, those nearest to it first; see `find_extensions`."""
     found = [
         Found("app", entry.path, entry.name, folder.below(entry.name))
-        for folder in walk(root, inside=inside, problems=problems)
+        for folder in walk(root, inside=inside, problems=problems, leave_out=leave_out)
         for entry in folder.files
         if entry.name.lower().endswith(".kit")
     ]

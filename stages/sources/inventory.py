@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from stages.sources import premake
 from stages.sources.discovery import find_extensions
-from stages.sources.manifest import Candidate
+from stages.sources.manifest import Candidate, declared_documents
 from stages.sources.notes import Notes
-from stages.sources.walk import Problem, walk
+from stages.sources.walk import Folder, Problem, walk
 
 _KINDS = {
     "py": "python",
@@ -21,6 +22,8 @@ _KINDS = {
 }
 _DOC_NAMES = ("readme", "overview", "changelog")
 _COMPILED = re.compile(r"^([^.]+)(?:\..+)?\.(?:so|pyd)$")
+# What `python setup.py build` and `pip wheel` leave in `build`.
+_BUILD_COPIES = re.compile(r"lib(?:\.[^/]+)?|bdist\.[^/]+")
 # More files than any extension has: a link that leads astray.
 _MAX_FILES = 200_000
 
@@ -47,12 +50,15 @@ class Listing:
     build_file: bool = False
 
 
-def list_files(candidate: Candidate, *, inside: str | None, counts: Counter[str], notes: Notes) -> Listing:
+def list_files(
+    candidate: Candidate, *, inside: str | None, leave_out: Collection[str], counts: Counter[str], notes: Notes
+) -> Listing:
     """Walk an extension's folder.
 
     Args:
         candidate: An extension that is a folder.
         inside: See `stages.sources.walk.walk`.
+        leave_out: See `stages.sources.walk.walk`.
         counts: Its ``files_<kind>`` grow by the files that are seen.
         notes: Gets what is found wrong.
     """
@@ -60,12 +66,16 @@ def list_files(candidate: Candidate, *, inside: str | None, counts: Counter[str]
     files = listing.files
     problems: list[Problem] = []
     total = 0
-    for folder in walk(candidate.folder, inside=inside, problems=problems):
+    declared = declared_documents(candidate.values)
+    for folder in walk(candidate.folder, inside=inside, problems=problems, leave_out=leave_out):
         if not folder.relative:
             _leave_nested(candidate, folder.folders, inside)
+        _leave_build_copies(folder)
         listing.folders.add(folder.relative)
         for entry in folder.files:
             kind = _classify(folder.relative, entry.name)
+            if kind == "other" and folder.below(entry.name) in declared.values():
+                kind = "docs"
             counts[f"files_{kind}"] += 1
             if kind == "other":
                 compiled = _COMPILED.match(entry.name)
@@ -86,7 +96,17 @@ def list_files(candidate: Candidate, *, inside: str | None, counts: Counter[str]
         names.sort()
     listing.modules.update(name.rsplit(".", 1)[0] for name in (*files["python"], *files["stubs"]))
     notes.add_problems(problems, candidate.id)
+    readme = declared.get("readme")
+    if readme is not None and readme not in files["docs"] and " " not in readme:
+        message = f"The readme {readme!r} is not there, or no text. Correct `readme` in [package]."
+        notes.warn("readme-missing", candidate.id, candidate.found.manifest, message)
     return listing
+
+
+def _leave_build_copies(folder: Folder) -> None:
+    """Take out what setuptools copied into a ``build`` folder, which stands elsewhere in the extension."""
+    if os.path.basename(folder.relative) == "build" and not any(entry.name == "__init__.py" for entry in folder.files):
+        folder.folders[:] = [name for name in folder.folders if not _BUILD_COPIES.fullmatch(name)]
 
 
 def _leave_nested(candidate: Candidate, folders: list[str], inside: str | None) -> None:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from stages.product_facts import EXTENSION_FOLDERS, ISAAC_SIM_KITS
+from stages.product_facts import EXTENSION_FOLDERS, ISAAC_SIM_KITS, SOURCE_FOLDERS
 from stages.sources.discovery import split_name
 
 _PLATFORM = "linux-x86_64"
@@ -33,12 +33,15 @@ logger = logging.getLogger(__name__)
 
 
 def built_folder(root: Path) -> Path | None:
-    """Return the platform folder of a build: ``_build/linux-x86_64/release``, then debug, then any other."""
+    """Return the platform folder of a build: ``_build/linux-x86_64/release``, then debug, then any other.
+
+    A folder whose folders of extensions are empty, as a build that broke off leaves it, is none.
+    """
     build = root / "_build"
     candidates = [build / _PLATFORM / config for config in _CONFIGS]
     for config in (*_CONFIGS, "*"):
         candidates += sorted(build.glob(f"*/{config}"))
-    return next((folder for folder in candidates if _ext_folders(folder)), None)
+    return next((folder for folder in candidates if any(map(_has_entries, _ext_folders(folder)))), None)
 
 
 def kit_folders(root: Path) -> tuple[list[str], list[str]]:
@@ -56,6 +59,14 @@ def kit_folders(root: Path) -> tuple[list[str], list[str]]:
     if not exts:
         return [""], []
     return [_relative(folder, root) for folder in exts], [_relative(folder, root) for folder in apps]
+
+
+def unbuilt_folders(root: Path) -> list[str]:
+    """Return the folders of a source tree that hold its extensions before they are built, if it has a build as well.
+
+    A build that broke off, or is older, may lack some of them.
+    """
+    return [name for name in SOURCE_FOLDERS if (root / name).is_dir()] if built_folder(root) is not None else []
 
 
 def kit_version(root: Path) -> tuple[str, str] | None:
@@ -134,6 +145,13 @@ def _children(folder: Path) -> list[Path]:
 
 def _ext_folders(folder: Path) -> list[Path]:
     return [child for child in _children(folder) if _EXTS.fullmatch(child.name)]
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        return any(name[0] != "." for name in os.listdir(folder))
+    except OSError:
+        return False
 
 
 def _relative(folder: Path, root: Path) -> str:

@@ -17,8 +17,27 @@ from stages.sources.walk import printable
 NO_VERSION = "0.0.0"
 _BAD_ID = re.compile(r"[/\\:*?\"<>|=\x00-\x1f\x7f]|\.\.|^[.\-@ ]|[. ]$")
 _GOOD_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_\-]{0,99}")
+# What may be a path to a document: no line end, and a suffix or no space.
+_PATH = re.compile(r"[^\s#]+|[^\n#]+\.[A-Za-z]{1,8}")
+_ANY_PLACEHOLDER = re.compile(r"\{\{.{0,60}?\}\}")
+_NAMED_PLACEHOLDER = re.compile(r"\{\{-?[ \t]*[A-Za-z_][\w.]{0,60}[ \t]*-?\}\}")
 # `<id>-<version>.codeatlas.json` has to fit into the 255 bytes of a file name.
 _MAX_NAME_BYTES = 220
+
+
+@dataclass(slots=True)
+class Template:
+    """A manifest with placeholders that an engine has yet to fill in, which is no extension.
+
+    Attributes:
+        file: The manifest, relative to the folder that was searched.
+        placeholder: One of them.
+        is_app: Whether it is an app's.
+    """
+
+    file: str
+    placeholder: str
+    is_app: bool
 
 
 @dataclass(slots=True)
@@ -30,6 +49,7 @@ class Candidate:
         version: Its version, fit for a file name.
         source: Number of its source.
         found: Where it was found.
+        place: The same relative to the source, for messages.
         folder: Path of its folder; of a single file the folder that holds it.
         values: The values of its manifest.
         warnings: What its manifest has wrong; told only if it is chosen.
@@ -39,23 +59,27 @@ class Candidate:
     version: str
     source: int
     found: Found
+    place: str
     folder: str
     values: dict[str, Any]
     warnings: list[StageWarning] = field(default_factory=list)
 
 
-def read_candidate(item: Found, source: int, *, name: str, fallback_name: str, notes: Notes) -> Candidate | None:
+def read_candidate(
+    item: Found, source: int, *, place: str, name: str, fallback_name: str, notes: Notes
+) -> Candidate | Template | None:
     """Read the manifest of what was found.
 
     Args:
         item: A folder or file.
         source: Number of its source.
+        place: Where it was found, relative to the source.
         name: The folder's or file's name; empty where it says nothing.
         fallback_name: The id where neither a name nor the manifest tells it.
         notes: Gets why it is left out.
 
     Returns:
-        The candidate; None if it is left out.
+        The candidate, or the template that it is; None if it is left out.
     """
     folder = item.path if item.kind == "folder" else os.path.dirname(item.path)
     manifest = os.path.join(folder, item.manifest)
@@ -74,20 +98,23 @@ def read_candidate(item: Found, source: int, *, name: str, fallback_name: str, n
         where = f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest
         notes.warn("extension-id", "", where, f"'{printable(id_)}' cannot be an extension's id: {reason}; left out.")
         return None
-    placeholder = _placeholder(id_, values)
+    placeholder = _placeholder(id_, values, whole=item.kind != "folder")
     if placeholder:
-        what = "app" if item.kind == "app" else "extension"
-        message = f"A template for an {what}, with {printable(placeholder)!r} in it, is none itself; it is left out."
         where = item.relative if item.kind != "folder" else f"{item.relative}/{item.manifest}".lstrip("/")
-        notes.warn("template", "", where, message)
-        return None
+        return Template(where, placeholder, item.kind == "app")
     for broken in document.errors:
         message = f"{broken.reason}; this part of the file is left out."
         warnings.append(warning("toml-syntax", id_, item.manifest, broken.line, message))
+    unquoted = sorted({id_ for id_, _, bare in _dependencies(table(values, "dependencies")) if bare})
+    if unquoted:
+        message = (
+            f"[dependencies] has ids without quotes, which TOML takes for tables: {', '.join(unquoted)}. Quote them."
+        )
+        warnings.append(warning("dependency-unquoted", id_, item.manifest, 0, printable(message)))
     if not package and item.kind == "folder":
         warnings.append(warning("no-package", id_, item.manifest, 0, "The manifest has no [package] table."))
     version = _version(package.get("version"), folder_version, id_, item, warnings)
-    return Candidate(id_, version, source, item, folder, values, warnings)
+    return Candidate(id_, version, source, item, place, folder, values, warnings)
 
 
 def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
@@ -100,25 +127,51 @@ def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
     package = table(values, "package")
     keywords = package.get("keywords", [])
     if isinstance(keywords, str):
-        keywords = [keywords]
-    dependencies: dict[bool, list[str]] = {False: [], True: []}
-    for id_, options in table(values, "dependencies").items():
-        dependencies[isinstance(options, dict) and options.get("optional") is True].append(id_)
+        keywords = [keyword.strip() for keyword in keywords.split(",")]
+    category = package.get("category")
+    dependencies: dict[bool, set[str]] = {False: set(), True: set()}
+    for id_, optional, _ in _dependencies(table(values, "dependencies")):
+        dependencies[optional].add(id_)
+    readme = package.get("readme")
     return {
-        "title": text(package.get("title")),
-        "description": text(package.get("description")),
-        "category": text(package.get("category")),
+        "title": text(package.get("title")).strip(),
+        "description": text(package.get("description")).strip(),
+        "category": ", ".join(map(text, category)) if isinstance(category, list) else text(category),
         "keywords": [text(keyword) for keyword in keywords if text(keyword)] if isinstance(keywords, list) else [],
         "dependencies": sorted(dependencies[False]),
         "optional_dependencies": sorted(dependencies[True]),
-        "readme": _document(package.get("readme"), docs, ("readme", "overview")),
+        "readme": _document(readme, docs, ("readme", "overview")),
+        "readme_text": _readme_text(readme, docs),
         "changelog": _document(package.get("changelog"), docs, ("changelog",)),
     }
 
 
+def declared_documents(values: dict[str, Any]) -> dict[str, str]:
+    """Return the paths that a manifest gives for its readme and changelog, by key; not what is given as text."""
+    package = table(values, "package")
+    given = {key: package.get(key) for key in ("readme", "changelog")}
+    return {
+        key: os.path.normpath(value.strip()).replace(os.sep, "/")
+        for key, value in given.items()
+        if isinstance(value, str) and value.strip() and not _is_prose(value)
+    }
+
+
+def _is_prose(value: str) -> bool:
+    """Return whether a readme is given as the text itself and not as a path."""
+    return not _PATH.fullmatch(value.strip())
+
+
+def _readme_text(given: Any, docs: list[str]) -> str:
+    """Return a readme that is given as text; empty if it is a path."""
+    if not isinstance(given, str) or os.path.normpath(given.strip() or ".").replace(os.sep, "/") in docs:
+        return ""
+    return given.strip() if _is_prose(given) or " " in given.strip() else ""
+
+
 def _document(given: Any, docs: list[str], names: tuple[str, ...]) -> str | None:
     """Return the file that a manifest names, if it is there, or else the one with a usual name."""
-    if isinstance(given, str):
+    if isinstance(given, str) and not _is_prose(given):
         path = os.path.normpath(given.strip() or ".").replace(os.sep, "/")
         if path in docs:
             return path
@@ -128,6 +181,25 @@ def _document(given: Any, docs: list[str], names: tuple[str, ...]) -> str | None
         if usual:
             return min(usual, key=lambda doc: (not doc.endswith(".md"), doc.count("/"), doc))
     return None
+
+
+def _dependencies(given: dict[str, Any]) -> list[tuple[str, bool, bool]]:
+    """Return the id, whether it is optional, and whether it was written without quotes, of each dependency.
+
+    Without quotes TOML takes a dotted id for tables in one another: what holds tables is part of an id.
+    """
+    found = []
+    waiting = [(id_, options, False) for id_, options in given.items()]
+    while waiting:
+        id_, options, unquoted = waiting.pop()
+        options = options if isinstance(options, dict) else {}
+        inner = {key: value for key, value in options.items() if isinstance(value, dict)}
+        waiting += [(f"{id_}.{key}", value, True) for key, value in inner.items()]
+        if not inner or len(inner) < len(options):
+            optional = options.get("optional") is True
+            # A pinned id: the version is no part of it.
+            found.append((split_name(id_)[0], optional, unquoted))
+    return sorted(found)
 
 
 def python_modules(values: dict[str, Any]) -> list[dict[str, str]]:
@@ -170,13 +242,33 @@ def why_no_id(id_: str) -> str:
     return ""
 
 
-def _placeholder(id_: str, values: dict[str, Any]) -> str:
-    """Return what a template's engine has yet to replace (``{{ version }}``) in what identifies an extension."""
+def _placeholder(id_: str, values: dict[str, Any], *, whole: bool) -> str:
+    """Return what a template's engine has yet to replace (``{{ version }}``); empty if there is nothing.
+
+    Of an extension's manifest only what identifies it counts; its settings may hold templates for other things.
+
+    Args:
+        id_: The id.
+        values: The manifest's values.
+        whole: Whether to look at all values, as for a single file.
+    """
     package = table(values, "package")
     texts = [id_, *(package.get(key) for key in ("name", "version", "title"))]
     texts += [module["name"] for module in python_modules(values)]
-    found = (re.search(r"\{\{.{0,60}?\}\}", text) for text in texts if isinstance(text, str))
-    return next((match[0] for match in found if match), "")
+    found = (_ANY_PLACEHOLDER.search(text) for text in texts if isinstance(text, str))
+    named = next((match[0] for match in found if match), "")
+    if named or not whole:
+        return named
+    waiting: list[Any] = [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [*value.values(), *value]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and (match := _NAMED_PLACEHOLDER.search(value)):
+            return match[0]
+    return ""
 
 
 def is_version(id_: str, version: str) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from stages.failures import StageError
 from stages.sources import zip_archive
 from stages.sources.discovery import Found, find_apps, find_extensions
-from stages.sources.manifest import Candidate, read_candidate
+from stages.sources.manifest import Candidate, Template, read_candidate
 from stages.sources.notes import Notes
-from stages.sources.walk import Problem
+from stages.sources.walk import Problem, is_within, printable
 
 
 class SourceSearch:
@@ -24,20 +26,35 @@ class SourceSearch:
         sources: The content of ``sources.json``.
         counts: Its ``<kind>s_found`` grow by what is found.
         notes: Gets what is found wrong.
+        outputs: Folders that the pipeline writes to, beside the work directory.
 
     Attributes:
         work_dir: As given.
+        outputs: Real paths of the folders that the pipeline writes to, which are no sources.
         sources: The sources as ``sources.json`` describes them.
         searched: Paths of the folders that were searched.
+        templates: How many templates were found, which are no extensions.
     """
 
-    def __init__(self, work_dir: Path, sources: dict[str, Any], counts: Counter[str], notes: Notes) -> None:
+    def __init__(
+        self,
+        work_dir: Path,
+        sources: dict[str, Any],
+        counts: Counter[str],
+        notes: Notes,
+        *,
+        outputs: Iterable[Path] = (),
+    ) -> None:
         self.work_dir = work_dir
+        self.outputs = frozenset(os.path.realpath(folder) for folder in (work_dir, *outputs))
         self.searched: list[str] = []
         self.sources: list[dict[str, Any]] = sources["sources"]
         self._limits: dict[str, Any] = sources.get("limits", {})
         self._counts = counts
         self._notes = notes
+        self.templates = 0
+        self._templates: list[Template] = []
+        self._places: list[str] = []
         self._extensions: list[Candidate] = []
         self._apps: list[Candidate] = []
 
@@ -66,26 +83,32 @@ class SourceSearch:
             raise StageError(f"{root}: the folder of source {source['name']!r} is gone; run pull_repo_exts again.")
         inside = self.bounds(number)
         template = source.get("app_template_path")
-        # What the pipeline makes is not its own source.
-        leave_out = {os.path.realpath(self.work_dir)}
+        leave_out = set(self.outputs)
         if template:
             leave_out.add(os.path.realpath(os.path.join(root, template)))
+        unbuilt = source.get("unbuilt_paths", [])
         seen: set[str] = set()
         for path in source["exts_paths"]:
-            folder = os.path.normpath(os.path.join(root, path))
-            self.searched.append(folder)
-            problems: list[Problem] = []
-            found = find_extensions(folder, inside=inside, leave_out=leave_out, problems=problems)
-            self._notes.add_problems(problems, "", prefix=path)
-            self._add(found, number, inside, seen)
+            self._add(self._found(root, path, inside, leave_out), number, path, seen)
         for path in source["apps_paths"]:
-            problems = []
+            problems: list[Problem] = []
             folder = os.path.normpath(os.path.join(root, path))
-            found = find_apps(folder, inside=inside, problems=problems)
+            found = find_apps(folder, inside=inside, leave_out=self.outputs, problems=problems)
             self._notes.add_problems(problems, "", prefix=path)
-            self._add(found, number, inside, seen)
+            self._add(found, number, path, seen)
+        self._add_unbuilt(number, {path: self._found(root, path, inside, leave_out) for path in unbuilt}, seen)
+        self._tell_templates()
 
-    def _add(self, found: list[Found], source: int, inside: str | None, seen: set[str]) -> None:
+    def _found(self, root: str, path: str, inside: str | None, leave_out: set[str]) -> list[Found]:
+        folder = os.path.normpath(os.path.join(root, path))
+        self.searched.append(folder)
+        problems: list[Problem] = []
+        found = find_extensions(folder, inside=inside, leave_out=leave_out, problems=problems)
+        self._notes.add_problems(problems, "", prefix=path)
+        self._tell_links(root, path, found)
+        return found
+
+    def _add(self, found: list[Found], source: int, path: str, seen: set[str]) -> None:
         for item in found:
             real = os.path.realpath(item.path)
             # The folders of a source may lie in one another, or be links to the same.
@@ -95,9 +118,75 @@ class SourceSearch:
             self._counts[f"{item.kind}s_found"] += 1
             if item.kind == "archive":
                 for unpacked, name in self._unpacked(item):
-                    self._read(unpacked, source, name=name)
+                    self._read(unpacked, source, path, name=name)
             else:
-                self._read(item, source, name=self._name_of(item, source))
+                self._read(item, source, path, name=self._name_of(item, source))
+
+    def _add_unbuilt(self, number: int, found: dict[str, list[Found]], seen: set[str]) -> None:
+        """Add what the source tree has and its build lacks: the build may have broken off, or be older.
+
+        Args:
+            number: Number of the source.
+            found: What was found in each folder of the source tree.
+            seen: Real paths of what was taken already.
+        """
+        built = [{item.id for item in kept if item.source == number} for kept in (self._extensions, self._apps)]
+        starts = [len(kept) for kept in (self._extensions, self._apps)]
+        for path, items in found.items():
+            self._add(items, number, path, seen)
+        missing: list[str] = []
+        for kept, known, start in zip((self._extensions, self._apps), built, starts, strict=True):
+            kept[start:] = [item for item in kept[start:] if item.id not in known]
+            missing += [item.id for item in kept[start:]]
+        if missing:
+            message = (
+                f"The build lacks what the source tree has: {', '.join(sorted(set(missing)))}. They are taken from the"
+                " source tree. Build the source again to have them as Kit loads them."
+            )
+            self._notes.warn("build-incomplete", "", self.sources[number]["exts_paths"][0], printable(message))
+
+    def _tell_links(self, root: str, path: str, found: list[Found]) -> None:
+        """Warn about links out of the source that extensions were found behind."""
+        real_root = os.path.realpath(root)
+        start = os.path.normpath(os.path.join(root, path))
+        if not is_within(os.path.realpath(start), real_root):
+            return  # the folder itself is such a link: it is named in the configuration, or part of a build
+        behind: Counter[str] = Counter()
+        for item in found:
+            if is_within(os.path.realpath(item.path), real_root):
+                continue
+            parts = item.relative.split("/")
+            links = ("/".join(parts[: end + 1]) for end in range(len(parts)))
+            behind[next(link for link in links if not is_within(os.path.realpath(f"{start}/{link}"), real_root))] += 1
+        for link, count in sorted(behind.items()):
+            message = (
+                f"The link leads out of the source; {count} extensions and apps were found behind it. Set"
+                ' links = "inside" in [[input.sources]] to leave them out.'
+            )
+            self._notes.warn("link-followed", "", f"{path}/{link}".lstrip("/"), message)
+
+    def _tell_templates(self) -> None:
+        """Warn about templates, once for each folder in which nothing else was found."""
+        others = {ancestor for place in self._places for ancestor in _ancestors(place)}
+        groups: dict[str, list[Template]] = {}
+        for template in self._templates:
+            above = [ancestor for ancestor in _ancestors(template.file) if ancestor not in others]
+            groups.setdefault(above[0] if above else template.file, []).append(template)
+        for folder, templates in sorted(groups.items()):
+            kinds = {"an app" if template.is_app else "an extension" for template in templates}
+            placeholder = printable(templates[0].placeholder)
+            if len(templates) == 1:
+                message = f"A template for {kinds.pop()}, with {placeholder!r} in it, is none itself; it is left out."
+                self._notes.warn("template", "", templates[0].file, message)
+                continue
+            message = (
+                f"{len(templates)} templates for extensions and apps, with {placeholder!r} and the like in them, are"
+                " none themselves; they are left out."
+            )
+            self._notes.warn("template", "", folder, message)
+        self.templates += len(self._templates)
+        self._templates.clear()
+        self._places.clear()
 
     def _name_of(self, item: Found, source: int) -> str:
         name = os.path.basename(item.path)
@@ -135,21 +224,31 @@ class SourceSearch:
         if not found:
             self._notes.warn("archive", "", item.relative, "The archive holds no extension; it is left out.")
         if len(found) == 1 and "/" not in found[0].relative:
-            return [(Found("folder", found[0].path, found[0].manifest, item.relative), name)]
+            return [(Found("folder", found[0].path, found[0].manifest, item.relative, archived=True), name)]
         self._counts["folders_found"] += len(found)
         return [
             (
-                Found("folder", inner.path, inner.manifest, f"{item.relative}/{inner.relative}"),
+                Found("folder", inner.path, inner.manifest, f"{item.relative}/{inner.relative}", archived=True),
                 inner.path.split("/")[-1],
             )
             for inner in found
         ]
 
-    def _read(self, item: Found, source: int, *, name: str) -> None:
+    def _read(self, item: Found, source: int, path: str, *, name: str) -> None:
         fallback = _own_name(self.sources[source])
-        candidate = read_candidate(item, source, name=name, fallback_name=fallback, notes=self._notes)
-        if candidate is not None:
-            (self._apps if item.kind == "app" else self._extensions).append(candidate)
+        place = f"{path}/{item.relative}".strip("/")
+        read = read_candidate(item, source, place=place, name=name, fallback_name=fallback, notes=self._notes)
+        if isinstance(read, Template):
+            self._templates.append(dataclasses.replace(read, file=f"{path}/{read.file}".lstrip("/")))
+        elif read is not None:
+            self._places.append(place)
+            (self._apps if item.kind == "app" else self._extensions).append(read)
+
+
+def _ancestors(place: str) -> list[str]:
+    """Return the folders above a path, the topmost first; the empty path, for the source, is not among them."""
+    parts = place.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _own_name(source: dict[str, Any]) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import filecmp
+import re
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from stages.sources.discovery import VersionKey
 from stages.sources.manifest import Candidate
 from stages.sources.notes import Notes
+from stages.sources.walk import printable, walk
+
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
 class Choice(NamedTuple):
@@ -35,7 +41,7 @@ def choose_extensions(candidates: list[Candidate], excluded: list[str], max_exte
         max_extensions: How many to take, -1 for all.
         notes: Gets patterns that match nothing, and what is left out for its id.
     """
-    chosen, others = highest(candidates, notes)
+    chosen, others = highest(candidates, notes, tell=_tell_namesakes)
     left_out: dict[str, str] = {}
     for pattern in sorted(set(excluded)):
         matched = [candidate.id for candidate in chosen if fnmatchcase(candidate.id, pattern)]
@@ -73,8 +79,16 @@ def choose_apps(candidates: list[Candidate], notes: Notes) -> list[Candidate]:
     return apps
 
 
-def highest(candidates: list[Candidate], notes: Notes) -> tuple[list[Candidate], list[Candidate]]:
-    """Return the winners by id, and the losers: same order, versions descending."""
+def highest(
+    candidates: list[Candidate], notes: Notes, *, tell: Callable[[list[Candidate], Notes], None] | None = None
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Return the winners by id, and the losers: same order, versions descending.
+
+    Args:
+        candidates: All that were found, in the order of their sources and paths.
+        notes: Gets the ids that differ from another in case alone.
+        tell: Called with all versions of an id, the winner first.
+    """
     by_id: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         by_id.setdefault(candidate.id, []).append(candidate)
@@ -82,7 +96,9 @@ def highest(candidates: list[Candidate], notes: Notes) -> tuple[list[Candidate],
     folded: dict[str, str] = {}
     for id_ in sorted(by_id):
         # Sorting is stable: of equal versions the first stays first.
-        versions = sorted(by_id[id_], key=lambda candidate: VersionKey(candidate.version), reverse=True)
+        versions = sorted(by_id[id_], key=lambda candidate: (candidate.source, candidate.found.archived))
+        versions = _newer_kit_first(versions)
+        versions.sort(key=lambda candidate: VersionKey(candidate.version), reverse=True)
         known = folded.setdefault(id_.casefold(), id_)
         if known != id_:
             message = f"The id differs from {known!r} only in case; it is left out."
@@ -91,4 +107,64 @@ def highest(candidates: list[Candidate], notes: Notes) -> tuple[list[Candidate],
         winners.append(versions[0])
         losers += versions[1:]
         notes.warnings += versions[0].warnings
+        if tell is not None:
+            tell(versions, notes)
     return winners, losers
+
+
+def _newer_kit_first(candidates: list[Candidate]) -> list[Candidate]:
+    """Order what comes from one source in one form by the Kit that its path names, the newest first, then by path."""
+    groups: dict[tuple[int, bool], list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault((candidate.source, candidate.found.archived), []).append(candidate)
+    ordered = []
+    for group in groups.values():
+        ordered += sorted(group, key=lambda candidate: _kit_of(candidate.place), reverse=True)
+    return ordered
+
+
+def _kit_of(place: str) -> tuple[tuple[int, ...], ...]:
+    """Return the versions in a path: of its folders (``isaac_6.0``), and what it was built for (``a-1.0.0+107.3``)."""
+    *folders, name = place.split("/")
+    texts = [*folders, name.partition("+")[2]]
+    return tuple(
+        tuple(int(part[:9]) for part in match.split(".")) for text in texts for match in _NUMBERS.findall(text)
+    )
+
+
+def _tell_namesakes(versions: list[Candidate], notes: Notes) -> None:
+    """Warn about copies of the winner's version that differ from it."""
+    winner = versions[0]
+    same = [other for other in versions[1:] if VersionKey(other.version) == VersionKey(winner.version)]
+    different = [other for other in same if not _same_content(winner, other)]
+    if different:
+        message = (
+            f"Version {winner.version} is there more than once with different content. Taken from {_where(winner)}, not"
+            f" from {', '.join(map(_where, different))}: a folder comes before an archive, then the newer Kit's folder,"
+            " then the first path."
+        )
+        notes.warn("extension-twice", winner.id, "", printable(message))
+
+
+def _where(candidate: Candidate) -> str:
+    return candidate.place or "the source's own folder"
+
+
+def _same_content(one: Candidate, other: Candidate) -> bool:
+    if one.found.kind != "folder" or other.found.kind != "folder":
+        return one.found.kind == other.found.kind and _same_file(one.found.path, other.found.path)
+    files, others = _files_below(one.folder), _files_below(other.folder)
+    return files.keys() == others.keys() and all(_same_file(path, others[name]) for name, path in files.items())
+
+
+def _files_below(folder: str) -> dict[str, str]:
+    return {
+        inner.below(entry.name): entry.path for inner in walk(folder, inside=None, problems=[]) for entry in inner.files
+    }
+
+
+def _same_file(one: str, other: str) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
@@ -50,7 +50,9 @@ class Folder:
         return f"{self.relative}/{name}" if self.relative else name
 
 
-def walk(root: str, *, inside: str | None, problems: list[Problem]) -> Iterator[Folder]:
+def walk(
+    root: str, *, inside: str | None, problems: list[Problem], leave_out: Collection[str] = ()
+) -> Iterator[Folder]:
     """Yield the folders at and below ``root`` in a fixed order: a folder before those in it, siblings by name.
 
     Hidden entries and ``__pycache__`` are left out. Links to folders are followed after everything else, each real
@@ -60,15 +62,18 @@ def walk(root: str, *, inside: str | None, problems: list[Problem]) -> Iterator[
         root: Where to begin; a link itself is followed.
         inside: If given, an absolute real path: links that lead out of it are not followed.
         problems: What is found wrong is appended here.
+        leave_out: Real paths of folders that are not entered, by links neither: what the pipeline itself writes.
     """
-    yield from _Walk(os.path.realpath(root), inside, problems).folders(root)
+    yield from _Walk(os.path.realpath(root), inside, problems, leave_out).folders(root)
 
 
 class _Walk:
-    def __init__(self, root: str, inside: str | None, problems: list[Problem]) -> None:
+    def __init__(self, root: str, inside: str | None, problems: list[Problem], leave_out: Collection[str]) -> None:
         self.root = root
         self.inside = inside
         self.problems = problems
+        # A clone lies in the work directory: what is entered at its own root is no output.
+        self.leave_out = frozenset(folder for folder in leave_out if not is_within(root, folder))
         self.visited: set[str] = set()
 
     def folders(self, root: str) -> Iterator[Folder]:
@@ -77,7 +82,7 @@ class _Walk:
         while links:
             path, relative = links.popleft()
             real = os.path.realpath(path)
-            if real in self.visited:
+            if real in self.visited or any(is_within(real, folder) for folder in self.leave_out):
                 continue
             if is_within(self.root, real):
                 self.add("link-loop", relative, "a link to a folder that it lies in; not followed")
@@ -99,7 +104,7 @@ class _Walk:
             yield folder
             # Reversed, since the last one is taken first; `folders` is what the caller left of them.
             for name in reversed(folder.folders):
-                if name not in linked:
+                if name not in linked and f"{real}/{name}" not in self.leave_out:
                     pending.append((f"{path}/{name}", folder.below(name), f"{real}/{name}"))
             links.extend((f"{path}/{name}", folder.below(name)) for name in folder.folders if name in linked)
 

@@ -130,6 +130,7 @@ def test_sources_have_all_keys_absolute_paths_and_lists(tmp_path: Path) -> None:
         "exts_path": ["a", "b*"],
         "apps_path": [],
         "app_template_path": None,
+        "links": "any",
     }
     assert second["url"] == str(tmp_path.parent / "repo")
     assert (second["apps_path"], second["branch"], second["build_timeout_seconds"]) == (["apps"], None, 7200)

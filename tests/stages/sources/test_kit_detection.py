@@ -36,6 +36,7 @@ def test_folders_of_a_build(tmp_path: Path) -> None:
     build = tmp_path / "_build/linux-x86_64/release"
     for name in ("exts", "extscache", "extsDeprecated", "kit/exts", "kit/extscore", "apps", "kit/dev", "exts-not"):
         (build / name).mkdir(parents=True)
+    (build / "exts/made.one").mkdir()
     prefix = "_build/linux-x86_64/release"
     assert kit_folders(tmp_path) == (
         [f"{prefix}/{name}" for name in ("exts", "extsDeprecated", "extscache", "kit/exts", "kit/extscore")],
