@@ -7,6 +7,7 @@ a resume takes the word of the checkpoint for it until it is checked.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from checkpoint.resume import Notice
 from tasks.stage_names import STAGES, stage_of
 
 _log = logging.getLogger(__name__)
+_NUMBERS = re.compile(r"[0-9]+")
 RESUME_HINT = "You can resume from this point using: --resume"
 
 
@@ -155,8 +157,8 @@ class Account:
         stage = self.stage(task)
         stage.failed += 1
         stage.finished(task, ran=False)
-        # A fault of a whole cluster comes from each task that was on it.
-        known = any(earlier.message == message for earlier in self.failures)
+        # A fault of a whole cluster or of a service comes from each task that needed it.
+        known = any(_NUMBERS.sub("", earlier.message) == _NUMBERS.sub("", message) for earlier in self.failures)
         self.failures.append(TaskFailure(task, stage.name, kind, message))
         _log.error("%s: %s%s", task, message, traceback)
         if not known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,20 +14,23 @@ from config import Config
 from stages.failures import StageError
 from tasks.workers.local import quiet_libraries
 
+_NUMBERS = re.compile(r"[0-9]+")
+# So much of the first warning of a kind is repeated with the number of the others.
+_BEGIN = 70
 _SHOWN = ("stages", "tasks.workers.local", "tasks.workers.dask", "checkpoint.database")
 
 
-def log_to_file(config: Config, display: Display) -> None:
+def log_to_file(config: Config, display: Display) -> ShownLog:
     """Send all log records to the configured file, and those of the stages and workers to the display as well.
 
-    A handler of an earlier run in this process is replaced.
+    A handler of an earlier run in this process is replaced. Returned is the one that shows records.
 
     Raises:
         StageError: The file cannot be written.
     """
     root = logging.getLogger()
     for logger in (root, *map(logging.getLogger, _SHOWN)):
-        for handler in [one for one in logger.handlers if isinstance(one, _LogFile | _ToDisplay)]:
+        for handler in [one for one in logger.handlers if isinstance(one, _LogFile | ShownLog)]:
             logger.removeHandler(handler)
             handler.close()
     try:
@@ -42,9 +46,10 @@ def log_to_file(config: Config, display: Display) -> None:
     root.addHandler(handler)
     root.setLevel(config.in_force["logging"]["level"])
     quiet_libraries()
-    shown = _ToDisplay(display)
+    shown = ShownLog(display)
     for name in _SHOWN:
         logging.getLogger(name).addHandler(shown)
+    return shown
 
 
 class _LogFile(logging.FileHandler):
@@ -69,15 +74,35 @@ class _LogFile(logging.FileHandler):
             self._display.notice("warning", f"{self.baseFilename}: the log cannot be written ({sys.exc_info()[1]}).")
 
 
-class _ToDisplay(logging.Handler):
-    """Shows the warnings of stages, and in a live view the current step."""
+class ShownLog(logging.Handler):
+    """Shows the warnings of stages, of one kind the first, and in a live view the current step."""
 
     def __init__(self, display: Display) -> None:
         super().__init__()
         self._display = display
+        # Each kind of warning: the first one, and how many there were.
+        self._shown: dict[tuple[str, int, str], tuple[str, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Show a record, or count it."""
+        message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            self._display.notice(record.levelname.lower(), record.getMessage())
-        elif record.levelno == logging.INFO and record.name.startswith("stages"):
-            self._display.detail(record.getMessage())
+            # The tries of a service differ in their numbers, and in what is embedded. Whatever else a statement warns
+            # of is of another kind where it differs in more than numbers.
+            text = "" if record.name.startswith("stages.retrieval") else _NUMBERS.sub("", message)
+            first, count = self._shown.get(kind := (record.name, record.lineno, text), (message, 0))
+            self._shown[kind] = (first, count + 1)
+            if count == 0:
+                self._display.notice(record.levelname.lower(), message)
+                return
+        if record.levelno > logging.INFO or record.name.startswith("stages"):
+            self._display.detail(message)
+
+    def tell_rest(self) -> None:
+        """Say how many warnings of a kind were not shown."""
+        for first, count in self._shown.values():
+            if count > 1:
+                begin = first if len(first) <= _BEGIN else f"{first[:_BEGIN]}…"
+                more = "warning" if count == 2 else "warnings"
+                self._display.notice("warning", f"{count - 1} more {more} of this kind, all in the log file: {begin}")
+        self._shown.clear()

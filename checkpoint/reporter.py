@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any, TextIO
 
@@ -12,6 +13,7 @@ from checkpoint.account import Account
 from stages.failures import StageError
 from tasks.graph import Graph
 from tasks.stage_names import STAGES
+from tasks.stage_task import StageFailed
 from tasks.uptodate import reasons
 
 
@@ -95,7 +97,7 @@ class AccountReporter:
         if not isinstance(fail, UnmetDependency):
             kind = str(getattr(fail, "exception_type", fail.get_name()))
             with self._guard:
-                self._written(self._account.task_failed, task.name, kind, fail.message.strip(), "".join(fail.traceback))
+                self._written(self._account.task_failed, task.name, kind, _message(task, fail), "".join(fail.traceback))
         self._forward("add_failure", task, fail)
 
     def cleanup_error(self, exception: BaseFail) -> None:
@@ -134,3 +136,14 @@ class AccountReporter:
             function(*arguments)
         except StageError as error:
             raise NotWritten(str(error)) from error
+
+
+def _message(task: Task, fail: BaseFail) -> str:
+    """Return how a task has failed; doit's own words for a file that is gone say neither when nor what to do."""
+    gone = [] if isinstance(fail, StageFailed) else sorted(name for name in task.file_dep if not os.path.exists(name))
+    if not gone:
+        return str(fail.message.strip())
+    highest = gone[0]
+    while os.path.dirname(highest) and not os.path.exists(os.path.dirname(highest)):
+        highest = os.path.dirname(highest)
+    return f"{highest} went away while the run was at work. Run again: what is there now is collected."

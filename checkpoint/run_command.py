@@ -13,13 +13,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
 from doit import get_initial_workdir
 from doit.cmd_run import Run
+from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
@@ -34,8 +35,10 @@ from checkpoint.selection import Folders, members, resolve, with_merges
 from config.request import FLAGS
 from stages.failures import StageError
 from tasks import doit_internals, lock
+from tasks.doit_internals import uptodate_checks
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, stage_of
 from tasks.stage_task import CleanAction
+from tasks.uptodate import Freshness
 
 
 def _option(name: str, text: str, kind: type = str, short: str = "", **more: Any) -> dict[str, Any]:
@@ -87,7 +90,11 @@ class RunCommand(Run):  # type: ignore[misc]
             in_args = [
                 word for name, value in options for word in ([name] if name in flags and not value else [name, value])
             ] + words
-        return int(super().parse_execute(in_args))
+        try:
+            return int(super().parse_execute(in_args))
+        except CmdParseError as error:  # doit adds every option there is, on one line
+            reason = str(error).partition(" (parsing options")[0].removeprefix("Error parsing Command: ")
+            raise InvalidCommand(f"{reason}; doit help run shows the options.") from None
 
     def execute(self, params: Any, args: list[str]) -> int:
         """Load ``dodo.py`` under the lock of the work directory, and run."""
@@ -261,7 +268,7 @@ class _PipelineRun:
             self.pipeline.api_key()
         lock.remove_leftovers(self.config.work_dir)
         self.database.open_for_writing()
-        log_to_file(self.config, self.console.display)
+        self.shown_log = log_to_file(self.config, self.console.display)
         self.console.display.begin(list(self.account.stages.values()))
         told = invocation.made_elsewhere(self.database.former)
         for level, message in [*told, *invocation.notices]:
@@ -323,9 +330,8 @@ class _PipelineRun:
                 if isinstance(action, CleanAction) and not action.published:
                     action.execute()
         names = {task.name for task in chosen}
-        for name in self.database.names():
-            if name in names or stage_of(name) in selected:
-                self.database.remove(name)
+        names |= {name for name in self.database.names() if stage_of(name) in selected}
+        self._forget(names, "it was forced")
         if not self.partial and os.path.lexists(checkpoint_file.path_in(self.config.work_dir)):
             checkpoint_file.clear(self.config.work_dir)
         self.account.checkpoint.completed_stages = []
@@ -333,14 +339,22 @@ class _PipelineRun:
         shown = [stage for stage in STAGES if stage in selected] + [name for name in selected if ":" in name]
         self.account.notice("info", f"Forced: cleaned and forgot {', '.join(shown)}.")
 
+    def _forget(self, names: Collection[str], why: str) -> None:
+        """Forget what is recorded of tasks; those that are known before the run tell why they run."""
+        for name in set(names) & set(self.database.names()):
+            self.database.remove(name)
+        for task in self.command.task_list:
+            for check in uptodate_checks(task):
+                if task.name in names and isinstance(check, Freshness):
+                    check.forgotten = why
+
     def _continue(self) -> None:
         """Take over the word of the checkpoint; each stage is still checked before it counts."""
         found = self.invocation.found
         if found is None:
             return
         if not set(PRE_STAGES) <= set(found.completed_stages) and not self._pre_stages_up_to_date():
-            for stage in PRE_STAGES:
-                self.database.remove(stage)
+            self._forget(PRE_STAGES, "one of the pre-stages was not complete, so both run again")
         left = [stage for stage in self.invocation.selected if stage not in found.completed_stages]
         done = ", ".join(found.completed_stages) or "none"
         self.account.notice("info", f"Resuming from the checkpoint of {found.timestamp}. Completed stages: {done}.")
@@ -365,6 +379,7 @@ class _PipelineRun:
         for message in self.reporter.runtime_errors:
             account.notice("error", message)
         account.end_stages()
+        self.shown_log.tell_rest()
         try:
             result, message = self._result(failed=failed)
         except StageError as error:

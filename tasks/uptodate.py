@@ -24,6 +24,7 @@ class Freshness:
     Attributes:
         options: What the task is made with, as JSON.
         reasons: After a check, why the task is not up to date, for people.
+        forgotten: Why the run has forgotten what was recorded of the task; empty if it has not.
     """
 
     # Found out by doit for each task otherwise, at some cost.
@@ -54,6 +55,7 @@ class Freshness:
         """
         self.options = options
         self.reasons: list[str] = []
+        self.forgotten = ""
         self._checked = checked
         self._always = always
         self._steady = steady
@@ -70,7 +72,8 @@ class Freshness:
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
-            self.reasons.append("it has not been made before" if not values else "it was made by another version")
+            unmade = self.forgotten or "it has not been made before"
+            self.reasons.append(unmade if not values else "it was made by another version")
         else:
             self.reasons += option_changes(values["options"], self.options)
             self.reasons += _changed_targets(known, task.targets)

@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from checkpoint.progress import StageProgress
-from console.display.text import amount, duration, printable, warning_text
+from console.display.text import amount, duration, printable
 
 if TYPE_CHECKING:
-    from stages.failures import StageWarning
+    pass
 
 _REFRESHES_A_SECOND = 8
 _BAR_WIDTH = 18
@@ -86,12 +86,12 @@ class LiveView:
         """Print that a task has run."""
         self._print(f"  {name}: {duration(seconds)}", "dim")
 
-    def warnings(self, stage: StageProgress, found: Sequence[StageWarning], shown: Sequence[StageWarning]) -> None:
-        """Print how many warnings a stage gave, and some of them."""
-        more = ", all in the log file" if len(shown) < len(found) else ""
-        self._print(f"{stage.name}: {amount(len(found), 'warning')}{more}", "yellow")
-        for warning in shown:
-            self._print(f"  {warning_text(warning)}", "")
+    def warnings(self, stage: StageProgress, number: int, lines: Sequence[str], *, whole: bool) -> None:
+        """Print how many warnings a stage gave, and lines on some of them or on the whole."""
+        more = "" if whole else ", all in the log file"
+        self._print(f"{stage.name}: {amount(number, 'warning')}{more}", "yellow")
+        for line in lines:
+            self._print(f"  {line}", "")
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
         """End the view, and print the closing table, what failed, and how the run ended."""

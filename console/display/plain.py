@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from checkpoint.progress import StageProgress
-from console.display.text import amount, duration, first_few, not_run, warning_text, write_line
+from console.display.text import amount, duration, not_run, shown_warnings, write_line
 
 if TYPE_CHECKING:
     from stages.failures import StageWarning
@@ -74,15 +74,14 @@ class PlainDisplay:
         self._write(f"{stage.label}: done in {stage.seconds:.1f} s ({stage.ran} run{rest})")
 
     def warnings_found(self, stage: StageProgress, warnings: Sequence[StageWarning]) -> None:
-        """Print the number of warnings and the first few, of different extensions."""
+        """Print the number of warnings and the first few kinds, of different extensions."""
         if self._quiet:
             return
-        shown = warnings if self._verbose else first_few(warnings, self._named)
-        more = len(warnings) - len(shown)
-        told = f", {len(shown)} of them here, all in the log file" if more else ""
+        lines, whole = shown_warnings(warnings, self._named, every=self._verbose)
+        told = "" if whole else ", all in the log file"
         self._write(f"WARNING: {stage.name}: {amount(len(warnings), 'warning')}{told}", sys.stderr)
-        for warning in shown:
-            self._write(f"  - {warning_text(warning)}", sys.stderr)
+        for line in lines:
+            self._write(f"  - {line}", sys.stderr)
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
         """Print which stages were not run, and how the run ended."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from checkpoint.progress import Display, StageProgress
 from console.display.plain import PlainDisplay
-from console.display.text import amount, first_few
+from console.display.text import amount, shown_warnings
 
 if TYPE_CHECKING:
     from console.display.live import LiveView
@@ -58,7 +58,8 @@ class TerminalDisplay(PlainDisplay):
     def warnings_found(self, stage: StageProgress, warnings: Sequence[StageWarning]) -> None:
         """Print the number of warnings and the first few above the view."""
         if self._view is not None:
-            self._view.warnings(stage, warnings, warnings if self._verbose else first_few(warnings, self._named))
+            lines, whole = shown_warnings(warnings, self._named, every=self._verbose)
+            self._view.warnings(stage, len(warnings), lines, whole=whole)
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
         """Put the closing table in the place of the view; a few words do where nothing ran."""

@@ -46,17 +46,42 @@ def _printable(character: str) -> str:
     return " " if character.isspace() else character.encode("unicode_escape").decode()
 
 
-def first_few(warnings: Sequence[StageWarning], named: set[str]) -> list[StageWarning]:
-    """Return the first warnings, at most one of an extension, and of none that is in ``named``; add theirs to it."""
-    found: list[StageWarning] = []
+def shown_warnings(warnings: Sequence[StageWarning], named: set[str], *, every: bool = False) -> tuple[list[str], bool]:
+    """Return a line for each of the first few kinds of warnings, and whether each warning stands in a line of its own.
+
+    Warnings of one kind in one folder are one line with their number. No line begins with an extension that is in
+    ``named``; those of the lines are added to it.
+
+    Args:
+        warnings: All of them.
+        named: Extensions that lines have been about.
+        every: Whether to return a line for each warning instead.
+    """
+    if every:
+        return [warning_text(warning) for warning in warnings], True
+    groups: dict[tuple[str, str], list[StageWarning]] = {}
     for warning in warnings:
-        if len(found) == SHOWN_WARNINGS:
-            break
-        if warning["extension"] not in named:
-            found.append(warning)
-            if warning["extension"]:
-                named.add(warning["extension"])
-    return found
+        groups.setdefault((warning["kind"], os.path.dirname(warning["file"])), []).append(warning)
+    shown: list[list[StageWarning]] = []
+    for group in groups.values():
+        if len(shown) < SHOWN_WARNINGS and group[0]["extension"] not in named:
+            shown.append(group)
+            named |= {group[0]["extension"]} - {""}
+    return [_group_text(group) for group in shown], len(shown) == len(warnings)
+
+
+def _group_text(group: Sequence[StageWarning]) -> str:
+    first, *others = group
+    if not others:
+        return warning_text(first)
+    extensions = sorted({warning["extension"] for warning in others} - {"", first["extension"]})
+    folder = os.path.dirname(first["file"])
+    where = ""
+    if extensions:
+        where = f" ({', '.join(extensions[:3])}{', …' if len(extensions) > 3 else ''})"
+    elif folder:
+        where = f" in {folder}/"
+    return f"{warning_text(first).rstrip('.')}; and {len(others)} more of this kind{where}."
 
 
 def warning_text(warning: StageWarning) -> str:
