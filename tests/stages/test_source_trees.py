@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -304,3 +305,87 @@ def test_hard_to_read_trees_give_no_traceback(tmp_path: Path) -> None:
     (tree / "loop").symlink_to(".")
     os.mkfifo(tree / "extension.toml")
     assert MadeRun(tmp_path / "work", tree).ids == ["acme.a"]
+
+
+# --- OmniGraph nodes -------------------------------------------------------------------------------------------------
+
+DEFAULT_EXCLUDED: list[str] = json.loads(
+    (Path(__file__).parents[2] / "config/pipeline_config.schema.json").read_text()
+)["properties"]["processing"]["properties"]["excluded_modules"]["default"]
+NODE = '''"""Counts."""
+import carb
+
+
+class OgnCount:
+    """Counts what goes through."""
+
+    @staticmethod
+    def compute(db) -> bool:
+        """Count one tick."""
+        limit = carb.settings.get_settings().get_as_int("/exts/acme.nodes/limit")
+        if db.inputs.reset:
+            db.outputs.count = 0
+        elif db.outputs.count < limit:
+            db.outputs.count += 1
+        return True
+'''
+NODE_TREE: dict[str, str | bytes] = {
+    "acme.nodes/config/extension.toml": manifest("acme.nodes"),
+    "acme.nodes/acme/nodes/__init__.py": "def g(): ...\n",
+    "acme.nodes/acme/nodes/ogn/nodes/OgnCount.py": NODE,
+    "acme.nodes/acme/nodes/ogn/OgnCountDatabase.py": "class OgnCountDatabase:\n    def made(self): ...\n",
+    "acme.nodes/acme/nodes/ogn/tests/TestOgnCount.py": "class TestOgn:\n    def test_generated(self): ...\n",
+    "acme.srcnodes/config/extension.toml": manifest("acme.srcnodes"),
+    "acme.srcnodes/premake5.lua": "local ext = get_current_extension_info()\n"
+    'local ogn = get_ogn_project_information(ext, "acme/srcnodes")\n'
+    "project_ext(ext, { generate_ext_project = true })\n"
+    'add_ogn_dependencies(ogn, { "python/nodes" })\n'
+    'repo_build.prebuild_copy {\n    { "python/__init__.py", ogn.python_target_path },\n}\n',
+    "acme.srcnodes/python/__init__.py": "def h(): ...\n",
+    "acme.srcnodes/python/nodes/OgnCount.py": NODE,
+}
+
+
+def test_hand_written_nodes_are_read_under_the_name_kit_loads_them_by(tmp_path: Path) -> None:
+    run = MadeRun(tmp_path / "work", write_tree(tmp_path / "tree", NODE_TREE), excluded_modules=DEFAULT_EXCLUDED)
+    built, source = "acme.nodes.ogn.nodes.OgnCount", "acme.srcnodes.ogn.python.nodes.OgnCount"
+    assert set(run.atlas("acme.nodes")["methods"]) == {"acme.nodes.g", f"{built}.OgnCount.compute"}
+    assert set(run.atlas("acme.srcnodes")["methods"]) == {"acme.srcnodes.h", f"{source}.OgnCount.compute"}
+    assert {built, source} == {
+        name for id_ in run.ids for name in run.atlas(id_)["modules"] if name.endswith("OgnCount")
+    }
+    for id_, module in (("acme.nodes", built), ("acme.srcnodes", source)):
+        candidates = run.json(f"extension_data/examples/{id_}.json")["functions"]
+        assert f"{module}.OgnCount.compute" in [function["full_name"] for function in candidates]
+    setting = run.settings()["/exts/acme.nodes/limit"]
+    assert (setting["usage_count"], setting["found_in"]) == (
+        2,
+        ["acme.nodes/acme/nodes/ogn/nodes/OgnCount.py:11", "acme.srcnodes/python/nodes/OgnCount.py:11"],
+    )
+    assert run.warnings() == []
+
+
+@pytest.mark.parametrize("excluded", ["ogn", "*.ogn", "acme.*.ogn"])
+def test_an_exclusion_of_the_users_own_leaves_nodes_out(tmp_path: Path, excluded: str) -> None:
+    tree = write_tree(tmp_path / "tree", NODE_TREE)
+    run = MadeRun(tmp_path / "work", tree, excluded_modules=[*DEFAULT_EXCLUDED, excluded])
+    assert [list(run.atlas(id_)["methods"]) for id_ in run.ids] == [["acme.nodes.g"], ["acme.srcnodes.h"]]
+    assert "/exts/acme.nodes/limit" not in run.settings()
+
+
+# --- extensions of tests alone ---------------------------------------------------------------------------------------
+
+
+def test_an_extension_that_offers_tests_alone(tmp_path: Path) -> None:
+    tree = write_tree(
+        tmp_path / "tree",
+        {
+            "acme.phys.tests/config/extension.toml": manifest("acme.phys.tests"),
+            "acme.phys.tests/acme/phys/tests/__init__.py": "from .base import PhysicsBase\n",
+            "acme.phys.tests/acme/phys/tests/base.py": "class PhysicsBase:\n    def setup_stage(self): ...\n",
+            "acme.phys.tests/acme/phys/tests/test_it.py": "class TestIt:\n    def test(self): ...\n",
+        },
+    )
+    run = MadeRun(tmp_path / "work", tree)
+    assert set(run.atlas("acme.phys.tests")["classes"]) == {"acme.phys.tests.PhysicsBase"}
+    assert run.entry("acme.phys.tests")["has_python_api"]

@@ -44,7 +44,7 @@ def use_of(
         ("omni/kit/test/tests/x.py", ["omni.kit.test"], TESTS),
         ("omni/kit/ui_test/x.py", ["omni.kit.ui_test"], API),
         ("omni/foo/tests/x.py", ["omni.foo", "omni.foo.tests"], TESTS),
-        ("omni/foo/tests/x.py", ["omni.foo.tests"], TESTS),
+        ("omni/foo/tests/x.py", ["omni.foo.tests"], API),
         ("omni/bar/x.py", ["omni.foo"], API),
         ("setup.py", ["omni.foo"], OUTSIDE),
         ("setup.py", [], API),
