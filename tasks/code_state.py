@@ -21,6 +21,7 @@ _IMPORT = re.compile(
 _NAME = re.compile(rb"(\w+)(?:[ \t]+as[ \t]+\w+)?")
 
 
+@cache
 def code_digest(module: str) -> str:
     """Return the digest of a module of ``stages``, of what it imports from there, and of Python's version.
 

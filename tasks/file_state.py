@@ -27,6 +27,7 @@ def signature(status: os.stat_result) -> Signature:
 
 _NOT_THERE: Signature = (-1, -1, -1, -1)
 _observed: dict[str, Signature] = {}
+_present: frozenset[str] = frozenset()
 _digests: dict[str, tuple[Signature, str]] = {}
 
 
@@ -37,6 +38,12 @@ def observe(paths: Iterable[str]) -> None:
             _observed[path] = signature(os.stat(path))
         except OSError:
             _observed[path] = _NOT_THERE
+
+
+def note_present(paths: Iterable[str]) -> None:
+    """Note the targets of the task that doit is checking, so that it does not look for each of them a second time."""
+    global _present  # noqa: PLW0603 - doit makes its checker without arguments
+    _present = frozenset(paths)
 
 
 def digest(path: str, known: Signature) -> str:
@@ -95,6 +102,10 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
     doit's own checkers trust the modification time alone, and record a file as it is after the task: an edit whose
     time was set back, or one made while the task was running, would be taken for processed.
     """
+
+    def exists(self, file_path: str) -> bool:
+        """Return whether a target is there."""
+        return file_path in _present or os.path.exists(file_path)
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
         """Return whether ``file_path`` is another than the one recorded in ``state``; observe it."""

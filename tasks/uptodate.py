@@ -69,6 +69,7 @@ class Freshness:
             self._before = {name: found.pop(name) for name in self._steady}
             self.options = {**self.options, **found}
         known = values.get("targets", {})
+        file_state.note_present(())
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
@@ -138,15 +139,17 @@ def _states(targets: list[str], known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _changed_targets(states: dict[str, Any], targets: list[str]) -> list[str]:
-    found = []
+    found, present = [], []
     for target in targets:
         state = states.get(target)
         try:
             status = os.stat(target)
         except OSError:
             continue  # doit itself says that a target is missing
+        present.append(target)
         if state is None or file_state.differs(target, status, state):
             found.append(f"{target} is not as it was left")
+    file_state.note_present(present)
     return found
 
 
