@@ -139,7 +139,7 @@ class DataSet:
             if name in seen:
                 continue
             seen.add(name)
-            for extension in self._extensions_with(name):
+            for extension in self.extensions_with(name):
                 known = self._known_class(extension, name)
                 if known is not None:
                     parents, members = known
@@ -170,7 +170,7 @@ class DataSet:
         path = self.extensions[extension].codeatlas_path
         return self._decode(f"extensions/{path}", Atlas) if path else Atlas({}, {})
 
-    def _extensions_with(self, name: str) -> list[str]:
+    def extensions_with(self, name: str) -> list[str]:
         """Return the extensions that declare the module a class lies in or one above it, the nearest module first."""
         parts = name.split(".")
         modules = [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]

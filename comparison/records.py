@@ -52,6 +52,7 @@ class Variable(msgspec.Struct, frozen=True, gc=False):
     full_name: str = ""
     type_annotation: str | None = None
     default_value: str | None = None
+    docstring: str | None = None
 
     @property
     def signature(self) -> str:
@@ -130,9 +131,19 @@ class Extension(msgspec.Struct, frozen=True, gc=False):
     """One extension of the database."""
 
     version: str
+    title: str = ""
+    description: str = ""
+    long_description: str = ""
+    category: str = ""
+    keywords: list[str] = []
+    dependencies: list[str] = []
+    optional_dependencies: list[str] = []
     api_docs_path: str | None = None
     codeatlas_path: str | None = None
     python_modules: list[str] = []
+    total_modules: int = 0
+    total_classes: int = 0
+    total_methods: int = 0
 
 
 class Database(msgspec.Struct, frozen=True, gc=False):
@@ -147,7 +158,9 @@ class Example(msgspec.Struct, frozen=True, gc=False):
 
     full_name: str
     source_code: str
+    file_path: str = ""
     start_line: int = 0
+    class_usages: list[str] = []
 
 
 class Examples(msgspec.Struct, frozen=True, gc=False):
@@ -162,6 +175,10 @@ class Setting(msgspec.Struct, frozen=True, gc=False):
     type: str
     default_value: msgspec.Raw
     extensions: list[str] = []
+    documentation: str = ""
+    description: str = ""
+    found_in: list[str] = []
+    usage_count: int = 0
 
 
 class Settings(msgspec.Struct, frozen=True, gc=False):
@@ -176,6 +193,7 @@ class Port(msgspec.Struct, frozen=True, gc=False):
     type: str
     default: msgspec.Raw = msgspec.Raw(b"null")
     optional: bool = False
+    description: str = ""
 
 
 class Node(msgspec.Struct, frozen=True, gc=False):
@@ -183,6 +201,10 @@ class Node(msgspec.Struct, frozen=True, gc=False):
 
     extension: str
     node_version: int = 1
+    description: str = ""
+    language: str = ""
+    ui_name: str | None = None
+    categories: list[str] = []
     inputs: dict[str, Port] = {}
     outputs: dict[str, Port] = {}
     state: dict[str, Port] = {}

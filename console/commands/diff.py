@@ -138,6 +138,8 @@ class Diff(Command):  # type: ignore[misc]
         try:
             config = load(started_in / named if named else None, variables)
             comparison = compared(config, started_in, pos_args, since_last=opt_values["since_last"])
+            if comparison is None:
+                return _nothing_to_compare(as_json=opt_values["as_json"])
             comparison = _narrowed(comparison, opt_values["extensions"], only_breaking=opt_values["only"] == "breaking")
             if opt_values["html"]:
                 from console.diff import page
@@ -153,8 +155,8 @@ class Diff(Command):  # type: ignore[misc]
         return EXIT_BREAKING if opt_values["fail_on"] == "breaking" and comparison.breaking else 0
 
 
-def compared(config: Config, started_in: Path, named: list[str], *, since_last: bool) -> Comparison:
-    """Return what differs between two data sets.
+def compared(config: Config, started_in: Path, named: list[str], *, since_last: bool) -> Comparison | None:
+    """Return what differs between two data sets; None with ``since_last`` where no run has replaced one yet.
 
     Args:
         config: Says where the data sets and the previous one are.
@@ -174,11 +176,16 @@ def compared(config: Config, started_in: Path, named: list[str], *, since_last: 
     new = find_data_set(named[0] if named else str(config.target_dir), config.target_dir, started_in)
     previous = config.work_dir / PREVIOUS / new.name
     if not previous.is_dir():
-        raise StageError(
-            f"{previous}: no earlier data set is kept there. It is, once a run has replaced a published data set of "
-            f"Kit {new.name} by another."
-        )
+        return None
     return compare(DataSet(previous), DataSet(new))
+
+
+def _nothing_to_compare(*, as_json: bool) -> int:
+    """Say that no run has replaced a data set yet: what a first run is to find, and no failure."""
+    sys.stderr.write("No earlier data set is kept: no run has replaced a published one by another yet.\n")
+    if as_json:
+        sys.stdout.write("null\n")
+    return 0
 
 
 def _narrowed(comparison: Comparison, extensions: list[str], *, only_breaking: bool) -> Comparison:

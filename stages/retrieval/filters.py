@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import NamedTuple
 
 
@@ -41,9 +42,17 @@ class Filter:
         name, prefix = facets.name, self.prefix
         if prefix and not name.startswith((prefix, f"/{prefix}")):
             return False
-        return not self.extensions or any(
-            fnmatchcase(extension, pattern) for pattern in self.extensions for extension in facets.extensions
-        )
+        if not self.extensions or not self._ids.isdisjoint(facets.extensions):
+            return True
+        return any(fnmatchcase(extension, pattern) for pattern in self._patterns for extension in facets.extensions)
+
+    @cached_property
+    def _ids(self) -> frozenset[str]:
+        return frozenset(self.extensions)
+
+    @cached_property
+    def _patterns(self) -> list[str]:
+        return [pattern for pattern in self.extensions if any(character in pattern for character in "*?[")]
 
     def why_nothing(self, documents: Sequence[Facets]) -> str:
         """Return one sentence on which part of the filter no document passes, with the nearest names that there are."""

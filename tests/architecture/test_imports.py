@@ -16,7 +16,7 @@ import pytest
 from tasks.stage_names import STAGES
 from tests.project import ROOT
 
-PACKAGES = ("checkpoint", "comparison", "config", "console", "stages", "tasks")
+PACKAGES = ("checkpoint", "comparison", "config", "console", "serving", "stages", "tasks")
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -49,6 +49,7 @@ def copy(tmp_path: Path) -> Path:
         ("checkpoint/file.py", "import console.hint", "Every arrow points down"),
         ("console/hint.py", "import checkpoint.reporter", "Only dodo.py and the entry points"),
         ("comparison/api.py", "import config", "What reads data sets knows neither doit"),
+        ("serving/budget.py", "import doit", "What reads data sets knows neither doit"),
         ("checkpoint/account.py", "import doit", "The account and the resume know nothing of doit"),
     ],
 )

@@ -246,6 +246,7 @@ def test_the_repository_is_not_written_to(project: Project) -> None:
             for name in (
                 "stages",
                 "comparison",
+                "serving",
                 "config",
                 "checkpoint",
                 "console",

@@ -18,7 +18,7 @@ _FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "system", "popen"}
 
 
 def _sources() -> list[Path]:
-    folders = ("stages", "comparison", "config", "checkpoint", "console", "tasks")
+    folders = ("stages", "comparison", "config", "checkpoint", "console", "serving", "tasks")
     found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
     return [*found, *sorted(ROOT.glob("*.py"))]
 

@@ -88,7 +88,7 @@ def test_markdown_and_a_page(pair: tuple[Project, Project], tmp_path: Path) -> N
     [
         (["107.3"], 3, "expected two data sets, found 107.3"),
         (["107.3", "99.1"], 1, "ERROR: 99.1: no data set is there"),
-        (["--since-last"], 1, "no earlier data set is kept there"),
+        (["--since-last"], 0, "No earlier data set is kept"),
         (["107.3", "107.3", "--json", "--markdown"], 3, "cannot be printed both"),
         (["107.3", "107.3", "--only", "cars"], 3, "cars"),
     ],

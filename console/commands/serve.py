@@ -1,0 +1,137 @@
+"""``doit serve``: an MCP server over the finished data set, for coding assistants."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from doit import get_initial_workdir
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+
+from config import Config, ConfigError, load
+from stages.failures import StageError
+from stages.final_assembly import PREVIOUS
+from stages.retrieval.search import SearchError
+from tasks.doit_internals import command_line_variables
+from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
+
+_OPT_HTTP: dict[str, Any] = {
+    "name": "http",
+    "short": "",
+    "long": "http",
+    "type": str,
+    "default": "",
+    "help": "serve over HTTP at this address and port (127.0.0.1:8765), not over standard input and output",
+}
+_OPT_DATA: dict[str, Any] = {
+    "name": "data",
+    "short": "",
+    "long": "data",
+    "type": str,
+    "default": "",
+    "help": "a data set's folder, or a folder of data sets; that of the configuration (target_dir) if not given",
+}
+_OPT_KIT_VERSION: dict[str, Any] = {
+    "name": "kit_version",
+    "short": "",
+    "long": "kit-version",
+    "type": str,
+    "default": "",
+    "help": "serve this Kit version (107.3); the highest if not given",
+}
+_OPT_MODE: dict[str, Any] = {
+    "name": "mode",
+    "short": "",
+    "long": "mode",
+    "type": str,
+    "default": "hybrid",
+    "choices": (("hybrid", "both"), ("vector", "by meaning"), ("lexical", "by words; needs no model")),
+    "help": "search by meaning (vector), by words (lexical) or by both (hybrid)",
+}
+
+
+class Serve(Command):  # type: ignore[misc]
+    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded.
+
+    Standard output is the protocol's: all that is said goes to standard error.
+    """
+
+    name = "serve"
+    doc_purpose = "answer a coding assistant's questions from the data set (an MCP server)"
+    doc_usage = ""
+    doc_description = (
+        "It speaks the Model Context Protocol on standard input and output, or over HTTP. A new data set is loaded as "
+        "soon as it is published. With KIT_SERVE_TOKEN in the environment, HTTP clients have to send it; without, it "
+        "listens on an address of this machine alone. It needs the package mcp: "
+        "pip install 'kit-extension-pipeline[serve]'."
+    )
+    cmd_options = (_OPT_HTTP, _OPT_DATA, _OPT_KIT_VERSION, _OPT_MODE)
+    execute_tasks: ClassVar[bool] = False
+
+    def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
+        """Serve until the client hangs up or the process is told to stop; return the exit code."""
+        if pos_args:
+            raise InvalidCommand(f"serve: expected no argument, found {' '.join(pos_args)}.")
+        # doit takes KEY=VALUE out of the words of a command line.
+        variables = command_line_variables()
+        started_in = Path(get_initial_workdir() or ".")
+        named = variables.pop("config", "")
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
+        try:
+            config = load(started_in / named if named else None, variables)
+            if importlib.util.find_spec("mcp") is None:
+                raise StageError("serve needs the package mcp: pip install 'kit-extension-pipeline[serve]'")
+            _serve(config, started_in, opt_values)
+        except ConfigError as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_NOT_STARTED
+        except (StageError, SearchError) as error:
+            sys.stderr.write(f"ERROR: {error}\n")
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            return 130
+        return 0
+
+
+def _serve(config: Config, started_in: Path, options: dict[str, Any]) -> None:
+    from serving import http
+
+    target_dir = started_in / options["data"] if options["data"] else config.target_dir
+    address = http.address_of(options["http"]) if options["http"] else None
+    token = os.environ.get(http.TOKEN_VARIABLE, "") if address else ""
+    if address:
+        http.check_token(address[0], token)
+
+    # Imported late: the checks above need none of it.
+    from importlib.metadata import PackageNotFoundError, version
+
+    from serving import stdio
+    from serving.current import Current
+    from serving.server import Desk, make_server
+    from serving.versions import Versions
+
+    try:
+        release = version("kit-extension-pipeline")
+    except PackageNotFoundError:
+        release = ""
+    place = target_dir / options["kit_version"] if options["kit_version"] else target_dir
+    current = Current(
+        place,
+        mode=options["mode"],
+        options=config.options("embeddings"),
+        api_key=config.secret("embeddings.api_key"),
+    )
+    try:
+        desk = Desk(current)
+        server = make_server(desk, Versions(target_dir, config.work_dir / PREVIOUS), version=release)
+        if address is None:
+            stdio.serve(server, desk)
+        else:
+            http.serve(server, *address, token, ready=lambda url: print(f"Serving {url}", file=sys.stderr, flush=True))
+    finally:
+        current.close()

@@ -1,0 +1,132 @@
+"""The data set that is published now, loaded anew between two answers when another is."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from serving.catalogue import Catalogue
+from stages.failures import StageError
+from stages.publishing.manifest import MANIFEST_NAME
+from stages.retrieval.search import Mode, SearchError
+
+_VERSION = re.compile(r"\d+\.\d+")
+_TRIES = 3
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_Identity = tuple[str, int, int, int, int]
+
+
+class Current:
+    """The data set to answer from. It is used by one thread at a time."""
+
+    def __init__(
+        self,
+        place: Path,
+        *,
+        mode: Mode = "hybrid",
+        options: dict[str, Any] | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        """Load the data set.
+
+        Args:
+            place: A data set's folder, or a folder of data sets, of which that of the highest Kit version is served.
+            mode: See `Catalogue`.
+            options: See `Catalogue`.
+            api_key: See `Catalogue`.
+
+        Raises:
+            StageError: There is no data set, or it is not whole.
+            SearchError: An index is not whole, or its model cannot be used.
+        """
+        self.place = place
+        self._arguments: dict[str, Any] = {"mode": mode, "options": options, "api_key": api_key, "models": {}}
+        self._identity: _Identity | None = None
+        self._refused: _Identity | None = None
+        self._catalogue: Catalogue | None = None
+        self._load()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The data set that is loaded.
+
+        Raises:
+            StageError: It is closed.
+        """
+        if self._catalogue is None:
+            raise StageError("The data set is closed.")
+        return self._catalogue
+
+    def answer(self, make: Callable[[Catalogue], _T]) -> _T:
+        """Return what a function makes of the data set that is published now.
+
+        Where the data set is replaced while the function reads, it is called again with the new one.
+
+        Raises:
+            Exception: What the function raises, or what is wrong with the data set.
+        """
+        for last in (False, True):
+            before = self._refresh()
+            try:
+                return make(self.catalogue)
+            except (StageError, SearchError, OSError):
+                if last or self._seen() == before:
+                    raise
+        raise AssertionError
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._catalogue is not None:
+            self._catalogue.close()
+            self._catalogue = None
+
+    def _refresh(self) -> _Identity | None:
+        """Load the published data set if it is another than the loaded one; return which is published."""
+        seen = self._seen()
+        if seen is not None and seen not in {self._identity, self._refused}:
+            try:
+                self._load()
+            except (StageError, SearchError) as error:
+                # The old one is whole, and answers on.
+                self._refused = seen
+                _log.warning("The new data set is not served: %s", error)
+        return seen
+
+    def _load(self) -> None:
+        error: Exception = StageError(f"{self.place}: no data set is in it. Run the pipeline first.")
+        for _ in range(_TRIES):
+            before = self._seen()
+            if before is None:
+                break
+            try:
+                loaded = Catalogue(Path(before[0]), **self._arguments)
+            except (StageError, SearchError) as problem:
+                error = problem
+                if self._seen() == before:
+                    break
+                continue
+            if self._seen() == before:
+                self.close()
+                self._catalogue, self._identity, self._refused = loaded, before, None
+                _log.info("Serving %s, Kit %s, %d extensions", *before[:1], loaded.kit_version, len(loaded.extensions))
+                return
+            loaded.close()
+        raise error
+
+    def _seen(self) -> _Identity | None:
+        """Return what tells the published data set from every other; None if there is none."""
+        folder = self.place
+        try:
+            if not os.path.lexists(folder / MANIFEST_NAME):
+                names = [entry.name for entry in os.scandir(folder) if _VERSION.fullmatch(entry.name)]
+                names = [name for name in names if os.path.lexists(folder / name / MANIFEST_NAME)]
+                folder = folder / max(names, key=lambda name: [int(part) for part in name.split(".")], default="")
+            status = os.stat(folder / MANIFEST_NAME)
+        except OSError:
+            return None
+        return str(folder), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

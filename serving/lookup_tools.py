@@ -1,0 +1,220 @@
+"""The tools that look up extensions, symbols, settings, nodes and templates -> Markdown within a number of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from serving.arguments import MOST_NAMES, Names, WrongArgument, name_of, names_of, tokens_of, within
+from serving.budget import DEFAULT_TOKENS, fitted
+from serving.catalogue import Catalogue, NotFound, nearest
+from serving.rendering import api_parts, extension_part, fenced, node_part, packed, symbol_part
+
+MOST_DEPTH = 10
+# A reference that may mean more than so many symbols is answered with a list of them.
+_AMBIGUOUS = 3
+
+GUIDE = """\
+Everything was read from the sources of one version of Kit; answers hold for that version.
+- Which extension does something: search_kit_extensions, then get_kit_extension_details.
+- What an extension offers: get_kit_extension_apis, then get_kit_api_details with "extension_id@symbol".
+- How something is done: search_kit_code_examples, search_kit_test_examples.
+- A setting's path, type and default: search_kit_settings, get_kit_setting_details.
+- An OmniGraph node and its ports: search_kit_nodes, get_kit_node_details.
+- What to begin an app with: search_kit_app_templates, get_kit_app_template_details.
+- What a newer Kit changes and breaks: compare_kit_versions.
+- A question that fits none of these: search_kit_knowledge.
+Every tool takes max_tokens; an answer says what it left out."""
+
+
+def get_kit_extension_details(
+    catalogue: Catalogue, extension_ids: Names = None, max_tokens: int = DEFAULT_TOKENS
+) -> str:
+    """Tell all of extensions whose id is known: description, readme, dependencies, modules, settings, nodes."""
+    names = names_of(extension_ids, "extension_ids")
+    if not names:
+        return extensions_list(catalogue, max_tokens)
+    return _each(names, lambda name: extension_part(catalogue, name), max_tokens, "extensions")
+
+
+def extensions_list(catalogue: Catalogue, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """Return one line for each extension."""
+    lines = [
+        f"- {name} {extension.version}" + (f": {extension.title}" if extension.title else "")
+        for name, extension in sorted(catalogue.extensions.items())
+    ]
+    head = f"{len(lines)} extensions of Kit {catalogue.kit_version}."
+    return fitted(head, packed(lines), tokens_of(max_tokens), nouns="groups of extensions")
+
+
+def get_kit_extension_dependencies(
+    catalogue: Catalogue,
+    extension_id: str,
+    depth: int = 2,
+    include_optional: bool = False,
+    max_tokens: int = DEFAULT_TOKENS,
+) -> str:
+    """Draw the tree of what an extension depends on, and tell what needs it."""
+    name = name_of(extension_id, "extension_id")
+    catalogue.extension(name)
+    lines = list(_tree(catalogue, name, within(depth, 1, MOST_DEPTH, "depth"), include_optional, above=(), seen=set()))
+    needed_by = sorted(other for other, found in catalogue.extensions.items() if name in found.dependencies)
+    if needed_by:
+        lines += ["", f"Needed by: {', '.join(needed_by)}"]
+    return fitted(
+        f"Dependencies of {name}, {depth} deep.", packed(lines), tokens_of(max_tokens), nouns="groups of lines"
+    )
+
+
+def _tree(
+    catalogue: Catalogue, name: str, depth: int, optional: bool, *, above: tuple[str, ...], seen: set[str]
+) -> Iterable[str]:
+    extension = catalogue.extensions.get(name)
+    indent = "  " * len(above)
+    if extension is None:
+        yield f"{indent}- {name} (not in this data set)"
+        return
+    # A tree that repeats every branch can have more lines than there are atoms.
+    again = name in seen and (extension.dependencies or extension.optional_dependencies)
+    told = " (circular)" if name in above else " (see above)" if again else ""
+    yield f"{indent}- {name} {extension.version}{told}"
+    seen.add(name)
+    if told or len(above) >= depth:
+        return
+    for other in extension.dependencies:
+        yield from _tree(catalogue, other, depth, optional, above=(*above, name), seen=seen)
+    for other in extension.optional_dependencies if optional else ():
+        for number, line in enumerate(_tree(catalogue, other, depth, optional, above=(*above, name), seen=seen)):
+            yield f"{line} (optional)" if not number else line
+
+
+def get_kit_extension_apis(catalogue: Catalogue, extension_ids: Names = None, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """List the public API of extensions: classes with signatures of their methods, functions, variables."""
+    names = names_of(extension_ids, "extension_ids")
+    if not names:
+        lines = [
+            f"- {name}: {extension.total_classes} classes, {extension.total_methods} methods"
+            for name, extension in sorted(catalogue.extensions.items())
+            if extension.api_docs_path
+        ]
+        return fitted(
+            "Extensions with a Python API.", packed(lines), tokens_of(max_tokens), nouns="groups of extensions"
+        )
+    budget = tokens_of(max_tokens)
+    parts = [part for name in names for part in api_parts(catalogue, name)]
+    return fitted("Look symbols up with get_kit_api_details.", parts, budget, nouns="classes and functions")
+
+
+def get_kit_api_details(catalogue: Catalogue, api_references: Names = None, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """Tell all of a class, method or function: signature, docstring, members, code examples that use it."""
+    references = names_of(api_references, "api_references")
+    if not references:
+        return get_kit_extension_apis(catalogue, None, max_tokens)
+    budget = tokens_of(max_tokens)
+    parts: list[str] = []
+    wrong: list[str] = []
+    examples: list[str] = []
+    for reference in references:
+        try:
+            found = catalogue.symbols(reference)
+        except NotFound as error:
+            wrong.append(str(error))
+            continue
+        if len(found) > _AMBIGUOUS:
+            listed = "\n".join(f"- {symbol.extension}@{symbol.full_name}" for symbol in found[:MOST_NAMES])
+            parts.append(f'"{reference}" may be any of {len(found)}:\n{listed}')
+            continue
+        for symbol in found:
+            parts.append(symbol_part(symbol))
+            for extension, example in catalogue.examples_with(symbol):
+                place = f"{extension}/{example.file_path}:{example.start_line}"
+                examples.append(f"### Example: {example.full_name}\n{place}\n{fenced(example.source_code)}")
+    if wrong and not parts:
+        raise NotFound(" ".join(wrong))
+    return fitted("", [*parts, *wrong, *examples], budget, nouns="parts")
+
+
+def get_kit_setting_details(catalogue: Catalogue, setting_paths: Names, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """Tell all of settings whose path is known: type, default, documentation, whose they are, where they are used."""
+    names = names_of(setting_paths, "setting_paths")
+    if not names:
+        raise WrongArgument('setting_paths is empty. Example: "/exts/omni.kit.viewport.window/enabled".')
+
+    def part(name: str) -> str:
+        path, setting = catalogue.setting(name)
+        lines = [
+            f"## {path}",
+            f"- type: {setting.type}",
+            f"- default: `{bytes(setting.default_value).decode()}`",
+            f"- of: {', '.join(setting.extensions)}",
+            f"- read or written in {setting.usage_count} places of code",
+        ]
+        if setting.found_in:
+            shown = setting.found_in[:10]
+            lines.append(f"- found in: {', '.join(shown)}{', …' if len(setting.found_in) > len(shown) else ''}")
+        return "\n".join([*lines, *dict.fromkeys(filter(None, [setting.documentation, setting.description]))])
+
+    return _each(names, part, max_tokens, "settings")
+
+
+def get_kit_node_details(catalogue: Catalogue, node_names: Names, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """Tell all of OmniGraph nodes whose name is known: description, inputs, outputs, state, with types and defaults."""
+    if not catalogue.nodes:
+        return "This data set has no OmniGraph nodes."
+    names = names_of(node_names, "node_names")
+    if not names:
+        raise WrongArgument('node_names is empty. Example: "omni.graph.nodes.Add".')
+    return _each(names, lambda name: node_part(catalogue, name, in_full=True), max_tokens, "nodes")
+
+
+def get_kit_app_template_details(
+    catalogue: Catalogue, template_ids: Names = None, max_tokens: int = DEFAULT_TOKENS
+) -> str:
+    """Return the readme and the .kit files of app templates."""
+    names = names_of(template_ids, "template_ids")
+    if not catalogue.templates:
+        return "This data set has no app templates."
+    if not names:
+        return fitted("App templates:", [f"- {name}" for name in catalogue.templates], tokens_of(max_tokens))
+
+    def part(name: str) -> str:
+        template = catalogue.templates.get(name)
+        if template is None:
+            known = {one.rpartition("/")[2]: one for one in catalogue.templates}
+            template = catalogue.templates.get(known.get(name, ""))
+        if template is None:
+            raise NotFound(f'There is no app template "{name}"{nearest(name, catalogue.templates)}.')
+        files = [f"### {file}\n{fenced(text, 'toml')}" for file, text in template.kit_files.items()]
+        return "\n\n".join([f"## {template.id}", *filter(None, [template.readme]), *files])
+
+    return _each(names, part, max_tokens, "app templates")
+
+
+def get_kit_instructions(catalogue: Catalogue, instruction_sets: Names = None, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """Tell what the data set holds, and which tool is for what."""
+    unknown = [name for name in names_of(instruction_sets, "instruction_sets") if name != "data_set"]
+    sources = catalogue.data_set.manifest.sources if catalogue.data_set.manifest else []
+    parts = [
+        f"Kit {catalogue.kit_version}: {len(catalogue.extensions)} extensions, {len(catalogue.settings)} settings, "
+        f"{len(catalogue.nodes)} nodes, {len(catalogue.templates)} app templates. "
+        f"Collected from: {', '.join(source.name for source in sources) or 'unknown'}.",
+        GUIDE,
+    ]
+    if unknown:
+        parts.append(
+            f"There is no instruction set {', '.join(unknown)} here. There is one: data_set, which is the above."
+        )
+    return fitted("", parts, tokens_of(max_tokens))
+
+
+def _each(names: Sequence[str], part: Callable[[str], str], max_tokens: int, what: str) -> str:
+    """Return a part for each name; names that there are not are told, and an error if there is none of them."""
+    budget = tokens_of(max_tokens)
+    parts, wrong = [], []
+    for name in names:
+        try:
+            parts.append(part(name))
+        except NotFound as error:
+            wrong.append(str(error))
+    if not parts:
+        raise NotFound(" ".join(wrong))
+    return fitted("", [*parts, *wrong], budget, nouns=what)

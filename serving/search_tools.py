@@ -1,0 +1,200 @@
+"""The tools that search: a question about a data set -> Markdown within a number of tokens.
+
+The names and arguments are those of the Kit MCP server of kit-usd-agents where it has the tool, so that prompts that
+were written for it go on working. What it has no argument for has a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from serving.arguments import MOST_RESULTS, name_of, names_of, query_of, tokens_of, within
+from serving.budget import DEFAULT_TOKENS, fitted
+from serving.catalogue import Catalogue, NotFound
+from serving.rendering import example_part, extension_line, node_part, setting_line
+from stages.retrieval.filters import Facets
+from stages.retrieval.search import Hit
+
+
+def search_kit_extensions(
+    catalogue: Catalogue,
+    query: str,
+    *,
+    top_k: int = 10,
+    category: str = "",
+    prefix: str = "",
+    max_tokens: int = DEFAULT_TOKENS,
+) -> str:
+    """Find extensions of Kit by what they do: "viewport camera", "undo and redo".
+
+    Returns ids, versions, descriptions, dependencies and the size of the API, best first.
+    """
+    hits = catalogue.search(
+        "extensions",
+        query_of(query),
+        k=within(top_k, 1, MOST_RESULTS, "top_k"),
+        category=name_of(category, "category"),
+        prefix=name_of(prefix, "prefix"),
+    )
+    parts = [extension_line(catalogue, hit) for hit in hits]
+    return _found(parts, f"extensions of Kit {catalogue.kit_version}", max_tokens)
+
+
+def search_kit_code_examples(
+    catalogue: Catalogue,
+    query: str,
+    *,
+    top_k: int = 10,
+    extension: str = "",
+    category: str = "",
+    prefix: str = "",
+    max_tokens: int = DEFAULT_TOKENS,
+) -> str:
+    """Find code that does something, from the sources of extensions: "open a usd stage".
+
+    Returns whole functions with their place.
+    """
+    hits = catalogue.search(
+        "code_examples",
+        query_of(query),
+        k=within(top_k, 1, MOST_RESULTS, "top_k"),
+        extensions=names_of(extension, "extension"),
+        category=name_of(category, "category"),
+        prefix=name_of(prefix, "prefix"),
+    )
+    return _found([example_part(hit) for hit in hits], "code examples", max_tokens)
+
+
+def search_kit_test_examples(
+    catalogue: Catalogue, query: str, *, top_k: int = 10, extension: str = "", max_tokens: int = DEFAULT_TOKENS
+) -> str:
+    """Find code of tests: "test that a window opens"."""
+    try:
+        hits = catalogue.search(
+            "code_examples",
+            query_of(query),
+            k=within(top_k, 1, MOST_RESULTS, "top_k"),
+            extensions=names_of(extension, "extension"),
+            only=_is_of_tests,
+        )
+    except NotFound:
+        if extension:
+            raise
+        hits = []
+    if not hits:
+        return (
+            "This data set has no test examples that fit. Tests are collected with "
+            'processing.code_examples_scan_mode = "tests" or "all".'
+        )
+    return _found([example_part(hit) for hit in hits], "test examples", max_tokens)
+
+
+def _is_of_tests(facets: Facets) -> bool:
+    return any(part in {"test", "tests"} or part.startswith("test_") for part in facets.name.split("."))
+
+
+def search_kit_settings(
+    catalogue: Catalogue,
+    query: str,
+    *,
+    top_k: int = 20,
+    prefix_filter: str | None = None,
+    type_filter: str | None = None,
+    extension: str = "",
+    max_tokens: int = DEFAULT_TOKENS,
+) -> str:
+    """Find settings by name or purpose, with type, default and whose they are: "async rendering"."""
+    wanted = (type_filter or "").strip().lower()
+
+    def is_of_type(facets: Facets) -> bool:
+        setting = catalogue.settings.get(facets.name)
+        return setting is not None and setting.type == wanted
+
+    hits = catalogue.search(
+        "settings",
+        query_of(query),
+        k=within(top_k, 1, MOST_RESULTS, "top_k"),
+        extensions=names_of(extension, "extension"),
+        prefix=name_of(prefix_filter or "", "prefix_filter"),
+        only=is_of_type if wanted else None,
+    )
+    if not hits and wanted:
+        types = sorted({setting.type for setting in catalogue.settings.values()})
+        return f'No setting that fits is of the type "{wanted}". Types: {", ".join(types)}.'
+    return _found([setting_line(catalogue, hit.id) for hit in hits], "settings", max_tokens)
+
+
+def search_kit_nodes(
+    catalogue: Catalogue,
+    query: str,
+    *,
+    top_k: int = 10,
+    extension: str = "",
+    category: str = "",
+    max_tokens: int = DEFAULT_TOKENS,
+) -> str:
+    """Find OmniGraph nodes by what they do, with their ports: "multiply two matrices"."""
+    if not catalogue.nodes:
+        return "This data set has no OmniGraph nodes."
+    wanted = category.strip().lower()
+
+    def is_of_category(facets: Facets) -> bool:
+        node = catalogue.nodes.get(facets.name)
+        return node is not None and any(wanted in one.lower() for one in node.categories)
+
+    hits = catalogue.search(
+        "nodes",
+        query_of(query),
+        k=within(top_k, 1, MOST_RESULTS, "top_k"),
+        extensions=names_of(extension, "extension"),
+        only=is_of_category if wanted else None,
+    )
+    return _found([node_part(catalogue, hit.id, in_full=False) for hit in hits], "nodes", max_tokens)
+
+
+def search_kit_knowledge(catalogue: Catalogue, query: str, *, top_k: int = 5, max_tokens: int = DEFAULT_TOKENS) -> str:
+    """Search extensions, code, settings and nodes together, for a question that fits no other tool."""
+    plain = query_of(query)
+    k = within(top_k, 1, MOST_RESULTS, "top_k")
+    hits: list[Hit] = []
+    for kind in ("extensions", "code_examples", "settings", "nodes"):
+        try:
+            hits += catalogue.search(kind, plain, k=k)
+        except NotFound:
+            continue
+    shown: dict[str, Callable[[Hit], str]] = {
+        "extensions": lambda hit: extension_line(catalogue, hit),
+        "code_examples": example_part,
+        "settings": lambda hit: setting_line(catalogue, hit.id),
+        "nodes": lambda hit: node_part(catalogue, hit.id, in_full=False),
+    }
+    best = sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
+    return _found([shown[hit.kind](hit) for hit in best], "results", max_tokens)
+
+
+def search_kit_app_templates(
+    catalogue: Catalogue, query: str, *, top_k: int = 5, category_filter: str = "", max_tokens: int = DEFAULT_TOKENS
+) -> str:
+    """Find app templates to begin an application with: "streaming viewer"."""
+    plain = query_of(query)
+    if not catalogue.templates:
+        return "This data set has no app templates."
+    wanted = category_filter.strip().lower()
+    scored = [
+        (template.score(plain), template)
+        for template in catalogue.templates.values()
+        if wanted in f"{template.id}\n{template.readme}".lower()
+    ]
+    best = sorted((item for item in scored if item[0] > 0), key=lambda item: (-item[0], item[1].id))
+    parts = [
+        f"## {template.id}\n{', '.join(template.kit_files)}\n{template.readme[:600].strip()}"
+        for _, template in best[: within(top_k, 1, MOST_RESULTS, "top_k")]
+    ]
+    return _found(parts, "app templates", max_tokens)
+
+
+def _found(parts: Sequence[str], what: str, max_tokens: int) -> str:
+    budget = tokens_of(max_tokens)
+    if not parts:
+        return f"No {what} were found."
+    return fitted(f"{what[0].upper()}{what[1:]}, best first: {len(parts)}.", parts, budget)
