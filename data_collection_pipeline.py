@@ -201,6 +201,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="ignore any checkpoint, clean, and start afresh")
     parser.add_argument("--update", action="store_true", help="let git sources look for newer commits")
     parser.add_argument("--no-cache", action="store_true", help="embed again what the embedding cache holds")
+    parser.add_argument("--yes", action="store_true", help="spend more than embeddings.max_cost on a service")
     parser.add_argument("--dry-run", action="store_true", help="show what would run and why, and change nothing")
     parser.add_argument(
         "--show-checkpoint", action="store_true", help="show the checkpoint and what a resume would run"
@@ -237,7 +238,7 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
         selection: ``start`` and ``end``, where given.
     """
     values = dict(overrides)
-    flags = ("update", "no_cache", "quiet", "verbose", "json", "strict")
+    flags = ("update", "no_cache", "yes", "quiet", "verbose", "json", "strict")
     values |= {key: "1" for key in flags if getattr(arguments, key)}
     if arguments.junit:
         values["junit"] = os.path.abspath(arguments.junit)

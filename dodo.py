@@ -164,7 +164,7 @@ def task_embeddings() -> Iterator[Task]:
             kind,
             name=kind,
             unchecked=folders
-            | {"options": options, "api_key": pipeline.api_key, "use_cache": not pipeline.request.no_cache},
+            | {"options": options, "api_key": pipeline.paid_key, "use_cache": not pipeline.request.no_cache},
             checked=embeddings.relevant_options(options),
             file_dep=map(at, embeddings.dependencies(kind, examples)),
             targets=map(at, embeddings.targets(kind)),

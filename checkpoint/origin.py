@@ -18,7 +18,14 @@ from config import Config
 
 # Sections that affect the data, and keys in them that do not.
 _SECTIONS = ("input", "processing", "embeddings")
-_WITHOUT_EFFECT = frozenset({"parallel_workers", "scheduler", "batch_size", "sources"})
+_WITHOUT_EFFECT = frozenset({"parallel_workers", "scheduler", "batch_size", "sources"}) | {
+    "max_cost",
+    "max_in_flight",
+    "max_tries",
+    "max_wait_seconds",
+    "price_per_million_tokens",
+    "timeout_seconds",
+}
 _MOST_CHANGES = 5
 
 

@@ -59,6 +59,7 @@ OPTIONS = (
     _option("quick", "no embeddings and no FAISS", bool),
     _option("update", "look for newer commits of git sources", bool),
     _option("no_cache", "embed again what the embedding cache holds", bool),
+    _option("yes", "spend more than embeddings.max_cost on a service", bool),
     _option("json", "print a JSON summary on standard output, and all else on standard error", bool),
     _option("junit", "write the stages as test cases of a JUnit XML file"),
     _option(
@@ -268,6 +269,7 @@ class _PipelineRun:
             self.pipeline.api_key()
         lock.remove_leftovers(self.config.work_dir)
         self.database.open_for_writing()
+        self.pipeline.tell = lambda message: self.account.notice("info", message)
         self.shown_log = log_to_file(self.config, self.console.display)
         self.console.display.begin(list(self.account.stages.values()))
         told = invocation.made_elsewhere(self.database.former)

@@ -249,6 +249,7 @@ def load(
         _environ=environ,
     )
     partial.check_expanded()
+    _refuse_limit_without_price(path, values["embeddings"])
     folders = partial.in_force["output"]
     work_dir = _absolute(folders["work_dir"], path.parent)
     target_dir = _absolute(folders["target_dir"], path.parent)
@@ -286,6 +287,14 @@ def _refuse_former(document: dict[str, Any], path: Path) -> None:
             *(f"{one_line(key)}: {now}" for key, now in found),
         ]
         raise ConfigError("\n  ".join(lines))
+
+
+def _refuse_limit_without_price(path: Path, values: dict[str, Any]) -> None:
+    if values["max_cost"] is not None and values["price_per_million_tokens"] is None:
+        raise ConfigError(
+            f"{shown_path(path)}: embeddings.max_cost: expected embeddings.price_per_million_tokens beside it, "
+            "found no such key: without a price no cost is known."
+        )
 
 
 def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:

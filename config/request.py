@@ -47,6 +47,7 @@ class Request:
             not; empty: where GitHub's runner reads the output.
         report: An HTML page to write after the run; relative to where the command was started. ``-`` for
             ``report.html`` in the work directory.
+        yes: Spend more than ``embeddings.max_cost``.
         strict: End with exit code 1 if a file was left out because of an internal error.
         overrides: Configuration values by full key (``processing.max_extensions``), as text.
         given: Names of the flags that the command line gives, whatever their value.
@@ -67,6 +68,7 @@ class Request:
     junit: str = ""
     annotations: str = ""
     report: str = ""
+    yes: bool = False
     strict: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     given: frozenset[str] = frozenset()

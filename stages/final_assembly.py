@@ -35,7 +35,16 @@ _VERSION_NAME = "VERSION.md"
 # Configuration that says where and how fast the pipeline works, and does not affect the data.
 _WITHOUT_EFFECT = {
     "processing": {"parallel_workers", "scheduler"},
-    "embeddings": {"api_key", "batch_size", "max_in_flight", "timeout_seconds", "max_tries", "max_wait_seconds"},
+    "embeddings": {
+        "api_key",
+        "batch_size",
+        "max_cost",
+        "max_in_flight",
+        "max_tries",
+        "max_wait_seconds",
+        "price_per_million_tokens",
+        "timeout_seconds",
+    },
 }
 _SECTIONS = ("input", "processing", "embeddings")
 _KINDS = ("extensions", "code_examples", "settings")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from doit import get_initial_workdir
 
 from config import Config
 from config.request import Request
+from stages.failures import StageError
 from tasks.file_state import Signature, signature
 from tasks.graph import Graph, short_path
 from tasks.stage_names import STAGES
@@ -19,6 +21,7 @@ from tasks.workers.placement import Placement
 
 if TYPE_CHECKING:
     from stages.pull_repo_exts import State
+    from stages.retrieval.cost import Estimate
 
 _QUICK_SKIPS = ("embeddings", "faiss")
 
@@ -33,6 +36,7 @@ class Pipeline:
         placement: Where the functions of each stage run.
         fallback_kit_version: The Kit version of the run that is resumed, for sources that do not tell theirs.
         pinned: Stages whose outputs the run takes as they are, and why.
+        tell: Says something to whoever watches the run.
     """
 
     def __init__(
@@ -49,6 +53,9 @@ class Pipeline:
         self.placement = Placement(config)
         self.fallback_kit_version = fallback_kit_version
         self.pinned = dict(pinned or {})
+        self.tell: Callable[[str], None] = lambda message: None
+        self._paying = threading.Lock()
+        self._agreed: Estimate | StageError | None = None
         self._target_dir = short_path(config.target_dir)
         self._state_at_pull: tuple[Signature | None, State] | None = None
 
@@ -163,3 +170,43 @@ class Pipeline:
             ConfigError: The service is used and its variable is not set.
         """
         return self.config.secret("embeddings.api_key")
+
+    def paid_key(self) -> str | None:
+        """Return `api_key` when a task of stage 6 runs; the first one says what the service is about to cost.
+
+        Raises:
+            ConfigError: The service is used and its variable is not set.
+            StageError: It would cost more than ``embeddings.max_cost``, and the command line does not say ``--yes``.
+        """
+        key = self.api_key()
+        if not self.config.uses_service:
+            return key
+        with self._paying:  # the tasks of the stage run at once
+            if self._agreed is None:
+                self._agreed = self._agree()
+        if isinstance(self._agreed, StageError):
+            raise StageError(str(self._agreed))
+        return key
+
+    def embedding_cost(self) -> Estimate | None:
+        """Return what the service is about to be asked for; None if none is used.
+
+        Raises:
+            StageError: The outputs of the earlier stages are not there.
+        """
+        from stages.retrieval.cost import estimate
+
+        if not self.config.uses_service:
+            return None
+        return estimate(self.config.work_dir, self.embedding_options(), use_cache=not self.request.no_cache)
+
+    def _agree(self) -> Estimate | StageError | None:
+        """Tell the cost; return it, or the error that it is too high."""
+        try:
+            found = self.embedding_cost()
+            if found is not None:
+                self.tell(f"embeddings: {found}")
+                found.refuse_above(None if self.request.yes else self.config.in_force["embeddings"]["max_cost"])
+        except StageError as error:
+            return error
+        return found

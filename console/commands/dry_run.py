@@ -10,6 +10,7 @@ from doit.exceptions import InvalidCommand
 
 from checkpoint.invocation import Invocation
 from checkpoint.plan import PlannedTask, plan
+from stages.failures import StageError
 from tasks.stage_names import STAGES, UnknownStage, position
 
 _OPT_JSON: dict[str, Any] = {
@@ -21,6 +22,7 @@ _OPT_JSON: dict[str, Any] = {
     "help": "print JSON",
 }
 _SHOWN_REASONS = 3
+_READ = ("code_examples", "settings")
 
 
 class DryRun(DoitCmdBase):  # type: ignore[misc]
@@ -52,7 +54,22 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
             so = ": everything would run" if invocation.resuming else ""
             self.outstream.write(f"WARNING: the checkpoint is not usable ({invocation.unusable}){so}.\n")
         self.outstream.write(text(planned))
+        if any(task.stage == "embeddings" and task.action in ("run", "maybe") for task in planned):
+            self.outstream.write(_cost(invocation, planned))
         return 0
+
+
+def _cost(invocation: Invocation, planned: list[PlannedTask]) -> str:
+    """Return a line on what a service would be asked for; empty if none is used."""
+    if not invocation.config.uses_service:
+        return ""
+    before = [task for task in planned if task.action != "up-to-date" and task.stage in ("extension_data", *_READ)]
+    try:
+        found = invocation.pipeline.embedding_cost()
+    except StageError:
+        return "What embedding costs is known when the stages before it have run.\n"
+    changed = " What the stages before it change is not in this." if before else ""
+    return f"embeddings: {found}{changed}\n"
 
 
 def text(planned: list[PlannedTask]) -> str:

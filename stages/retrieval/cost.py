@@ -1,0 +1,130 @@
+"""What embedding by a service is about to cost: found out from the documents and the cache, before any request."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stages.failures import StageError
+from stages.retrieval import backends
+from stages.retrieval.documents import KINDS, documents
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How much a service is about to be asked for.
+
+    Attributes:
+        endpoint: Address of the service.
+        texts: Different texts of all documents.
+        cached: Those of which the cache holds the vector.
+        tokens: Tokens of the others, counted in ``embeddings.encoding_model``; the service may count in another.
+        price: Price of a million tokens; None if the configuration does not say.
+    """
+
+    endpoint: str
+    texts: int
+    cached: int
+    tokens: int
+    price: float | None
+
+    @property
+    def paid(self) -> int:
+        """How many texts go to the service."""
+        return self.texts - self.cached
+
+    @property
+    def sum(self) -> float | None:
+        """What they cost, in the currency of the price; None if there is no price."""
+        return None if self.price is None else self.tokens * self.price / 1_000_000
+
+    def __str__(self) -> str:
+        have = f"{_counted(self.texts, 'text')}, {self.cached:,} of them in the cache"
+        if not self.paid:
+            return f"{have}; nothing goes to {self.endpoint}."
+        cost = "" if self.sum is None else f", for {_money(self.sum)} ({self.price:g} a million)"
+        return f"{have}; {self.paid:,} with {_counted(self.tokens, 'token')} go to {self.endpoint}{cost}."
+
+    def refuse_above(self, limit: float | None) -> None:
+        """Do nothing, or stop the stage before it costs too much.
+
+        Args:
+            limit: The highest sum that may be spent, in the currency of the price; None for any.
+
+        Raises:
+            StageError: The sum is higher.
+        """
+        if limit is not None and self.sum is not None and self.sum > limit:
+            raise StageError(
+                f"{_counted(self.paid, 'text')} with {_counted(self.tokens, 'token')} would cost {_money(self.sum)}, "
+                f"more than embeddings.max_cost ({limit:g}); nothing has been sent. Run with --yes to spend it, or "
+                "raise max_cost."
+            )
+
+
+def estimate(work_dir: Path, options: dict[str, Any], *, use_cache: bool = True) -> Estimate:
+    """Return what embedding the present outputs of the earlier stages costs; nothing is written.
+
+    Args:
+        work_dir: Holds the outputs of the earlier stages, and the cache if there is one.
+        options: The ``[embeddings]`` section of the configuration; its backend is a service.
+        use_cache: Whether vectors of earlier runs are used.
+
+    Raises:
+        StageError: An input is missing or has another form, or an option cannot be used.
+    """
+    from stages.retrieval import tokens
+
+    encoding = options.get("encoding_model", "cl100k_base")
+    space = backends.create(options, "-").space("passage")  # the key is no part of it
+    have = _cached(work_dir / "embeddings" / "cache.sqlite3", space) if use_cache else set()
+    seen: set[bytes] = set()
+    known = total = 0
+    for text in _texts(work_dir, options.get("max_tokens", 500), encoding):
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+        if digest in seen:
+            continue
+        seen.add(digest)
+        if digest in have:
+            known += 1
+        else:
+            total += tokens.count(text, encoding)
+    endpoint = str(options.get("endpoint_url", ""))
+    return Estimate(endpoint, len(seen), known, total, options.get("price_per_million_tokens"))
+
+
+def _texts(work_dir: Path, max_tokens: int, encoding: str, kinds: Sequence[str] = KINDS) -> Iterator[str]:
+    for kind in kinds:
+        for document in documents(kind, work_dir, max_tokens=max_tokens, encoding=encoding):
+            yield document.page_content
+
+
+def _cached(path: Path, space: str) -> set[bytes]:
+    """Return the hashes of the texts that the cache can answer for; none if it cannot be read.
+
+    A file with no write-ahead log is read as one that nobody changes: else SQLite would lay a log beside it.
+    """
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
+    query = (
+        "SELECT digest FROM vector JOIN space ON space.id = vector.space "
+        "WHERE key = ? AND typeof(vector) = 'blob' AND length(vector) = 4 * dimension"
+    )
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+            return {bytes(row[0]) for row in connection.execute(query, (space,))}
+    except (sqlite3.Error, TypeError):
+        return set()  # stage 6 says what is wrong with it
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.2g}"

@@ -1,0 +1,105 @@
+"""What embedding by a service is about to cost is told before it is paid, and can be limited."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.embedding_server import EmbeddingServer
+from tests.project import Project, make_project
+
+TOLD = re.compile(
+    r"^embeddings: ([\d,]+) texts, ([\d,]+) of them in the cache; ([\d,]+) with ([\d,]+) tokens? go to \S+?"
+    r"(?:, for ([\d,.e-]+) \(([\d.e+]+) a million\))?\.(?: |$)",
+    re.MULTILINE,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddingServer]:
+    with EmbeddingServer() as server:
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, server: EmbeddingServer) -> Project:
+    project = make_project(tmp_path.resolve() / "project", count=3)
+    paid(project, server)
+    return project
+
+
+def paid(project: Project, server: EmbeddingServer, **more: float) -> None:
+    project.configure(
+        embeddings__backend="openai",
+        embeddings__api_key="",
+        embeddings__endpoint_url=server.url,
+        **{f"embeddings__{key}": value for key, value in more.items()},
+    )
+
+
+def test_the_run_and_the_dry_run_tell_what_goes_to_the_service(project: Project, server: EmbeddingServer) -> None:
+    before = project.run("doit", "dry-run")
+    assert "What embedding costs is known when the stages before it have run." in before.output
+    assert project.run("doit", "end=settings").code == 0
+    dry = TOLD.search(project.run("doit", "dry-run", "price_per_million_tokens=1000000").output)
+    assert dry
+    run = project.run("doit")
+    told = TOLD.search(run.output)
+    assert told, run.output
+    assert told.groups()[:4] == dry.groups()[:4]
+    texts, cached, sent, tokens, *_ = told.groups()
+    assert (cached, texts) == ("0", sent)
+    assert sum(server.delivered.values()) == int(sent)
+    assert float(dry[5].replace(",", "")) == int(tokens.replace(",", ""))
+    assert run.output.index("[6/8] embeddings") < told.start() < run.output.index("[6/8] embeddings: done")
+
+
+def test_the_dry_run_leaves_the_cache_as_it_is(project: Project, server: EmbeddingServer) -> None:
+    assert project.run("doit").code == 0
+    (project.work / "embeddings" / "settings_embeddings.json").unlink()
+    folder = project.work / "embeddings"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    output = project.run("doit", "dry-run").output
+    assert re.search(r"^embeddings: (\d+) texts, \1 of them in the cache; nothing goes to ", output, re.MULTILINE)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    again = TOLD.search(project.run("doit", "dry-run", "no_cache=1").output)
+    assert again
+    assert again[2] == "0"
+
+
+def test_what_costs_too_much_is_not_sent_unless_one_says_yes(project: Project, server: EmbeddingServer) -> None:
+    paid(project, server, price_per_million_tokens=20, max_cost=0.0001)
+    refused = project.run("doit")
+    assert refused.code == 1
+    errors = [line for line in refused.output.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1
+    assert "more than embeddings.max_cost (0.0001); nothing has been sent. Run with --yes to spend it" in errors[0]
+    assert not server.delivered
+    agreed = project.run("data_collection_pipeline.py", "--resume", "--yes")
+    assert agreed.code == 0, agreed.output
+    assert server.delivered
+    assert "made with other values" not in agreed.output
+    # What the cache has costs nothing.
+    (project.work / "embeddings" / "settings_embeddings.json").unlink()
+    assert project.run("doit").code == 0
+
+
+def test_a_limit_that_is_not_reached_is_none(project: Project, server: EmbeddingServer) -> None:
+    paid(project, server, price_per_million_tokens=0.01, max_cost=1)
+    assert project.run("doit").code == 0
+
+
+def test_a_limit_without_a_price_is_refused(project: Project, server: EmbeddingServer) -> None:
+    paid(project, server, max_cost=1)
+    run = project.run("doit")
+    assert run.code == 2
+    assert "embeddings.max_cost: expected embeddings.price_per_million_tokens beside it" in run.output
+
+
+def test_the_local_model_costs_nothing(tmp_path: Path) -> None:
+    project = make_project(tmp_path.resolve() / "project", count=1)
+    assert "tokens" not in project.run("doit", "dry-run").output
+    assert not TOLD.search(project.run("doit").output)
