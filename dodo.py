@@ -24,6 +24,7 @@ from stages import (
     pull_repo_exts,
     settings,
 )
+from stages.sources import fingerprint
 
 Task = dict[str, Any]
 
@@ -42,8 +43,8 @@ def task_pull_repo_exts() -> Task:
     return stage.task(
         pull_repo_exts.pull,
         unchecked=folders | pipeline.pull_arguments(),
-        checked=lambda: pipeline.pull_fingerprint(pull_repo_exts.state_of),
-        recorded=lambda: pipeline.pulled_fingerprint(pull_repo_exts.pulled_signature),
+        checked=lambda: pipeline.pull_fingerprint(fingerprint.state_of),
+        recorded=lambda: pipeline.pulled_fingerprint(fingerprint.pulled_signature),
         targets=[at("sources.json")],
         always="update was asked for" if pipeline.request.update else "",
         alone=True,
@@ -61,7 +62,7 @@ def task_preparation() -> Task:
             "excluded": config["input"]["excluded_extensions"],
             "max_extensions": processing["max_extensions"],
         },
-        checked=lambda: pipeline.sources_state(pull_repo_exts.state_of),
+        checked=lambda: pipeline.sources_state(fingerprint.state_of),
         recorded=pipeline.believed,
         steady=["times"],
         file_dep=[at("sources.json")],

@@ -20,8 +20,8 @@ from tasks.stage_task import StageTask
 from tasks.workers.placement import Placement
 
 if TYPE_CHECKING:
-    from stages.pull_repo_exts import State
     from stages.retrieval.cost import Estimate
+    from stages.sources.fingerprint import State
 
 _QUICK_SKIPS = ("embeddings", "faiss")
 
@@ -105,7 +105,7 @@ class Pipeline:
         """Return what the output of ``pull_repo_exts`` depends on; no secret and no credentials.
 
         Args:
-            state_of: Tells the state of the sources without the network, see `stages.pull_repo_exts.state_of`.
+            state_of: Tells the state of the sources without the network, see `stages.sources.fingerprint.state_of`.
         """
         options = self.config.section("input")
         del options["excluded_extensions"]
@@ -122,7 +122,7 @@ class Pipeline:
         """Return what to record in place of `pull_fingerprint` when ``pull_repo_exts`` has succeeded: what it has seen.
 
         Args:
-            pulled_signature: See `stages.pull_repo_exts.pulled_signature`.
+            pulled_signature: See `stages.sources.fingerprint.pulled_signature`.
         """
         return {"signature": pulled_signature(self._sources(), self.config.work_dir)}
 

@@ -18,7 +18,8 @@ import pytest
 
 from stages.failures import StageError
 from stages.preparation import prepare
-from stages.pull_repo_exts import pull, pulled_signature, state_of
+from stages.pull_repo_exts import pull
+from stages.sources.fingerprint import pulled_signature, state_of
 
 PROJECT = Path(__file__).parents[2]
 SCHEMAS = PROJECT / "stages" / "schemas"

@@ -10,6 +10,7 @@ import pytest
 
 from stages import preparation, pull_repo_exts
 from stages.failures import StageError
+from stages.sources import fingerprint
 from tests.stages.made_trees import MadeRun, write_tree
 
 SETTING = "import carb.settings\ndef go():\n    return carb.settings.get_settings().get('/exts/my.proj/speed')\n"
@@ -182,7 +183,7 @@ def test_outputs_are_no_inputs_through_links_neither(tmp_path: Path) -> None:
     work_dir = tree / "work"
 
     def signature() -> str:
-        return pull_repo_exts.state_of([source], work_dir, outputs=outputs).signature
+        return fingerprint.state_of([source], work_dir, outputs=outputs).signature
 
     before = signature()
     pull_repo_exts.pull([source], work_dir=work_dir, kit_version="107.3.3", outputs=outputs)

@@ -1,0 +1,232 @@
+"""The state of the sources, told without any network: whether stage 1 has anything to do."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stages.failures import StageError
+from stages.sources import git as source_git
+from stages.sources import kit_detection
+from stages.sources import premake as build_links
+from stages.sources.location import PLACES, detected_kit, locate, recorded_root
+from stages.sources.recorded import is_inner_path
+from stages.sources.walk import Folder, walk
+from stages.storage.jsonfile import read_json
+
+# The end of a zip file holds the checksums of what is in it.
+_ZIP_TAIL = 65_536
+# What has changed this shortly before may change again without its time showing it.
+_TICK_NS = 20_000_000
+
+
+class State(NamedTuple):
+    """What the sources are like, as far as it can be told without any network.
+
+    Attributes:
+        signature: Hexadecimal digits. They change when a ``path`` source is another folder; when it gains, loses or
+            renames a file, or one of its manifests, build files, ``.kit`` files, zip archives or the files that tell
+            its Kit version changes; when a local git repository has another commit; and when a clone or an unpacked
+            wheel that a former run made is gone. Edits of other files do not change them.
+        times: Hexadecimal digits that also change when what ``signature`` is about changed and is as before again.
+    """
+
+    signature: str
+    times: str
+
+
+class ChangeTimes:
+    """ChangeTimes of change, collected on the way through a source: they tell that a file came and went in between."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._begin = time.time_ns()
+        self._newest = 0
+
+    def add(self, status: os.stat_result) -> None:
+        """Add the change time of a file or folder."""
+        self._digest.update(b"%d " % status.st_ctime_ns)
+        self._newest = max(self._newest, status.st_ctime_ns)
+
+    def hexdigest(self) -> str:
+        """Return the digest of all change times; no other run has it if one of them is too young to be trusted."""
+        if self._newest > self._begin - _TICK_NS:
+            self._digest.update(b"%d" % self._begin)  # so young that another change could leave the time as it is
+        return self._digest.hexdigest()
+
+
+def state_of(
+    sources: list[dict[str, Any]],
+    work_dir: Path,
+    *,
+    project: Path | None = None,
+    search_from: Iterable[Path] = (),
+    outputs: Iterable[Path] = (),
+) -> State:
+    """Return the state of the sources, without any network.
+
+    Args:
+        sources: The ``[[input.sources]]``, paths absolute. With none, a built Kit is looked for.
+        work_dir: The work directory.
+        project: See `pull`.
+        search_from: Folders near which a built Kit is looked for.
+        outputs: See `pull`.
+    """
+    times = ChangeTimes()
+    work_dir = Path(os.path.abspath(work_dir))
+    if not sources:
+        try:
+            sources = [{"kind": "path", "path": str(detected_kit(list(search_from)))}]
+        except StageError as error:
+            return State(_signature([[str(error)]], work_dir), times.hexdigest())
+    states = []
+    for source in sources:
+        if source["kind"] == "path":
+            root = Path(source["path"])
+            try:
+                places = locate(source, root)
+                digest = listing_digest(root, places.all, Bounds.of(source, root, [work_dir, *outputs]), times)
+                state = [recorded_root(root, work_dir, project), *places, followed_links(source), digest]
+            except (StageError, OSError) as error:
+                state = [f"unusable: {error}"]
+        else:
+            state = [followed_links(source), source_git.local_commit(source) if source["kind"] == "git" else ""]
+        states.append([source["kind"], *state])
+    signature = _signature(states, work_dir)
+    recorded = _recorded(sources, [state[-1] for state in states], work_dir)
+    if recorded is not None and _signature(recorded, work_dir) != signature:
+        signature += " differs from sources.json"  # whatever is recorded of the pull
+    return State(signature, times.hexdigest())
+
+
+def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
+    """Return the signature of the sources as ``sources.json`` has recorded them: what `pull` has seen.
+
+    It equals that of `state_of` as long as nothing has changed since, a change during the pull included.
+
+    Args:
+        sources: The ``[[input.sources]]``, paths absolute.
+        work_dir: The work directory.
+    """
+    work_dir = Path(os.path.abspath(work_dir))
+    commits = [source_git.local_commit(source) if source["kind"] == "git" else "" for source in sources]
+    return _signature(_recorded(sources, commits, work_dir) or [], work_dir)
+
+
+def _recorded(sources: list[dict[str, Any]], commits: list[str], work_dir: Path) -> list[list[Any]] | None:
+    """Return the state of each source that ``sources.json`` tells, in the form of `state_of`; None if there is none.
+
+    The file may come from someone else: of a fetched source, a root outside the work directory is not believed.
+    """
+    try:
+        entries = read_json(work_dir / "sources.json")["sources"]
+    except (StageError, KeyError, TypeError):
+        return None
+    states: list[list[Any]] = []
+    try:
+        for number, entry in enumerate(entries):
+            if entry["kind"] == "path":
+                shown = [entry[key] for key in ("root", *PLACES, "links", "revision")]
+                states.append(["path", *shown])
+                continue
+            commit = entry["revision"] if entry["kind"] == "git" and commits[number] else ""
+            paths = (entry["root"], entry["app_template_path"] or "", *(path for key in PLACES for path in entry[key]))
+            inside = entry["root"].startswith("sources/") and all(map(is_inner_path, paths))
+            states.append([entry["kind"], entry["links"] if inside else "outside", commit])
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        states.append([f"unusable: {error}"])
+    return states
+
+
+def followed_links(source: dict[str, Any]) -> str:
+    """Return which links of a source are followed: ``any``, or ``inside`` for those that stay in it.
+
+    What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
+    """
+    if source["kind"] == "path":
+        return str(source.get("links") or "any")
+    if source["kind"] == "git" and source.get("build_command"):
+        return "any"
+    return "inside"
+
+
+def _signature(states: list[list[Any]], work_dir: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for state in states:
+        digest.update(f"{state}\n".encode("utf-8", "surrogateescape"))
+    digest.update("".join(_gone(work_dir)).encode())
+    return digest.hexdigest()
+
+
+class Bounds(NamedTuple):
+    """Where the walk through a source does not go.
+
+    Attributes:
+        inside: See `stages.sources.walk.walk`.
+        outputs: Real paths of what the pipeline itself writes.
+    """
+
+    inside: str | None
+    outputs: frozenset[str]
+
+    @classmethod
+    def of(cls, source: dict[str, Any], root: Path, outputs: Iterable[Path]) -> Bounds:
+        """Return the bounds of a configured source."""
+        inside = os.path.realpath(root) if source.get("links") == "inside" else None
+        return cls(inside, frozenset(os.path.realpath(folder) for folder in outputs))
+
+
+def listing_digest(root: Path, folders: list[str], bounds: Bounds, times: ChangeTimes) -> str:
+    """Return a digest of a folder's files, hexadecimal.
+
+    It is of the names of all files; of the content of manifests, build files, apps and the directories of zips; and
+    of the Kit version that a ``VERSION`` or packman file tells.
+
+    The times of change of folders and of the files that are read are added to ``times``.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for path in folders:
+        digest.update(f"{path}\0\0".encode())
+        start = str(root / path if path else root)
+        for folder in walk(start, inside=bounds.inside, problems=[], leave_out=bounds.outputs):
+            digest.update(_state_of(folder, times))
+    digest.update(kit_detection.version_evidence(root).encode())
+    return digest.hexdigest()
+
+
+def _state_of(folder: Folder, times: ChangeTimes) -> bytes:
+    with contextlib.suppress(OSError):
+        times.add(os.stat(folder.path))
+    names = [entry.name for entry in folder.files]
+    parts = ["\0".join([folder.relative, *names]).encode()]
+    for name in names:
+        if name in (build_links.FILE, "extension.toml") or name.endswith((".kit", ".zip")):
+            parts.append(_content(f"{folder.path}/{name}", _ZIP_TAIL if name.endswith(".zip") else None, times))
+    return b"\0\0".join(parts) + b"\0\0\0"
+
+
+def _content(path: str, tail: int | None, times: ChangeTimes) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            status = os.fstat(stream.fileno())
+            times.add(status)
+            if tail is None:
+                return stream.read()
+            stream.seek(max(0, status.st_size - tail))
+            return f"{status.st_size} ".encode() + hashlib.blake2b(stream.read(), digest_size=16).digest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}".encode()
+
+
+def _gone(work_dir: Path) -> list[str]:
+    """Return the clones and unpacked wheels that a former run made and that are there no longer."""
+    try:
+        sources = read_json(work_dir / "sources.json")["sources"]
+        return [source["root"] for source in sources if not os.path.isdir(work_dir / source["root"])]
+    except (StageError, KeyError, TypeError):
+        return []
