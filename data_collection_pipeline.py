@@ -210,7 +210,9 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", nargs="?", const="", metavar="FILE", help="write an HTML report after the run (see doit report)"
     )
-    parser.add_argument("-q", "--quiet", action="store_true", help="print only what is wrong; the log file has all")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print only warnings and errors; the log file has the rest"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="print each task that runs")
     parser.add_argument(
         "--json",

@@ -1,1 +1,1 @@
-"""The documented checkpoint file, and what keeps it in step with doit."""
+"""The documented checkpoint file, and the doit parts that keep it up to date."""

@@ -1,7 +1,7 @@
-"""The account of a run that the checkpoint file holds: which stages are complete, and how the run failed.
+"""The state of a run, as saved in the checkpoint file: the complete stages and the failure.
 
-It knows nothing of doit. A stage is complete when its last task has succeeded or was up to date in this run, or when
-a resume takes the word of the checkpoint for it until it is checked.
+This module does not depend on doit. A stage is complete when its last task succeeded or was up to date in this run.
+On a resume, a stage that the checkpoint lists also counts as complete until its tasks are checked.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ RESUME_HINT = "You can resume from this point using: --resume"
 
 @dataclass(frozen=True)
 class Scope:
-    """What a run is asked for.
+    """The request for a run.
 
     Attributes:
         work_dir: The work directory.
         log_file: The log file.
-        stages: The stages of a whole run.
-        left_out: Stages that are no part of the run, and why.
-        pinned: Stages whose outputs the run takes as they are, and why.
-        partial: Whether the command line names tasks: such a run changes neither the kept overrides nor the failure.
-        resuming: Whether the run continues that of the checkpoint.
-        overrides: What the command line changed.
+        stages: The stages of a full run.
+        left_out: Stages that the run skips, each with the reason.
+        pinned: Stages whose outputs the run does not check, each with the reason.
+        partial: True if the command line names tasks. A partial run keeps the recorded overrides and failure.
+        resuming: True if the run continues the run of the checkpoint.
+        overrides: Configuration values set on the command line.
         configuration: The configuration without secrets.
     """
 
@@ -53,18 +53,18 @@ class Scope:
 
 
 class Account:
-    """Follows a run and keeps the checkpoint file.
+    """The progress of a run, which it saves to the checkpoint file.
 
     Attributes:
         stages: Progress of each stage.
-        checkpoint: What the file says.
-        failures: The tasks that failed, in order.
-        ignored: The tasks that the user told doit to ignore.
-        notices: What was said beside the progress: level and message.
+        checkpoint: The contents of the checkpoint file.
+        failures: The failed tasks, in order.
+        ignored: The tasks that ``doit ignore`` excludes.
+        notices: Messages shown besides the progress, each with its level.
     """
 
     def __init__(self, scope: Scope, found: Checkpoint | None, console: Console) -> None:
-        """Begin with what an earlier run left; nothing is written yet."""
+        """Start from the checkpoint of an earlier run. Writes nothing."""
         self.scope = scope
         self.found = found
         self.console = console
@@ -96,7 +96,7 @@ class Account:
         return first
 
     def notice(self, level: str, message: str) -> None:
-        """Say something, and log it; ``level`` is ``info``, ``notice``, ``warning`` or ``error``."""
+        """Show and log a message; ``level`` is ``info``, ``notice``, ``warning`` or ``error``."""
         self.notices.append((level, message))
         self.console.display.notice(level, message)
         _log.log({"warning": logging.WARNING, "error": logging.ERROR}.get(level, logging.INFO), "%s", message)
@@ -104,14 +104,14 @@ class Account:
     # --- tasks and stages --------------------------------------------------------------------------------------------
 
     def stage(self, task: str) -> StageProgress:
-        """Return the progress of the stage that a task belongs to; a task of the user's own has one of its own."""
+        """Return the progress of the stage that a task belongs to. A user-defined task counts as its own stage."""
         name = stage_of(task)
         if name not in self.stages:
             self.stages[name] = StageProgress(name)
         return self.stages[name]
 
     def task_started(self, task: str, reasons: Sequence[str]) -> None:
-        """A task runs: what is said of its stage and of those after it has to be shown again."""
+        """Record that a task started. Its stage and all later stages are no longer complete."""
         stage = self.stage(task)
         first = not stage.began
         stage.started(task)
@@ -127,7 +127,7 @@ class Account:
         _log.debug("%s runs: %s", task, "; ".join(reasons))
 
     def task_succeeded(self, task: str) -> None:
-        """A task has run."""
+        """Record that a task ran successfully."""
         stage = self.stage(task)
         stage.ran += 1
         seconds = stage.finished(task, ran=True)
@@ -135,13 +135,13 @@ class Account:
         _log.debug("%s: done in %.2f s", task, seconds)
 
     def task_up_to_date(self, task: str) -> None:
-        """A task has nothing to do."""
+        """Record that a task was up to date."""
         stage = self.stage(task)
         stage.up_to_date += 1
         stage.finished(task, ran=False)
 
     def task_ignored(self, task: str) -> None:
-        """A task is left out because the user told doit so; its stage does not become complete."""
+        """Record that ``doit ignore`` excludes a task. Its stage cannot become complete."""
         self.ignored.append(task)
         stage = self.stage(task)
         if stage.name in self.checkpoint.completed_stages:
@@ -149,7 +149,7 @@ class Account:
         self.notice("warning", f"{task} is ignored (doit ignore): {stage.name} is not complete.")
 
     def task_failed(self, task: str, kind: str, message: str, traceback: str) -> None:
-        """A task has failed, or cannot be checked. The first failure of a run is written at once.
+        """Record that a task failed or could not be checked. Saves the first failure of a run immediately.
 
         Raises:
             StageError: The checkpoint cannot be written.
@@ -157,7 +157,7 @@ class Account:
         stage = self.stage(task)
         stage.failed += 1
         stage.finished(task, ran=False)
-        # A fault of a whole cluster or of a service comes from each task that needed it.
+        # A failed cluster or service fails every task that needs it with the same message, except for numbers.
         known = any(_NUMBERS.sub("", earlier.message) == _NUMBERS.sub("", message) for earlier in self.failures)
         self.failures.append(TaskFailure(task, stage.name, kind, message))
         _log.error("%s: %s%s", task, message, traceback)
@@ -167,11 +167,11 @@ class Account:
             self._record_failure(task, kind, message, "failed")
 
     def stage_complete(self, name: str, pulled: tuple[str | None, str | None] | None = None) -> None:
-        """The last task of a stage is over: rewrite the checkpoint.
+        """Record that the last task of a stage is done, and save the checkpoint.
 
         Args:
             name: The stage.
-            pulled: Kit cache and Kit version, when ``pull_repo_exts`` is complete.
+            pulled: Kit cache and Kit version, if the stage is ``pull_repo_exts``.
 
         Raises:
             StageError: The checkpoint cannot be written.
@@ -210,7 +210,7 @@ class Account:
 
     @property
     def complete(self) -> bool:
-        """Whether every stage of a whole run is complete, and was checked in this run."""
+        """True if this run checked and completed every stage of a full run."""
         return all(self.stages[name].complete for name in self.scope.stages)
 
     def interrupted(self, signal_name: str) -> str:
@@ -226,7 +226,7 @@ class Account:
         return f"Pipeline interrupted at stage: {stage}\n{RESUME_HINT}"
 
     def failed(self) -> str:
-        """Return the documented lines of a run in which a task has failed."""
+        """Return the documented lines of a run in which a task failed."""
         if not self.failures:
             self.checkpoint.status = "failed"
             self._save()
@@ -234,11 +234,13 @@ class Account:
         return f"Pipeline failed at stage: {self.failures[0].stage}\n{RESUME_HINT}\nThe log is in {self.scope.log_file}"
 
     def stopped(self, still_complete: Sequence[str] | None = None) -> str:
-        """Record a run that ended as asked for, before all stages are complete; return what to say of it.
+        """Record a run that ended as requested, before all stages are complete.
 
         Args:
-            still_complete: Of the stages that this run did not check, those that are up to date; None to keep the
-                word of the checkpoint.
+            still_complete: Unchecked stages that are up to date; None to keep the list of the checkpoint.
+
+        Returns:
+            The closing message.
 
         Raises:
             StageError: The checkpoint cannot be written.
@@ -256,7 +258,7 @@ class Account:
         told = f" Not checked: {', '.join(unchecked)}." if unchecked else ""
         if self.ignored:
             names = ", ".join(self.ignored[:3]) + (", …" if len(self.ignored) > 3 else "")
-            return f"Not complete: {names} is ignored. doit forget {self.ignored[0]} ends that.{told}"
+            return f"Not complete: {names} is ignored. Run doit forget {self.ignored[0]} to include it.{told}"
         if not any(stage.ran for stage in self.stages.values()):
             return f"All selected stages are already complete: nothing to do.{told}"
         left = [s for s in self.scope.stages if s not in checkpoint.completed_stages and s not in unchecked]
@@ -264,7 +266,7 @@ class Account:
         return f"Done.{rest}{told}"
 
     def seconds(self) -> float:
-        """Return the seconds since the run began."""
+        """Return the number of seconds since the run began."""
         return time.monotonic() - self.began
 
     def end_stages(self) -> None:

@@ -1,7 +1,7 @@
-"""doit's dependency database, kept so that a killed run forgets nothing.
+"""A doit dependency database that survives a killed run.
 
-doit collects what it learns in memory and writes it when a run ends, whatever the backend. This backend commits each
-task's record the moment its success is saved, to SQLite in WAL mode.
+doit's own backends collect results in memory and write them when a run ends. This backend commits each task's record
+to SQLite (WAL mode) as soon as the task succeeds.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _log = logging.getLogger(__name__)
 
 
 class NotRecorded(OSError, InvalidTask):  # type: ignore[misc]
-    """The database cannot be written: also the one kind of error that ends a run of doit without a traceback."""
+    """The database cannot be written. Also an `InvalidTask`, on which doit ends a run without a traceback."""
 
 
 class WriteThroughDatabase:
-    """A doit backend (plugin category BACKEND) in which every success is on disk at once.
+    """A doit backend (plugin category BACKEND) that saves every success immediately.
 
-    A table ``task`` holds one row a task: its name and, as JSON, what doit keeps of it (values, result, file states).
-    A table ``origin`` holds one row: where the work directory was last written, and by which configuration.
-    Commands that only read (``list``, ``info``, a dry run) change nothing on disk. The first write takes the work
-    directory's lock. A file that is not such a database is put aside as ``<name>.corrupt`` and everything runs.
+    The table ``task`` holds one row per task: its name, and doit's record as JSON (values, result, file states). The
+    table ``origin`` holds one row: where the work directory was last written, and by which configuration.
+    Read-only commands (``list``, ``info``, a dry run) change nothing on disk. The first write takes the work
+    directory's lock. A broken database is renamed to ``<name>.corrupt`` and every task runs.
     """
 
     desc = "SQLite, every task's success written through"
@@ -66,14 +66,14 @@ class WriteThroughDatabase:
         self._read()
 
     def pin(self, stages: Iterable[str]) -> None:
-        """From now on neither show nor change what is recorded of the tasks of some stages."""
+        """Hide and protect the records of some stages from now on."""
         self._pinned = frozenset(stages)
 
     def _is_pinned(self, task_id: str) -> bool:
         return bool(self._pinned) and stage_of(task_id) in self._pinned
 
     def _read(self) -> None:
-        """Load all records, from the open connection or from the file without touching it."""
+        """Load all records from the open connection, or read-only from the file."""
         self._records.clear()
         self._encoded = {}
         if self._connection is not None:
@@ -105,7 +105,7 @@ class WriteThroughDatabase:
             self._moved = relocation(self.former, now)
 
     def _settle(self, connection: sqlite3.Connection) -> None:
-        """Write where the records are used now, and their paths as they are there."""
+        """Save the current origin, and update the paths in the records to it."""
         now = current.get()
         if now is None or now == self.former:
             return
@@ -123,10 +123,10 @@ class WriteThroughDatabase:
         connection.execute("COMMIT")
 
     def open_for_writing(self) -> sqlite3.Connection:
-        """Take the lock of the file's folder, make or repair the file, and read it afresh; return the open database.
+        """Take the lock of the file's folder, create or repair the file, reload it, and return the connection.
 
         Raises:
-            tasks.lock.WorkDirBusy: Another run has the work directory.
+            tasks.lock.WorkDirBusy: Another run holds the work directory's lock.
             NotRecorded: The file cannot be written.
         """
         if self._connection is not None:
@@ -170,12 +170,12 @@ class WriteThroughDatabase:
         return record
 
     def _decoded(self, encoded: Any) -> dict[str, Any]:
-        """Return a record; an empty one, for which the task runs, if it is not what `set` is given."""
+        """Return a decoded record. A malformed record decodes as empty, so that its task runs."""
         try:
             try:
-                # In a third of the time that doit's codec, the standard library's, takes.
+                # Three times as fast as doit's codec, which uses the standard library.
                 record: Any = orjson.loads(encoded)
-            except orjson.JSONDecodeError:  # what only the other reads: a path that is not valid Unicode
+            except orjson.JSONDecodeError:  # orjson rejects a path that is not valid Unicode
                 record = self._codec.decode(encoded)
         except (ValueError, TypeError, RecursionError):
             return {}
@@ -186,22 +186,22 @@ class WriteThroughDatabase:
         return record if self._moved is None else moved_record(record, self._moved)
 
     def get(self, task_id: str, dependency: str) -> Any:
-        """Return what is recorded of a task under a key, or None."""
-        # Asked for each file of each task.
+        """Return the value recorded for a task under a key, or None."""
+        # doit calls this for every file of every task.
         record = self._records.get(task_id)
         if record is None or self._pinned:
             record = None if self._is_pinned(task_id) else self._record(task_id)
         return None if record is None else record.get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
-        """Record a value; the record is committed with the key that doit writes last."""
+        """Record a value. Commits the record with the last key that doit writes."""
         if self._is_pinned(task_id):
             return
         record = self._record(task_id)
         if record is None:
             record = self._records[task_id] = {}
         record[dependency] = value
-        # doit ends the saving of a success with the list of file_deps ("deps:"), and ignores a task with "ignore:".
+        # doit writes the list of file_deps ("deps:") last. "ignore:" marks an ignored task.
         if dependency in ("deps:", "ignore:"):
             self._write(task_id)
 
@@ -217,7 +217,7 @@ class WriteThroughDatabase:
             raise NotRecorded(f"{self.name}: the dependency database cannot be written ({error}).") from error
 
     def in_(self, task_id: str) -> bool:
-        """Return whether anything is recorded of a task."""
+        """Return True if the task has a record."""
         return task_id in self._records or task_id in self._encoded
 
     def remove(self, task_id: str) -> None:
@@ -238,12 +238,12 @@ class WriteThroughDatabase:
         return sorted(self._records.keys() | self._encoded.keys())
 
     def records(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield each recorded task and what is recorded of it, sorted by name."""
+        """Yield each recorded task with its record, sorted by name."""
         for name in self.names():
             yield name, self._record(name) or {}
 
     def dump(self) -> None:
-        """Close the file. Everything in it has been written before."""
+        """Close the file. All records are already written."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
@@ -260,7 +260,7 @@ def _are_paths(paths: Any) -> bool:
 
 
 def _are_values(values: Any) -> bool:
-    """Return whether the values of a record have the types that tasks give them: the file may be someone else's."""
+    """Return True if the values of a record have the expected types. The file may come from another program."""
     return (
         isinstance(values, dict)
         and isinstance(values.get("options", {}), dict)
@@ -273,11 +273,11 @@ def _are_values(values: Any) -> bool:
 
 @contextlib.contextmanager
 def _untouched(name: str) -> Iterator[sqlite3.Connection]:
-    """Open a database for reading without creating or changing a file beside it."""
+    """Open a database for reading without creating or changing a file next to it."""
     with contextlib.ExitStack() as stack:
         target = name
         if os.path.exists(name + "-wal"):
-            # Left by a killed run, or in use: only a copy can be recovered without writing here.
+            # A killed run left a WAL file, or a run is using it. Only a copy can be recovered without writing here.
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pipeline-db-"))
             target = os.path.join(folder, "copy")
             shutil.copyfile(name, target)
@@ -292,5 +292,5 @@ def _untouched(name: str) -> Iterator[sqlite3.Connection]:
 
 
 def records(name: str) -> dict[str, dict[str, Any]]:
-    """Return all records of a database file by task, without touching it; empty if there is none or it is broken."""
+    """Return all records of a database file by task, without changing it. Empty if the file is missing or broken."""
     return dict(WriteThroughDatabase(name, json.JSONDecoder()).records())

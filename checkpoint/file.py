@@ -1,4 +1,4 @@
-"""The documented checkpoint file: load, save, clear. It knows nothing of doit."""
+"""Load, save and clear the documented checkpoint file. This module does not depend on doit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.stage_names import STAGES
 
 CHECKPOINT_NAME = ".pipeline_checkpoint.json"
 SCHEMA_VERSION = 1
-# Far beyond any real checkpoint: a larger or deeper file is something else.
+# Far beyond any real checkpoint.
 _MAX_BYTES = 4_000_000
 _MAX_DEPTH = 20
 
@@ -34,20 +34,20 @@ class CheckpointNewer(Exception):
 
 @dataclass
 class Checkpoint:
-    """The account of a run.
+    """The saved state of a run.
 
     Attributes:
-        work_dir: The work directory it was written for, absolute: another one if that was moved or copied since.
+        work_dir: Absolute path of the work directory when it was saved. Differs if that was moved or copied since.
         completed_stages: Complete stages, in pipeline order.
         kit_cache_path: Folder of the first source, absolute; None before ``pull_repo_exts``.
         kit_version: Kit version; None before ``pull_repo_exts``.
         status: ``running``, ``stopped``, ``failed`` or ``interrupted``.
         stage_times: For each completed stage ``{"finished": ISO time, "seconds": float}``.
-        overrides: What the command line changed in the configuration.
-        configuration: The configuration without secrets; empty in a file that a documented-keys-only writer made.
-        failure: How the run failed: stage, subtask, type, message, log, time, attempts.
-        not_checked: Stages whose outputs the run took as they were (``--start``): neither complete nor not.
-        timestamp: When it was saved: local time, ISO 8601.
+        overrides: Configuration values set on the command line.
+        configuration: The configuration without secrets; empty if the file has only the documented keys.
+        failure: The failure of the run: stage, subtask, type, message, log, time, attempts.
+        not_checked: Stages whose outputs the run did not check (``--start``). Their state is unknown.
+        timestamp: Time of saving: local time, ISO 8601.
     """
 
     work_dir: str
@@ -63,14 +63,14 @@ class Checkpoint:
     timestamp: str = ""
 
     def is_of(self, work_dir: Path) -> bool:
-        """Return whether it was written for a work directory."""
+        """Return True if the checkpoint was written for this work directory."""
         try:
             return Path(self.work_dir).resolve() == work_dir.resolve()
         except (OSError, ValueError):
             return False
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form, documented keys and the ones beside them."""
+        """Return the JSON form, with the documented and the additional keys."""
         return {
             "schema_version": SCHEMA_VERSION,
             "timestamp": self.timestamp,
@@ -90,30 +90,30 @@ class Checkpoint:
 
 
 def path_in(work_dir: Path) -> Path:
-    """Return where the checkpoint of a work directory is."""
+    """Return the path of the checkpoint in a work directory."""
     return work_dir / CHECKPOINT_NAME
 
 
 def now() -> str:
-    """Return the local time as the checkpoint writes it: ISO 8601 with microseconds."""
+    """Return the local time in the checkpoint's format: ISO 8601 with microseconds."""
     return datetime.datetime.now().isoformat(timespec="microseconds")
 
 
 def save(checkpoint: Checkpoint) -> None:
-    """Write the checkpoint into its work directory: atomically, synced, with the time of now.
+    """Write the checkpoint to its work directory, atomically and synced, and update its timestamp.
 
     Raises:
-        StageError: It cannot be written; the old one is still there.
+        StageError: The file cannot be written. The old one is unchanged.
     """
     checkpoint.timestamp = now()
     write_json(path_in(Path(checkpoint.work_dir)), checkpoint.to_dict(), indent=True)
 
 
 def clear(work_dir: Path) -> bool:
-    """Remove the checkpoint; return whether there was one.
+    """Remove the checkpoint. Return True if there was one.
 
     Raises:
-        StageError: It cannot be removed.
+        StageError: The file cannot be removed.
     """
     path = path_in(work_dir)
     try:
@@ -126,14 +126,14 @@ def clear(work_dir: Path) -> bool:
 
 
 def load(work_dir: Path) -> Checkpoint | None:
-    """Read and validate the checkpoint of a work directory. A file with the documented keys alone is migrated.
+    """Read and validate the checkpoint of a work directory. Migrates a file with only the documented keys.
 
     Returns:
         The checkpoint, or None if there is none.
 
     Raises:
-        CheckpointCorrupt: It cannot be read or is not valid.
-        CheckpointNewer: Its schema version is newer than this program's.
+        CheckpointCorrupt: The file cannot be read or is not valid.
+        CheckpointNewer: The file's schema version is newer than this program's.
     """
     path = path_in(work_dir)
     if not os.path.lexists(path):
@@ -147,7 +147,7 @@ def load(work_dir: Path) -> Checkpoint | None:
         )
     snapshot = value.get("config_snapshot")
     if isinstance(snapshot, dict) and "kit_cache_path" not in snapshot and "exts_path" in snapshot:
-        snapshot["kit_cache_path"] = snapshot["exts_path"]  # the name of older writers
+        snapshot["kit_cache_path"] = snapshot["exts_path"]  # older versions use this key
     error = next(_validator().iter_errors(value), None)
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "top level"
@@ -169,10 +169,10 @@ def load(work_dir: Path) -> Checkpoint | None:
 
 
 def set_aside(work_dir: Path) -> Path:
-    """Rename an unusable checkpoint to ``.pipeline_checkpoint.json.corrupt`` and return its new path.
+    """Rename an unusable checkpoint to ``.pipeline_checkpoint.json.corrupt``, and return the new path.
 
     Raises:
-        StageError: It cannot be renamed.
+        StageError: The file cannot be renamed.
     """
     path = path_in(work_dir)
     aside = path.with_name(path.name + ".corrupt")
@@ -181,7 +181,7 @@ def set_aside(work_dir: Path) -> Path:
             aside.rename(aside.with_name(f"{aside.name}.{os.getpid()}"))
         path.replace(aside)
     except OSError as error:
-        raise StageError(f"{path}: cannot be put aside ({error.strerror or error}).") from error
+        raise StageError(f"{path}: cannot be renamed ({error.strerror or error}).") from error
     return aside
 
 
@@ -217,5 +217,5 @@ def _validator() -> Any:
     from jsonschema import Draft202012Validator
 
     schema = json.loads(Path(__file__).with_name("checkpoint.schema.json").read_bytes())
-    schema["properties"]["completed_stages"]["items"]["enum"] = list(STAGES)  # the documented ones and any added since
+    schema["properties"]["completed_stages"]["items"]["enum"] = list(STAGES)  # documented and later stages
     return Draft202012Validator(schema)

@@ -1,4 +1,4 @@
-"""One command line, configured: the checkpoint that it found, what it takes over, and which stages it selects."""
+"""One command line with its configuration, the checkpoint that it resumes, and the stages that it selects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tasks.pipeline import Pipeline
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES, UnknownStage, position
 
 DATABASE_NAME = ".doit.db"
-# Whether the command about to be loaded changes the work directory: then its lock is taken before anything is read.
+# True if the command changes the work directory. It then takes the lock before it reads anything.
 _exclusive: ContextVar[bool] = ContextVar("exclusive", default=False)
 
 NOT_STARTED = (ConfigError, CheckpointNewer, ResumeRefused, UnknownStage, StageError, lock.WorkDirBusy, OSError)
@@ -36,7 +36,7 @@ NOT_STARTED = (ConfigError, CheckpointNewer, ResumeRefused, UnknownStage, StageE
 
 @contextlib.contextmanager
 def exclusive() -> Iterator[None]:
-    """Let the invocations that are made within take the lock of their work directory."""
+    """Make invocations created in this context take the lock of their work directory."""
     token = _exclusive.set(True)
     try:
         yield
@@ -49,13 +49,13 @@ class Invocation:
     """A configured command line.
 
     Attributes:
-        request: The flags and overrides that are in force: those of the command line, and those that were restored.
-        config: The configuration that is in force.
-        found: The checkpoint of the work directory, if there is a usable one.
+        request: The effective flags and overrides: from the command line, or restored from the checkpoint.
+        config: The effective configuration.
+        found: The usable checkpoint of the work directory, or None.
         unusable: Why the checkpoint cannot be used; empty if it can, or if there is none.
-        notices: What to say of resuming when the run begins: level and message.
-        pipeline: What the tasks are made with.
-        make_console: Makes the console of a run.
+        notices: Messages to show when the run begins, each with its level.
+        pipeline: The pipeline that creates the tasks.
+        make_console: Creates the console of a run.
     """
 
     request: Request
@@ -75,14 +75,14 @@ class Invocation:
         """Return the invocation of doit's command line.
 
         Args:
-            make_console: Makes the console of a run, for a stream.
-            not_started: Called with the message and the variables of the command line if the run cannot start.
+            make_console: Creates the console of a run for a stream.
+            not_started: Called with the error message and the command line's variables if the run cannot start.
 
         Raises:
-            SystemExit: The command line or the configuration is wrong (code 2); one line on standard error says why.
+            SystemExit: The command line or the configuration is wrong. The exit code is 2; stderr has one line.
         """
-        # The tasks and their records are hundreds of thousands of objects that all live to the end of the run. To
-        # collect garbage among them again and again takes a sixth of the time of a run that has nothing to do.
+        # The tasks and their records are hundreds of thousands of objects that live until the end of the run. Garbage
+        # collection would take a sixth of the time of a run that has nothing to do.
         gc.set_threshold(100_000, 50, 50)
         variables = doit_internals.command_line_variables()
         try:
@@ -96,14 +96,14 @@ class Invocation:
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str], started_in: Path) -> Invocation:
-        """Return the invocation of some variables, see `Request`.
+        """Return the invocation for some command-line variables, see `Request`.
 
         Raises:
             ConfigError: A value or the configuration file is wrong.
             CheckpointNewer: The checkpoint to resume was written by a newer version.
-            ResumeRefused: The command line does not name what the checkpoint's run was started with.
-            UnknownStage: ``start`` or ``end`` is no stage.
-            WorkDirBusy: The command is exclusive and another run has the work directory.
+            ResumeRefused: The command line does not name the Kit cache of the checkpoint's run.
+            UnknownStage: ``start`` or ``end`` is not a stage.
+            WorkDirBusy: The command is exclusive, and another run holds the work directory's lock.
         """
         request = Request.from_variables(variables, started_in)
         for stage in filter(None, (request.start, request.end)):
@@ -121,7 +121,7 @@ class Invocation:
         if resuming and found is None and not unusable:
             notices.append(("info", "No checkpoint found: starting from the beginning."))
         if resuming and request.start:
-            notices.append(("warning", f"--resume overrides --start: {request.start} is not where this run starts."))
+            notices.append(("warning", f"--resume overrides --start {request.start}."))
             request = dataclasses.replace(request, start="")
         fallback = None
         if resuming and found is not None:
@@ -140,48 +140,48 @@ class Invocation:
         pipeline = Pipeline(config, request, fallback_kit_version=fallback, pinned=pinned)
         refusal = pipeline.graph.refusal()
         if refusal:
-            told.append(("warning", f"{refusal} The stage preparation makes it again."))
+            told.append(("warning", f"{refusal} The preparation stage rebuilds it."))
         return cls(request, config, found, unusable, [*notices, *told], pipeline)
 
     @property
     def resuming(self) -> bool:
-        """Whether this run continues an earlier one."""
+        """True if this run continues an earlier one."""
         return self.request.resume
 
     def made_elsewhere(self, former: origin.Origin | None) -> list[Notice]:
-        """Return what to say of a work directory that was made at another place or by another configuration.
+        """Return notices about a work directory that was created elsewhere or with another configuration.
 
         Args:
-            former: Where and by what its records were made, see `WriteThroughDatabase.former`.
+            former: The origin of its records, see `WriteThroughDatabase.former`.
         """
         if former is not None:
             return origin.notices(former, origin.Origin.of(self.config, self.request.kit_cache), resuming=self.resuming)
         if self.found is None or not self.resuming or self.found.is_of(self.config.work_dir):
             return []
         return [
-            ("notice", f"The checkpoint is of another work directory, {self.found.work_dir}. Each stage is checked.")
+            ("notice", f"The checkpoint is for another work directory, {self.found.work_dir}. Each stage is checked.")
         ]
 
     @property
     def selected(self) -> list[str]:
-        """The stages that ``start``, ``end`` and ``quick`` leave."""
+        """The stages selected by ``start``, ``end`` and ``quick``."""
         first = position(self.request.start) if self.request.start else 0
         last = position(self.request.end) if self.request.end else len(STAGES) - 1
         return [stage for stage in self.pipeline.stages if first <= STAGES.index(stage) <= last]
 
     def why_left_out(self, stage: str) -> str:
-        """Return why a stage is no part of this run; empty if it is."""
+        """Return why this run skips a stage; empty if it does not."""
         if stage in self.selected or stage in self.pipeline.pinned:
             return ""
         return "quick" if stage not in self.pipeline.stages else f"after {self.request.end}"
 
     @property
     def kept_overrides(self) -> dict[str, Any]:
-        """What the checkpoint keeps of this command line; holds no secret."""
+        """The overrides to save in the checkpoint, without secrets."""
         return {**self.request.kept, **{key: self.config.overrides[key] for key in self.request.overrides}}
 
     def doit_config(self, reporter: type) -> dict[str, Any]:
-        """Return DOIT_CONFIG: our database, our check of files, a reporter, all cores."""
+        """Return DOIT_CONFIG: the project's database and file checker, a reporter, all cores."""
         return {
             "backend": "kit",
             "dep_file": self.pipeline.path(DATABASE_NAME),
@@ -195,7 +195,7 @@ class Invocation:
 
 
 def _load(work_dir: Path, *, wanted: bool) -> tuple[Checkpoint | None, str]:
-    """Return the checkpoint, or why there is one that cannot be used."""
+    """Return the checkpoint, and the reason if it cannot be used."""
     try:
         return checkpoint_file.load(work_dir), ""
     except CheckpointCorrupt as error:
@@ -211,10 +211,10 @@ def _path_sources(config: Config) -> list[str]:
 
 
 def _pinned(request: Request, config: Config, found: Checkpoint | None) -> tuple[dict[str, str], list[Notice]]:
-    """Return the stages that the run does not check, each with the reason, and what to say of them.
+    """Return the stages that the run does not check, each with the reason, and notices about them.
 
-    These are the stages before ``--start``. On a resume they are the completed ones if a source cannot be reached:
-    nothing that is left may need it.
+    These are the stages before ``--start``. On a resume with an unreachable source, they are the completed stages:
+    the remaining stages may not need the source.
     """
     if request.start:
         return dict.fromkeys(STAGES[: STAGES.index(request.start)], f"before {request.start}"), []
@@ -229,5 +229,5 @@ def _pinned(request: Request, config: Config, found: Checkpoint | None) -> tuple
         complete.append(stage)
     if not lost or len(complete) < 2:
         return {}, []
-    told = f"{lost[0]}: the source cannot be reached. The completed stages are taken as they are."
+    told = f"{lost[0]}: the source cannot be reached. The completed stages are not checked."
     return dict.fromkeys(complete, "the source cannot be reached"), [("warning", told)]

@@ -21,9 +21,9 @@ _SHOWN = ("stages", "tasks.workers.local", "tasks.workers.dask", "checkpoint.dat
 
 
 def log_to_file(config: Config, display: Display) -> ShownLog:
-    """Send all log records to the configured file, and those of the stages and workers to the display as well.
+    """Send all log records to the configured file, and those of stages and workers also to the display.
 
-    A handler of an earlier run in this process is replaced. Returned is the one that shows records.
+    Replaces the handlers of an earlier run in this process. Returns the handler that feeds the display.
 
     Raises:
         StageError: The file cannot be written.
@@ -35,7 +35,7 @@ def log_to_file(config: Config, display: Display) -> ShownLog:
             handler.close()
     try:
         config.log_file.parent.mkdir(parents=True, exist_ok=True)
-        # In a work directory that came from elsewhere, a link could lead anywhere; a path outside is the user's own.
+        # A work directory from elsewhere may hold a link to anywhere. A path outside it is the user's choice.
         own = not config.log_file.is_relative_to(config.work_dir)
         handler = _LogFile(config.log_file, display, follow=own)
     except OSError as error:
@@ -53,7 +53,7 @@ def log_to_file(config: Config, display: Display) -> ShownLog:
 
 
 class _LogFile(logging.FileHandler):
-    """The log file; a full disk costs the log, told once, rather than a traceback for each line."""
+    """A log file handler that reports a write error once instead of printing a traceback per line."""
 
     def __init__(self, path: Path, display: Display, *, follow: bool) -> None:
         self._flags = 0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK
@@ -75,7 +75,7 @@ class _LogFile(logging.FileHandler):
 
 
 class ShownLog(logging.Handler):
-    """Shows the warnings of stages, of one kind the first, and in a live view the current step."""
+    """A handler that shows the first stage warning of each kind, and the current step in a live view."""
 
     def __init__(self, display: Display) -> None:
         super().__init__()

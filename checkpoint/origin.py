@@ -1,7 +1,7 @@
-"""Where a work directory was made, and by which configuration: kept in doit's database beside the tasks' records.
+"""The origin of a work directory: its folders and its configuration. Stored in doit's database.
 
-A work directory may be moved, copied or restored elsewhere, alone or with its project. The paths in its records then
-follow it, and what they say is still compared with the files themselves.
+A work directory may be moved, copied or restored elsewhere, alone or with its project. The paths in its records are
+then updated. The recorded file states are still compared with the files.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _MOST_CHANGES = 5
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """Where a work directory is used, and by which configuration.
+    """The folders and the configuration that a work directory is used with.
 
     Attributes:
-        folder: The folder that relative paths of records begin at, absolute.
+        folder: Base folder of the relative paths in records, absolute.
         project: Folder of the configuration file, absolute.
         work_dir: The work directory, absolute.
         target_dir: The target directory, absolute.
@@ -52,7 +52,7 @@ class Origin(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, config: Config, kit_cache: str) -> Origin:
-        """Return the origin of what a configuration makes, run in the current folder."""
+        """Return the origin for a configuration that runs in the current folder."""
         sources = [kit_cache] if kit_cache else []
         if not kit_cache:
             written = config.values["input"]["sources"]
@@ -74,14 +74,14 @@ class Origin(msgspec.Struct, frozen=True):
         )
 
 
-# What the commands of this process work with; the database is made by doit, which knows only its path.
+# The origin of this process's commands. A global, because doit creates the database and passes it only a path.
 current: ContextVar[Origin | None] = ContextVar("current", default=None)
 
 
 def relocation(before: Origin, now: Origin) -> Callable[[str], str] | None:
-    """Return a function from a recorded path to the same file's path now; None if the paths are as they were.
+    """Return a function that maps a recorded path to the file's current path; None if the paths did not change.
 
-    If the work directory is where it was, no other folder is taken to have moved: another configuration uses it.
+    If the work directory did not move, no other folder counts as moved: another configuration uses the directory.
     """
     moves = []
     if before.work_dir != now.work_dir:
@@ -103,10 +103,10 @@ def relocation(before: Origin, now: Origin) -> Callable[[str], str] | None:
 
 
 def moved_record(record: dict[str, Any], moved: Callable[[str], str]) -> dict[str, Any]:
-    """Return a task's record with its paths changed: those of its file_deps, and those of its targets.
+    """Return a task's record with the paths of its file_deps and targets changed.
 
     Args:
-        record: What doit keeps of a task; its own keys end in ``:``, all others are paths of file_deps.
+        record: doit's record of a task. Its own keys end in ``:``; all others are paths of file_deps.
         moved: See `relocation`.
     """
     found = {key if key.endswith(":") else moved(key): value for key, value in record.items()}
@@ -120,17 +120,19 @@ def moved_record(record: dict[str, Any], moved: Callable[[str], str]) -> dict[st
 
 
 def notices(before: Origin, now: Origin, *, resuming: bool) -> list[Notice]:
-    """Return what to say of a work directory that was made elsewhere or by another configuration.
+    """Return notices about a work directory that was created elsewhere or with another configuration.
 
     Args:
-        before: Where and by what it was made.
-        now: Where and by what it is used.
-        resuming: Whether changes of values are told already, as changes since the checkpoint.
+        before: The recorded origin.
+        now: The current origin.
+        resuming: True if changed values are already reported as changes since the checkpoint.
     """
     found: list[Notice] = []
     moved = relocation(before, now) or (lambda path: path)
     if before.work_dir != now.work_dir:
-        message = f"{now.work_dir}: this work directory was moved or copied from {before.work_dir}. Its records hold."
+        message = (
+            f"{now.work_dir}: this work directory was moved or copied from {before.work_dir}. Its records are kept."
+        )
         found.append(("notice", message))
     changes = [] if resuming else _changes(before, now, moved)
     other = os.path.join(now.folder, moved(before.config)) != now.config
@@ -138,7 +140,7 @@ def notices(before: Origin, now: Origin, *, resuming: bool) -> list[Notice]:
         more = f" and {len(changes) - _MOST_CHANGES} more" if len(changes) > _MOST_CHANGES else ""
         what = f": {'; '.join(changes[:_MOST_CHANGES])}{more}" if changes else ""
         made = f"was made by another configuration ({before.config})" if other else "was made with other values"
-        found.append(("notice", f"This work directory {made}{what}. What they affect is made again."))
+        found.append(("notice", f"This work directory {made}{what}. Affected outputs are rebuilt."))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a run would do, in order, and why: found out without running or writing anything."""
+"""The plan of a run: each task with its action and the reasons, in order. Runs and writes nothing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tasks.uptodate import Freshness, PinnedFreshness
 
 @dataclass(frozen=True)
 class PlannedTask:
-    """A task and what a run would do with it.
+    """A task and its planned action.
 
     Attributes:
         name: Name of the task or subtask.
-        stage: Its stage.
-        action: ``run``; ``maybe``: only if an earlier task that would run changes its output; ``up-to-date``;
-            ``ignored`` (``doit ignore``); ``not-checked`` (before ``--start``).
-        reasons: Why it is not up to date.
+        stage: The task's stage.
+        action: ``run``; ``maybe`` (runs only if an earlier task changes its output); ``up-to-date``; ``ignored``
+            (``doit ignore``); ``not-checked`` (before ``--start``).
+        reasons: Why the task is not up to date.
     """
 
     name: str
@@ -37,13 +37,13 @@ class PlannedTask:
 
 
 def plan(tasks: list[Task], selected: Iterable[str], dependencies: Any, *, forced: bool = False) -> list[PlannedTask]:
-    """Return what a run of some stages would do with each of their tasks, and of the stages that these need.
+    """Return the planned action of each task of some stages and of the stages they need.
 
     Args:
-        tasks: All tasks, in the order they are defined, which is an order they can run in.
+        tasks: All tasks, in the order of definition. They can run in this order.
         selected: Names of stages.
         dependencies: doit's ``Dependency``.
-        forced: The selected stages are cleaned first.
+        forced: True if the selected stages are cleaned first.
     """
     selected = set(selected)
     last = max((STAGES.index(stage) for stage in selected), default=-1)
@@ -65,7 +65,7 @@ def plan(tasks: list[Task], selected: Iterable[str], dependencies: Any, *, force
 
 
 def stages_up_to_date(planned: Iterable[PlannedTask]) -> list[str]:
-    """Return the stages of which every planned task is up to date."""
+    """Return the stages whose planned tasks are all up to date."""
     seen: dict[str, bool] = {}
     for task in planned:
         seen[task.stage] = seen.get(task.stage, True) and task.action == "up-to-date"
@@ -85,15 +85,15 @@ def _judge(
     why = [reason for check in checks for reason in check.reasons]
     why += [f"{target} is missing" for target in status.reasons.get("missing_target", ())]
     why += [f"{name} changed" for name in sorted(status.reasons.get("changed_file_dep", ())) if os.path.exists(name)]
-    why += [f"{name} is new to it" for name in status.reasons.get("added_file_dep", ())]
-    why += [f"it no longer reads {name}" for name in status.reasons.get("removed_file_dep", ())]
-    why += [f"{name} is not there yet" for name in status.reasons.get("missing_file_dep", ())]
+    why += [f"{name} is a new input" for name in status.reasons.get("added_file_dep", ())]
+    why += [f"{name} is no longer an input" for name in status.reasons.get("removed_file_dep", ())]
+    why += [f"{name} does not exist yet" for name in status.reasons.get("missing_file_dep", ())]
     if why:
         return "run", why
     upstream = sorted({makers[name] for name in task.file_dep if actions.get(makers.get(name, ""), "") in _OPEN})
     if upstream:
         more = f" and {len(upstream) - 1} more" if len(upstream) > 1 else ""
-        return "maybe", [f"{upstream[0]}{more} may change what it reads"]
+        return "maybe", [f"{upstream[0]}{more} may change its input"]
     return "up-to-date", []
 
 

@@ -1,4 +1,4 @@
-"""How far a run is, stage by stage, how it ended, and the interface to what shows it."""
+"""The progress of a run by stage, its outcome, and the interfaces of the displays."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.stage_names import STAGES
 if TYPE_CHECKING:
     from stages.failures import StageWarning
 
-# What the tasks of a stage are, for people; the merging task is none of them.
+# What a stage's tasks work on, in the plural. The merge task does not count.
 _UNITS = {
     "extension_data": "extensions",
     "code_examples": "extensions",
@@ -22,22 +22,22 @@ _UNITS = {
 
 @dataclass
 class StageProgress:
-    """How far a stage is in this run.
+    """The progress of a stage in this run.
 
     Attributes:
         name: The stage.
-        total: Number of its tasks; 0 while it is not known.
-        ran: Tasks that ran.
-        up_to_date: Tasks that had nothing to do.
-        failed: Tasks that failed.
+        total: Number of its tasks; 0 while unknown.
+        ran: Number of tasks that ran.
+        up_to_date: Number of tasks that were up to date.
+        failed: Number of tasks that failed.
         began: When its first task started (`time.monotonic`); 0.0 if none has.
-        seconds: Wall-clock time from the first task that ran; 0.0 until the stage is over.
-        complete: Whether all its tasks are done.
-        left_out: Why it is not part of this run; empty if it is.
-        not_checked: Why its outputs are taken as they are; empty if they are checked.
+        seconds: Wall-clock time from the first task that ran; 0.0 until the stage ends.
+        complete: True if all its tasks are done.
+        left_out: Why this run skips the stage; empty if it does not.
+        not_checked: Why the run does not check its outputs; empty if it does.
         running: Tasks under way, and when each started (`time.monotonic`).
-        warnings: Number of warnings that the stage gave; 0 until it is complete.
-        sizes: What tasks there are to do yet, and about how much work each is, in any unit.
+        warnings: Number of warnings; 0 until the stage is complete.
+        sizes: The remaining tasks and the approximate cost of each, in any unit.
         size_ran: Sum of the sizes of the tasks that ran.
     """
 
@@ -81,32 +81,32 @@ class StageProgress:
 
     @property
     def count(self) -> tuple[int, int, str]:
-        """How many of how many are over, and what they are: ``(214, 482, "extensions")``."""
+        """Tasks done, tasks in all, and their unit: ``(214, 482, "extensions")``."""
         unit = _UNITS.get(self.name, "")
         total = self.total - 1 if unit else self.total
         return min(self.ran + self.up_to_date + self.failed, total), total, unit
 
     @property
     def counted(self) -> str:
-        """`count` in words: ``214 of 482 extensions``."""
+        """`count` as text: ``214 of 482 extensions``."""
         done, total, unit = self.count
         return f"{done} of {total} {unit}".rstrip()
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long the rest takes if it goes on as it did; None while that cannot be told."""
+        """Estimated seconds left, from the pace so far; None while there is no estimate."""
         if not self.size_ran or not self.began or self.complete:
             return None
         return self.elapsed * sum(list(self.sizes.values())) / self.size_ran
 
     def started(self, task: str) -> None:
-        """Note that a task starts."""
+        """Record that a task started."""
         now = time.monotonic()
         self.running[task] = now
         self.began = self.began or now
 
     def finished(self, task: str, *, ran: bool) -> float:
-        """Note that a task is over; return how many seconds it took."""
+        """Record that a task ended. Return the seconds it took."""
         size = self.sizes.pop(task, 0)
         if ran:
             self.size_ran += size
@@ -119,19 +119,19 @@ class StageProgress:
 
 
 class Display(Protocol):
-    """What the reporter tells of a run."""
+    """Receives the events of a run and shows them."""
 
     def begin(self, stages: Sequence[StageProgress]) -> None:
-        """The run begins; these are its stages in order, and those that are left out."""
+        """The run begins. ``stages`` holds all stages in order, including skipped ones."""
 
     def notice(self, level: str, message: str) -> None:
-        """Say something: ``level`` is ``info``, ``warning`` or ``error``."""
+        """Show a message; ``level`` is ``info``, ``notice``, ``warning`` or ``error``."""
 
     def detail(self, message: str) -> None:
-        """A stage tells what it is at; the next such message replaces it."""
+        """Show the current step of a stage. Replaces the previous step."""
 
     def stage_started(self, stage: StageProgress) -> None:
-        """The first task of a stage runs."""
+        """The first task of a stage started."""
 
     def task_finished(self, stage: StageProgress, task: str, seconds: float) -> None:
         """A task ran."""
@@ -140,35 +140,35 @@ class Display(Protocol):
         """A stage is complete."""
 
     def warnings_found(self, stage: StageProgress, warnings: Sequence[StageWarning]) -> None:
-        """A stage that is complete has left out or repaired something."""
+        """A complete stage skipped or repaired some input."""
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
-        """The run ends; ``message`` says how."""
+        """The run ended; ``message`` says how."""
 
 
 class Console(Protocol):
-    """Everything that tells people and machines of a run."""
+    """All outputs of a run, for people and for machines."""
 
     display: Display
 
     def stage_complete(self, stage: StageProgress) -> None:
-        """Show a stage that is complete, with its warnings."""
+        """Show a complete stage with its warnings."""
 
     def write_report(self, tasks: list[Any], planned: list[Any], records: Mapping[str, dict[str, Any]]) -> None:
         """Write the HTML page that ``--report`` asks for."""
 
     def close(self, outcome: RunOutcome, *, started_at: str) -> RunOutcome:
-        """Show how the run ended, write the outputs that were asked for, and return the outcome with its warnings."""
+        """Show how the run ended, write the requested outputs, and return the outcome with its warnings."""
 
 
 @dataclass(frozen=True)
 class LocatedWarning:
-    """A warning and where its file is.
+    """A warning and the path of its file.
 
     Attributes:
-        stage: The stage that gave it.
-        warning: What it says.
-        path: The file on this machine; empty if it is of no file, or the file cannot be told from the record.
+        stage: The stage that reported it.
+        warning: The warning as recorded.
+        path: The file on this machine; empty if the warning is not about a file, or the file is unknown.
     """
 
     stage: str
@@ -178,7 +178,7 @@ class LocatedWarning:
 
 @dataclass(frozen=True)
 class TaskFailure:
-    """A task that failed: its name, its stage, the kind of failure, and what it says."""
+    """A failed task: its name, its stage, the kind of failure, and the message."""
 
     task: str
     stage: str
@@ -191,16 +191,15 @@ class RunOutcome:
     """How a run ended.
 
     Attributes:
-        result: ``complete``, ``nothing-to-do``, ``stopped`` (as asked for, before the last stage), ``failed``,
+        result: ``complete``, ``nothing-to-do``, ``stopped`` (as requested, before the last stage), ``failed``,
             ``interrupted`` or ``not-started``.
-        message: The same for people.
-        seconds: How long it took.
-        stages: All stages of the pipeline, in order, those too that were left out.
-        failures: The tasks that failed.
-        warnings: What stages left out or repaired.
-        notices: What was said of resuming and of the checkpoint: level and message.
-        places: Where things are and what was found: ``work_dir``, ``data_set``, ``log_file``, ``checkpoint``,
-            ``kit_version``; None for what there is not.
+        message: The result as text.
+        seconds: Duration of the run.
+        stages: All stages of the pipeline in order, including skipped ones.
+        failures: The failed tasks.
+        warnings: Warnings about skipped and repaired input.
+        notices: Messages about resuming and the checkpoint, each with its level.
+        places: ``work_dir``, ``data_set``, ``log_file``, ``checkpoint`` and ``kit_version``; None if missing.
     """
 
     result: str
@@ -214,5 +213,5 @@ class RunOutcome:
 
     @property
     def failed(self) -> bool:
-        """Whether the run's exit code is not 0."""
+        """True if the exit code of the run is not 0."""
         return self.result in ("failed", "interrupted", "not-started")

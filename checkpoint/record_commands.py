@@ -1,6 +1,6 @@
 """``doit clean``, ``forget``, ``ignore`` and ``reset-dep`` of the pipeline.
 
-They take the lock of the work directory, and afterwards the checkpoint lists no stage that doit would run.
+They take the lock of the work directory. Afterwards they remove stages that doit would run from the checkpoint.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tasks.stage_task import CleanAction
 
 
 class _Record:
-    """What the four commands have in common. Mixed into doit's commands, which have no hook for it."""
+    """The common part of the four commands. A mixin, because doit's commands have no hook for it."""
 
     loader: Any
     task_list: list[Any]
     dep_manager: Any
 
     def execute(self, params: Any, args: list[str]) -> int:
-        """Run doit's command under the lock, then correct the checkpoint."""
+        """Run doit's command while holding the lock, then correct the checkpoint."""
         invocation: Any = None
         try:
             with exclusive():
@@ -61,7 +61,7 @@ class _Record:
 
 
 class CleanCommand(_Record, Clean):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``clean``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``clean``."""
 
     name = "clean"
 
@@ -77,18 +77,18 @@ class CleanCommand(_Record, Clean):  # type: ignore[misc]
 
 
 class ForgetCommand(_Record, Forget):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``forget``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``forget``."""
 
     name = "forget"
 
 
 class IgnoreCommand(_Record, Ignore):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``ignore``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``ignore``."""
 
     name = "ignore"
 
 
 class ResetDepCommand(_Record, ResetDep):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``reset-dep``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``reset-dep``."""
 
     name = "reset-dep"

@@ -1,4 +1,4 @@
-"""The doit reporter that tells the account of a run what doit does, whichever reporter shows it."""
+"""A doit reporter that passes every event to the run's account, and to the reporter that the user chose."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tasks.uptodate import reasons
 
 
 class NotWritten(StageError, InvalidTask):  # type: ignore[misc]
-    """The checkpoint cannot be written: also the one kind of error that ends a run of doit without a traceback."""
+    """The checkpoint cannot be written. Also an `InvalidTask`, on which doit ends a run without a traceback."""
 
 
 class AccountReporter:
-    """Calls the account for each event, then the reporter that the user has chosen, if any."""
+    """A reporter that passes each event to the account, then to the reporter that the user chose, if any."""
 
     desc = "keeps the checkpoint, shows the eight stages"
 
     def __init__(self, outstream: TextIO, options: dict[str, Any]) -> None:
-        """Take nothing yet: `attach` connects the reporter; doit makes reporters with these arguments."""
+        """Create an unconnected reporter; see `attach`. doit sets the signature."""
         del outstream, options
         self._account: Account
         self._graph: Graph
@@ -41,9 +41,9 @@ class AccountReporter:
         """Connect the reporter.
 
         Args:
-            account: The account to keep.
-            graph: For the sizes of tasks, and what ``pull_repo_exts`` found.
-            shown: Another reporter that is told everything too; None for none.
+            account: Receives every event.
+            graph: Provides the sizes of tasks and the results of ``pull_repo_exts``.
+            shown: Another reporter that receives every event; None for none.
         """
         self._account, self._graph, self._shown = account, graph, shown
 
@@ -52,17 +52,17 @@ class AccountReporter:
             getattr(self._shown, event)(*arguments)
 
     def initialize(self, tasks: dict[str, Task], selected_tasks: list[str]) -> None:
-        """Doit begins."""
+        """The run begins."""
         self._tasks = tasks
         self.selected = list(selected_tasks)
         self._forward("initialize", tasks, selected_tasks)
 
     def get_status(self, task: Task) -> None:
-        """Doit is about to check a task."""
+        """A task is about to be checked."""
         self._forward("get_status", task)
 
     def execute_task(self, task: Task) -> None:
-        """A task starts; doit's threads call this."""
+        """A task starts. doit's threads call this."""
         if task.actions:
             with self._guard:
                 self._count(task)
@@ -70,7 +70,7 @@ class AccountReporter:
         self._forward("execute_task", task)
 
     def add_success(self, task: Task) -> None:
-        """A task has succeeded, or all tasks of a group have."""
+        """A task succeeded, or all tasks of a group did."""
         with self._guard:
             self._count(task)
             if task.actions:
@@ -87,13 +87,13 @@ class AccountReporter:
         self._forward("skip_uptodate", task)
 
     def skip_ignore(self, task: Task) -> None:
-        """A task is left out because the user said ``doit ignore``, or because one that it needs is."""
+        """``doit ignore`` excludes the task or one of its dependencies."""
         with self._guard:
             self._account.task_ignored(task.name)
         self._forward("skip_ignore", task)
 
     def add_failure(self, task: Task, fail: BaseFail) -> None:
-        """A task has failed, or cannot be checked."""
+        """A task failed or could not be checked."""
         if not isinstance(fail, UnmetDependency):
             kind = str(getattr(fail, "exception_type", fail.get_name()))
             with self._guard:
@@ -101,11 +101,11 @@ class AccountReporter:
         self._forward("add_failure", task, fail)
 
     def cleanup_error(self, exception: BaseFail) -> None:
-        """A teardown has failed."""
+        """A teardown failed."""
         self._account.notice("error", exception.get_msg())
 
     def runtime_error(self, msg: str) -> None:
-        """Doit cannot go on."""
+        """An error stopped doit."""
         self.runtime_errors.append(msg)
 
     def teardown_task(self, task: Task) -> None:
@@ -113,11 +113,11 @@ class AccountReporter:
         self._forward("teardown_task", task)
 
     def complete_run(self) -> None:
-        """The run ends; the command records how."""
+        """The run ended. The command records the result."""
         self._forward("complete_run")
 
     def _count(self, task: Task) -> None:
-        """Note how many tasks the stage has; known only when doit has made them."""
+        """Record the number of tasks of a stage, once doit has created them."""
         stage = self._account.stage(task.name)
         if not stage.total and stage.name in self._tasks:
             group = self._tasks[stage.name]

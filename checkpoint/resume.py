@@ -1,7 +1,8 @@
-"""What a resume takes over from the checkpoint: a pure function of the checkpoint, the command line and the file.
+"""The settings that a resume restores from the checkpoint.
 
-A checkpoint may come from a cache that somebody else can write. So a resume restores only how much is done, never
-sources, commands, addresses, paths, schedulers or secrets.
+They depend only on the checkpoint, the command line and the configuration file. A checkpoint may come from a cache
+that others can write. A resume therefore restores only settings that control the amount of work, never sources,
+commands, addresses, paths, schedulers or secrets.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class ResumeRefused(Exception):
 
 
 def restore(found: Checkpoint, request: Request, configured_folders: Iterable[str]) -> tuple[Request, list[Notice]]:
-    """Return the request with what it takes over from the checkpoint, and what to say of that.
+    """Return the request with the restored settings, and notices about them.
 
-    What the command line gives wins over the checkpoint, which wins over the configuration file.
+    The command line takes precedence over the checkpoint, and the checkpoint over the configuration file.
 
     Args:
-        found: The checkpoint of the run that is resumed.
+        found: The checkpoint of the resumed run.
         request: The command line.
         configured_folders: The absolute folders of the configured ``path`` sources.
 
@@ -57,7 +58,7 @@ def restore(found: Checkpoint, request: Request, configured_folders: Iterable[st
 
 
 def changes_since(found: Checkpoint, config: Config) -> list[str]:
-    """Return a line for each configuration value that differs from that of the checkpoint's run."""
+    """Return a line for each configuration value that changed since the checkpoint."""
     changes = []
     wanted = config.in_force["input"]["kit_version"]
     if wanted and found.kit_version and wanted != found.kit_version:

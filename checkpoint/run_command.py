@@ -1,7 +1,7 @@
-"""``doit run`` of the pipeline: doit's own command, with the options, the lock and the checkpoint of a run.
+"""The pipeline's ``doit run``: doit's command with the pipeline's options, the lock and the checkpoint.
 
-It owns what must hold whichever reporter, number of workers or database file the user chooses: the lock of the work
-directory, ``--force``, ``--start``, ``--resume``, signals, the checkpoint and the exit code.
+It handles the lock of the work directory, ``--force``, ``--start``, ``--resume``, signals, the checkpoint and the
+exit code. None of these depend on the user's choice of reporter, number of workers or database file.
 """
 
 from __future__ import annotations
@@ -50,17 +50,17 @@ def _option(name: str, text: str, kind: type = str, short: str = "", **more: Any
 _STAGE_CHOICES = tuple((stage, "") for stage in STAGES)
 OPTIONS = (
     _option("resume", "continue after the last complete stage of the run that failed", bool),
-    _option("force", "clean and forget what is selected, then run it", bool),
-    _option("start", "first stage to run; earlier outputs are taken as they are", choices=(("", ""), *_STAGE_CHOICES)),
+    _option("force", "clean and forget the selected tasks, then run them", bool),
+    _option("start", "first stage to run; earlier outputs are not checked", choices=(("", ""), *_STAGE_CHOICES)),
     _option("end", "last stage to run", choices=(("", ""), *_STAGE_CHOICES)),
     _option("config", "the configuration file"),
     _option("kit_cache", "a Kit cache or folder of extensions, instead of the configured sources"),
     _option("max_extensions", "only the first N extensions by id (-1: all)"),
     _option("quick", "no embeddings and no FAISS", bool),
     _option("update", "look for newer commits of git sources", bool),
-    _option("no_cache", "embed again what the embedding cache holds", bool),
+    _option("no_cache", "ignore the embedding cache and embed every text again", bool),
     _option("yes", "spend more than embeddings.max_cost on a service", bool),
-    _option("json", "print a JSON summary on standard output, and all else on standard error", bool),
+    _option("json", "print a JSON summary on standard output, and everything else on standard error", bool),
     _option("junit", "write the stages as test cases of a JUnit XML file"),
     _option(
         "annotations",
@@ -71,21 +71,21 @@ OPTIONS = (
     ),
     _option("report", "write an HTML page after the run; - for report.html in the work directory"),
     _option("strict", "exit with code 1 if a file was left out because of an internal error", bool),
-    _option("quiet", "print only what is wrong; the log file has all", bool, "q"),
+    _option("quiet", "print only warnings and errors; the log file has the rest", bool, "q"),
     _option("verbose", "print each task that runs", bool),
 )
 
 
 class RunCommand(Run):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``run``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``run``."""
 
     name = "run"
     doc_purpose = "run the pipeline, or the tasks and targets that are named"
     cmd_options = (*Run.cmd_options, *OPTIONS)
 
     def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute; unlike in doit's own commands, options may also stand behind the names of tasks."""
-        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+        """Parse and execute. Unlike in doit's own commands, options may follow the names of tasks."""
+        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
             options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
             flags = {name for name, value in options if not value}
             in_args = [
@@ -98,7 +98,7 @@ class RunCommand(Run):  # type: ignore[misc]
             raise InvalidCommand(f"{reason}; doit help run shows the options.") from None
 
     def execute(self, params: Any, args: list[str]) -> int:
-        """Load ``dodo.py`` under the lock of the work directory, and run."""
+        """Load ``dodo.py`` while holding the lock of the work directory, and run."""
         for name in doit_internals.options_given(params) & (FLAGS.keys() | {"max_extensions"}):
             value = params[name]
             doit_internals.set_command_line_variable(name, str(int(value)) if isinstance(value, bool) else value)
@@ -141,7 +141,7 @@ class RunCommand(Run):  # type: ignore[misc]
             "pdb": pdb,
         }
         invocation = getattr(self.loader, "namespace", {}).get("invocation")
-        if not isinstance(invocation, Invocation):  # a dodo.py of somebody else
+        if not isinstance(invocation, Invocation):  # not this project's dodo.py
             return int(super()._execute(outfile, reporter=reporter, **options))
         self._work_dir = invocation.config.work_dir
         if backend != "kit":
@@ -156,7 +156,7 @@ class RunCommand(Run):  # type: ignore[misc]
             return _PipelineRun(self, invocation, stream, self._interrupts).run(chosen, options)
 
     def _chosen(self, reporter: Any, stream: TextIO, failure_verbosity: int) -> Any:
-        """Return the reporter that the user has chosen."""
+        """Return the reporter that the user chose."""
         cls = self.reporters[reporter] if isinstance(reporter, str) else reporter
         return cls(stream, {"failure_verbosity": failure_verbosity}) if isinstance(cls, type) else cls
 
@@ -166,7 +166,7 @@ class RunCommand(Run):  # type: ignore[misc]
 
 
 class Interrupts:
-    """Ctrl-C and SIGTERM, from the start of a command to its end; then the former handlers are back."""
+    """Handles Ctrl-C and SIGTERM while a command runs. Restores the previous handlers afterwards."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -185,7 +185,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def end(self) -> None:
-        """From now on, the run is ending and is not to be broken off."""
+        """Ignore further signals: the run is ending."""
         self._ending = True
 
     def _take(self, number: int, frame: FrameType | None) -> None:
@@ -230,11 +230,11 @@ class _PipelineRun:
         self.stream = stream
 
     def run(self, chosen: Any, options: dict[str, Any]) -> int:
-        """Run what is selected and return the exit code: 0, 1 (a stage failed) or 2 (the run could not start)."""
+        """Run the selection and return the exit code: 0, 1 (a stage failed) or 2 (the run could not start)."""
         try:
             refusal = self.pipeline.graph.refusal()
             if refusal and (options["single"] or "preparation" in self.pipeline.pinned):
-                raise StageError(f"{refusal} Run the stage preparation.")
+                raise StageError(f"{refusal} Run the preparation stage.")
             self._begin()
         except (*NOT_STARTED, InvalidCommand) as error:
             return self._not_started(str(error))
@@ -285,15 +285,15 @@ class _PipelineRun:
             self._continue()
 
     def _tasks(self) -> list[Task]:
-        """Return all tasks that are known now, those of every extension among them."""
+        """Return all currently known tasks, including the subtasks of extensions."""
         loaded: list[Task] = self.command.loader.load_tasks(cmd=_NotExecuting, pos_args=[])
         return loaded
 
     def _set_aside(self) -> None:
-        """Keep an unusable checkpoint aside. On a resume nothing that is recorded is trusted either."""
+        """Rename an unusable checkpoint. On a resume, also discard doit's records."""
         aside = checkpoint_file.set_aside(self.config.work_dir)
         asked = self.invocation.resuming
-        what = "every stage runs from the beginning" if asked else "what doit's database proves up to date does not run"
+        what = "every stage runs from the beginning" if asked else "doit's database decides which tasks run"
         self.account.notice(
             "warning",
             f"{checkpoint_file.path_in(self.config.work_dir)}: not a usable checkpoint: {self.invocation.unusable}. "
@@ -303,10 +303,10 @@ class _PipelineRun:
             self.database.remove_all()
 
     def _check_pinned_outputs(self) -> None:
-        """Stages that are taken as they are must have left their outputs.
+        """Check that the outputs of pinned stages exist.
 
         Raises:
-            StageError: One is missing.
+            StageError: An output is missing.
         """
         self.database.pin(self.pipeline.pinned)
         for task in self._tasks():
@@ -322,9 +322,9 @@ class _PipelineRun:
                     )
 
     def _clean(self, selected: list[str]) -> None:
-        """Clean and forget the selected tasks, all that doit would make now, and clear the checkpoint.
+        """Clean and forget the selected tasks, and clear the checkpoint.
 
-        The published data set stays: the final assembly replaces it when there is a new one.
+        Keeps the published data set. The final assembly replaces it with the new one.
         """
         chosen = members(selected, self._tasks())
         for task in chosen:
@@ -351,7 +351,7 @@ class _PipelineRun:
                     check.forgotten = why
 
     def _continue(self) -> None:
-        """Take over the word of the checkpoint; each stage is still checked before it counts."""
+        """Continue from the checkpoint. Every stage is still checked."""
         found = self.invocation.found
         if found is None:
             return
@@ -376,7 +376,7 @@ class _PipelineRun:
     # --- how it ends -------------------------------------------------------------------------------------------------
 
     def _end(self, *, failed: bool) -> int:
-        """Record how the run ended, tell it, and return the exit code."""
+        """Record and show the result, and return the exit code."""
         account = self.account
         for message in self.reporter.runtime_errors:
             account.notice("error", message)
@@ -461,7 +461,7 @@ class _PipelineRun:
         )
 
     def _remove_intermediates(self) -> None:
-        """Clean the stages before the final assembly, whose output is the result. The embedding cache stays."""
+        """Clean all stages before the final assembly. Keeps the embedding cache."""
         before = STAGES[: STAGES.index("final_assembly")]
         for task in members(before, self._tasks()):
             for action in task.clean_actions:
@@ -472,16 +472,16 @@ class _PipelineRun:
 
 
 class _NotExecuting:
-    """What `TaskLoader2.load_tasks` asks a command: here, to make all tasks now, also those of delayed creators."""
+    """The command that `TaskLoader2.load_tasks` expects. Makes delayed creators create their tasks now."""
 
     execute_tasks = False
 
 
 def times_of(records: Iterator[tuple[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """Return for each stage when its tasks last ran and what each took: start (ISO), seconds, and per subtask.
+    """Return the times of the last run of each stage: start (ISO 8601), seconds, and seconds per subtask.
 
     Args:
-        records: Each task and what doit's database holds of it.
+        records: Each task with its record in doit's database.
     """
     found: dict[str, dict[str, Any]] = {}
     for task, record in records:

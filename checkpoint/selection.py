@@ -1,7 +1,7 @@
 """The tasks that a command line names: by name, by pattern, or by the path of a target.
 
-doit itself knows the names of subtasks only when they have been made, in the middle of a run. Patterns and paths are
-therefore resolved before the run, against the tasks that the last ``preparation`` has led to.
+doit learns the names of subtasks only in the middle of a run. Patterns and paths are therefore resolved before the
+run, against the tasks that follow from the last ``preparation``.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ MERGE = "@merge"
 
 @dataclass(frozen=True)
 class Folders:
-    """Where targets lie and where the command was started; all absolute."""
+    """The project folder, which targets are relative to, and the folder where the command was started; absolute."""
 
     project: Path
     started_in: Path
 
 
 def resolve(words: Sequence[str], names: Iterable[str], tasks: Callable[[], list[Task]], folders: Folders) -> list[str]:
-    """Return the names of the tasks that words of a command line stand for.
+    """Return the names of the tasks that the words of a command line select.
 
     Args:
-        words: The words.
-        names: The names of the tasks that need no lookup: the stages.
-        tasks: Makes all tasks that are known now.
-        folders: What paths are relative to.
+        words: Names, patterns and paths of targets.
+        names: The names that need no lookup: the stages.
+        tasks: Returns all currently known tasks.
+        folders: The folders that paths are relative to.
 
     Raises:
-        InvalidCommand: A word stands for no task.
+        InvalidCommand: A word matches no task.
     """
     names = list(names)
     if all(word in names for word in words):
@@ -64,7 +64,7 @@ def resolve(words: Sequence[str], names: Iterable[str], tasks: Callable[[], list
 
 
 def _not_made_yet(word: str, by_name: dict[str, Task], folders: Folders) -> list[str]:
-    """Return the name of a subtask, or the stage of a target, that only the next ``preparation`` will lead to."""
+    """Return the name of a subtask, or the stage of a target, that only the next ``preparation`` will create."""
     stage = stage_of(word)
     if ":" in word and stage in by_name and not any(name.startswith(f"{stage}:") for name in by_name):
         return [word]
@@ -89,7 +89,7 @@ def _unknown(word: str, by_name: dict[str, Task]) -> str:
 
 
 def with_merges(selected: Iterable[str], tasks: Iterable[Task]) -> list[str]:
-    """Return the selection with the merging task of each stage of which a subtask is selected."""
+    """Return the selection, with the merge task of each stage that has a selected subtask."""
     merges = {task.name for task in tasks if task.name.endswith(f":{MERGE}")}
     found: list[str] = []
     for name in selected:
@@ -101,6 +101,6 @@ def with_merges(selected: Iterable[str], tasks: Iterable[Task]) -> list[str]:
 
 
 def members(selected: Iterable[str], tasks: Iterable[Task]) -> list[Task]:
-    """Return the tasks that have actions among the selected ones and the subtasks of selected groups."""
+    """Return the selected tasks and the subtasks of selected groups, without tasks that have no actions."""
     chosen = set(selected)
     return [task for task in tasks if task.actions and (task.name in chosen or stage_of(task.name) in chosen)]

@@ -50,7 +50,7 @@ def test_another_project_on_the_same_work_directory_moves_nothing() -> None:
     assert level == "notice"
     assert message == (
         "This work directory was made by another configuration (/a/pipeline_config.toml): sources /a/exts, "
-        "https://example.org/exts.git -> /b/exts. What they affect is made again."
+        "https://example.org/exts.git -> /b/exts. Affected outputs are rebuilt."
     )
 
 
@@ -62,7 +62,7 @@ def test_a_moved_project_is_told_once_and_its_sources_are_no_change() -> None:
         sources=["/b/exts", "https://example.org/exts.git"],
     )
     ((_, message),) = notices(HERE, now, resuming=False)
-    assert message == "/b/work: this work directory was moved or copied from /a/work. Its records hold."
+    assert message == "/b/work: this work directory was moved or copied from /a/work. Its records are kept."
 
 
 def test_changed_values_are_told_unless_the_resume_has_told_them() -> None:
