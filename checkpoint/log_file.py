@@ -15,7 +15,7 @@ from stages.failures import StageError
 from tasks.workers.local import quiet_libraries
 
 _NUMBERS = re.compile(r"[0-9]+")
-# So much of the first warning of a kind is repeated with the number of the others.
+# Number of characters of the first warning of a kind to repeat with the count of the others.
 _BEGIN = 70
 _SHOWN = ("stages", "tasks.workers.local", "tasks.workers.dask", "checkpoint.database")
 
@@ -84,11 +84,11 @@ class ShownLog(logging.Handler):
         self._shown: dict[tuple[str, int, str], tuple[str, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show a record, or count it."""
+        """Show a record, or only count it."""
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            # The tries of a service differ in their numbers, and in what is embedded. Whatever else a statement warns
-            # of is of another kind where it differs in more than numbers.
+            # Warnings from one statement are of one kind if they differ only in numbers. Those about a service always
+            # are: they also differ in the embedded text.
             text = "" if record.name.startswith("stages.retrieval") else _NUMBERS.sub("", message)
             first, count = self._shown.get(kind := (record.name, record.lineno, text), (message, 0))
             self._shown[kind] = (first, count + 1)
@@ -99,7 +99,7 @@ class ShownLog(logging.Handler):
             self._display.detail(message)
 
     def tell_rest(self) -> None:
-        """Say how many warnings of a kind were not shown."""
+        """Show the number of hidden warnings of each kind."""
         for first, count in self._shown.values():
             if count > 1:
                 begin = first if len(first) <= _BEGIN else f"{first[:_BEGIN]}…"

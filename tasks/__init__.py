@@ -1,1 +1,1 @@
-"""Tasks: how a stage's function becomes a doit task."""
+"""doit tasks for the functions of the stages."""

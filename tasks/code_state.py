@@ -1,6 +1,6 @@
-"""The code of a stage as an input of its tasks: a digest of the modules that its function imports from ``stages``.
+"""A digest of a stage's code: the module of its function and the ``stages`` modules that it imports.
 
-An edit of any of them makes the stage's tasks run again; where their outputs stay the same, nothing after them runs.
+The digest is an input of the stage's tasks: an edit runs them again. Later tasks run only if the outputs change.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = "stages"
-# ``from stages.room import a, b`` and ``import stages.room.module``, also within functions and over several lines.
-# A match in a comment adds a module, which costs a rerun at worst.
+# ``from stages.room import a, b`` and ``import stages.room.module``, also in functions and across lines.
+# A match in a comment only adds a module, which costs a rerun at worst.
 _IMPORT = re.compile(
     rb"from stages([\w.]*) import (?:\(([^)]*)\)|([^\n#]*))|import stages([\w.]+)",
 )
@@ -23,13 +23,13 @@ _NAME = re.compile(rb"(\w+)(?:[ \t]+as[ \t]+\w+)?")
 
 @cache
 def code_digest(module: str) -> str:
-    """Return the digest of a module of ``stages``, of what it imports from there, and of Python's version.
+    """Return the digest of a ``stages`` module, its imports from ``stages``, and the Python version.
 
     Args:
         module: Full name, such as ``stages.settings``.
 
     Returns:
-        128 bits, hexadecimal. It does not depend on where the project lies.
+        128 bits, hexadecimal. Does not depend on the project's location.
     """
     digest = hashlib.blake2b(digest_size=16)
     digest.update(f"{sys.version_info.major}.{sys.version_info.minor}\n".encode())
@@ -40,7 +40,7 @@ def code_digest(module: str) -> str:
 
 @cache
 def closure(module: str) -> frozenset[str]:
-    """Return a module and all modules and packages of ``stages`` that it imports, directly or not."""
+    """Return a module with all ``stages`` modules and packages that it imports, directly or indirectly."""
     found: set[str] = set()
     todo = [module]
     while todo:
@@ -50,13 +50,13 @@ def closure(module: str) -> frozenset[str]:
         found.add(name)
         todo += _read(name)[0]
         if "." in name:
-            todo.append(name.rpartition(".")[0])  # its package is imported with it
+            todo.append(name.rpartition(".")[0])  # importing a module imports its package
     return frozenset(found)
 
 
 @cache
 def _read(name: str) -> tuple[tuple[str, ...], bytes]:
-    """Return the names that a module may import from ``stages``, and the digest of its file and its data files."""
+    """Return the ``stages`` names that a module may import, and the digest of its file and data files."""
     path = _file(name)
     if path is None:
         return (), b""

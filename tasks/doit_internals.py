@@ -1,6 +1,6 @@
-"""The parts of doit that this project uses and that doit does not document, each in one place.
+"""The undocumented parts of doit that this project uses.
 
-They are those of doit 0.37 and 0.38; ``tests/tasks/test_doit_internals.py`` tells when one of them changes.
+They match doit 0.37 and 0.38. ``tests/tasks/test_doit_internals.py`` fails when one of them changes.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from doit.task import Task
 
 
 def command_line_variables() -> dict[str, str]:
-    """Return the variables of the command line (``KEY=VALUE``) in their order.
+    """Return the variables of the command line (``KEY=VALUE``), in order (``doit_cmd._CMDLINE_VARS``).
 
-    ``doit.get_var`` reads one variable by name; an unknown name can be told only from all of them
-    (``doit_cmd._CMDLINE_VARS``).
+    ``doit.get_var`` reads a single variable by name, so it cannot detect unknown names.
     """
     return dict(doit_cmd._CMDLINE_VARS or {})
 
 
 def set_command_line_variable(name: str, value: str) -> None:
-    """Set a variable as if the command line had given it as the last one (``doit_cmd.set_var``)."""
+    """Set a variable as if it were the last one on the command line (``doit_cmd.set_var``)."""
     if doit_cmd._CMDLINE_VARS is None:
         doit_cmd.reset_vars()
     doit_cmd._CMDLINE_VARS.pop(name, None)
@@ -30,7 +29,7 @@ def set_command_line_variable(name: str, value: str) -> None:
 
 
 def options_given(params: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names of the options that the command line gives (``DefaultUpdate._non_default_keys``)."""
+    """Return the names of the options set on the command line (``DefaultUpdate._non_default_keys``)."""
     return frozenset(getattr(params, "_non_default_keys", ()))
 
 

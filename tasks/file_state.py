@@ -1,4 +1,4 @@
-"""Whether a file is what it was: sizes, times and identity first, content only where those leave a doubt."""
+"""Detection of changed files: by size, times and inode number first, by content only when those differ."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from doit.dependency import FileChangedChecker
 
-# What a record says when the file changed while a task was reading it: equal to no digest, so the task runs again.
+# Recorded instead of a digest if the file changed while a task read it. It matches no digest: the task runs again.
 CHANGED_WHILE_READ = "changed while it was read"
 UNREADABLE = "cannot be read"
-# A file changed this shortly before it was recorded may change again without its times showing it.
+# A file that changed this recently may change again without a change of its times.
 _TICK_NS = 20_000_000
 _COARSE_TICK_NS = 2_000_000_000
 
@@ -21,7 +21,7 @@ Signature = tuple[int, int, int, int]
 
 
 def signature(status: os.stat_result) -> Signature:
-    """Return size in bytes, modification and change time in ns, and inode number."""
+    """Return the size in bytes, the modification and change times in ns, and the inode number."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
@@ -32,7 +32,7 @@ _digests: dict[str, tuple[Signature, str]] = {}
 
 
 def observe(paths: Iterable[str]) -> None:
-    """Note what files look like before a task reads them, so that a change during the task is not recorded as read."""
+    """Remember the signatures of files before a task reads them, to detect changes during the task."""
     for path in paths:
         try:
             _observed[path] = signature(os.stat(path))
@@ -47,9 +47,9 @@ def note_present(paths: Iterable[str]) -> None:
 
 
 def digest(path: str, known: Signature) -> str:
-    """Return the BLAKE2b digest (128 bits, hexadecimal) of a file; read once for each signature in this process.
+    """Return the BLAKE2b digest (128 bits, hexadecimal) of a file. Reads a file once per signature and process.
 
-    A file that cannot be read has `UNREADABLE` for a digest: that too is a state, which the task has reported.
+    Returns `UNREADABLE` for a file that cannot be read. The task reports the error.
     """
     cached = _digests.get(path)
     if cached is not None and cached[0] == known:
@@ -64,12 +64,12 @@ def digest(path: str, known: Signature) -> str:
 
 
 def state_of(path: str, known: list[Any] | None = None, *, racy_check: bool = True) -> list[Any]:
-    """Return the state that is recorded for a file: its signature and its digest.
+    """Return the state to record for a file: its signature and its digest.
 
     Args:
         path: The file.
-        known: What is recorded of it so far: not read again if it is as it was then.
-        racy_check: Record no times where the file is so young that a later change could leave them as they are.
+        known: The recorded state. If the signature is unchanged, the file is not read again.
+        racy_check: Omit the times if the file is so recent that another change could leave them unchanged.
     """
     status = os.stat(path)
     size, mtime, ctime, inode = now = signature(status)
@@ -83,10 +83,10 @@ def state_of(path: str, known: list[Any] | None = None, *, racy_check: bool = Tr
 
 
 def differs(path: str, status: os.stat_result, state: list[Any]) -> bool:
-    """Return whether a file's content is another than the recorded one.
+    """Return True if the content of a file differs from the recorded state.
 
-    Equal size, times and inode mean the same file. A time that was set back after an edit does not pass: the change
-    time cannot be set. Where only the times differ, the content decides.
+    Equal size, times and inode number mean equal content. Resetting the modification time after an edit does not hide
+    the edit, because the change time cannot be set. If only the times differ, the content decides.
     """
     now = signature(status)
     if list(now) == state[:4]:
@@ -97,10 +97,10 @@ def differs(path: str, status: os.stat_result, state: list[Any]) -> bool:
 
 
 class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
-    """doit's check of a file_dep: by size, times and inode, then by content.
+    """A doit file checker that compares size, times and inode number, then content.
 
-    doit's own checkers trust the modification time alone, and record a file as it is after the task: an edit whose
-    time was set back, or one made while the task was running, would be taken for processed.
+    doit's own checkers trust the modification time and record the file after the task. They would miss an edit with a
+    reset modification time, and an edit during the task.
     """
 
     def exists(self, file_path: str) -> bool:
@@ -108,12 +108,12 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
         return file_path in _present or os.path.exists(file_path)
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
-        """Return whether ``file_path`` is another than the one recorded in ``state``; observe it."""
+        """Return True if ``file_path`` differs from ``state``. Also observes the file."""
         _observed[file_path] = signature(file_stat)
         return differs(file_path, file_stat, state)
 
     def get_state(self, dep: str, current_state: list[Any] | None) -> list[Any]:
-        """Return the state to record for ``dep`` after a task that has read it."""
+        """Return the state to record for ``dep`` after a task read it."""
         state = state_of(dep, current_state)
         seen = _observed.get(dep)
         if seen is not None and seen != signature(os.stat(dep)):

@@ -1,4 +1,4 @@
-"""What the task creators read: the extensions, apps and Kit version that the first two stages have found."""
+"""The extensions, apps and Kit version that the first two stages found, for the task creators."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from stages.failures import StageError
 from stages.sources import recorded
 from tasks.file_state import Signature, signature
 
-# The stages whose work grows with an extension's Python files (bytes), and the cost of a task beside that.
+# The stages whose cost grows with the size of an extension's Python files (bytes), and the fixed cost of a task.
 _BY_PYTHON = ("extension_data", "code_examples")
 _SIZE_OF_ANY = 20_000
 
 
 class Graph:
-    """The extensions and apps of ``extensions.json``, read again whenever the file has changed.
+    """The extensions and apps of ``extensions.json``. Reloads the file when it changes.
 
-    doit asks for the tasks before ``preparation`` has run, and again after it.
+    doit creates the tasks before ``preparation`` runs, and again after it.
     """
 
     def __init__(self, work_dir: Path) -> None:
-        """Read nothing yet; paths are relative to the current folder where the work directory lies in it."""
+        """Read nothing yet. Paths are relative to the current folder if the work directory lies in it."""
         self.work_dir = work_dir
         self._relative = short_path(work_dir)
         self._seen: Signature | None = None
@@ -35,7 +35,7 @@ class Graph:
         self._refused = ""
 
     def path(self, name: str) -> str:
-        """Return a path below the work directory: relative to the project if it lies inside, so that it may move.
+        """Return a path below the work directory, relative to the project if it lies inside, so that both can move.
 
         Args:
             name: Relative to the work directory, or absolute.
@@ -46,35 +46,35 @@ class Graph:
 
     @property
     def extensions(self) -> list[dict[str, Any]]:
-        """The chosen extensions, largest first, so that no worker ends with the longest task."""
+        """The selected extensions, largest first, so that the longest task does not start last."""
         found: list[dict[str, Any]] = self._read()["extensions"]
         return found
 
     @property
     def apps(self) -> list[dict[str, Any]]:
-        """The apps: owners of settings that are no extensions."""
+        """The apps. They own settings but are not extensions."""
         found: list[dict[str, Any]] = self._read()["apps"]
         return found
 
     @property
     def kit_version(self) -> str:
-        """The Kit version that ``preparation`` passes on; empty if it is not known."""
+        """The Kit version from ``preparation``; empty if unknown."""
         return self._read().get("kit_version") or ""
 
     def files_of(self, owner: dict[str, Any], files: Iterable[str]) -> list[str]:
-        """Return the paths of an owner's files, which are given relative to its folder."""
+        """Return the paths of an owner's files. ``files`` are relative to the owner's folder."""
         folder = self.path(owner["folder"]) if "folder" in owner else self.path(os.path.dirname(owner["path"]))
         return [f"{folder}/{file}" for file in files]
 
     def sizes_of(self, stage: str, tasks: Sequence[str]) -> dict[str, int]:
-        """Return the approximate cost of each task of a stage, in any unit: for the estimate of the time left."""
+        """Return the approximate cost of each task of a stage, in any unit, to estimate the time left."""
         python = {entry["id"]: entry["size"] for entry in self.extensions} if stage in _BY_PYTHON else {}
         return {task: _SIZE_OF_ANY + python.get(task.partition(":")[2], 0) for task in tasks}
 
     def refusal(self) -> str:
-        """Return why ``extensions.json`` is not believed; empty if it is.
+        """Return why ``extensions.json`` is rejected; empty if it is valid.
 
-        It may be older than ``sources.json``, or come from someone else. What is not believed is taken for missing.
+        The file may be older than ``sources.json``, or come from someone else. A rejected file counts as missing.
         """
         files = (self.path("extensions.json"), self.path("sources.json"))
         now = [signature(os.stat(path)) if os.path.exists(path) else None for path in files]
@@ -91,7 +91,7 @@ class Graph:
         return self._refused
 
     def pulled(self) -> tuple[str | None, str | None]:
-        """Return the Kit cache's absolute path and the Kit version of ``sources.json``; None for what is unknown."""
+        """Return the Kit cache's absolute path and the Kit version from ``sources.json``; None if unknown."""
         try:
             sources = orjson.loads(Path(self.path("sources.json")).read_bytes())
             path = sources["kit_cache_path"]
@@ -115,6 +115,6 @@ class Graph:
 
 
 def short_path(path: Path) -> str:
-    """Return a path relative to the current folder if it lies in it, else as it is."""
+    """Return a path relative to the current folder if it lies inside, else unchanged."""
     relative = os.path.relpath(path)
     return os.path.normpath(path) if relative.startswith("..") else relative

@@ -1,4 +1,4 @@
-"""One run at a time in a work directory, by a lock that the operating system releases with the process."""
+"""The lock of a work directory. The operating system releases it when the process ends."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from stages.storage.jsonfile import remove_unfinished, write_bytes
 from stages.storage.ownership import check_work_dir
 
 LOCK_NAME = ".pipeline_lock"
-HOLDER_NAME = LOCK_NAME + ".json"  # says who has it; differs from run to run
+HOLDER_NAME = LOCK_NAME + ".json"  # describes the holder; differs between runs
 _held: dict[Path, FileLock] = {}
 
 
 class WorkDirBusy(Exception):
-    """Another process works in the work directory; the message says which, and since when."""
+    """Another process holds the lock of the work directory. The message names it and its start time."""
 
 
 def acquire(work_dir: Path) -> None:
-    """Take the work directory for this process until it ends. Taking it twice is taking it once.
+    """Lock the work directory for this process until it ends. A second call has no effect.
 
     Raises:
-        WorkDirBusy: Another process has it.
-        OSError: The work directory cannot be made or written.
-        StageError: It holds something that is not the pipeline's and would be overwritten, removed or written through.
+        WorkDirBusy: Another process holds the lock.
+        OSError: The work directory cannot be created or written.
+        StageError: The folder holds foreign files that the pipeline would overwrite, remove or write through.
     """
     named, work_dir = work_dir, work_dir.resolve()
     if work_dir in _held:
@@ -46,14 +46,14 @@ def acquire(work_dir: Path) -> None:
         raise OSError(f"{work_dir}: the work directory cannot be used ({error.strerror or error}).") from error
     _held[work_dir] = lock
     started = time.strftime("%Y-%m-%d %H:%M:%S")
-    with contextlib.suppress(StageError):  # it only serves the message that others get
+    with contextlib.suppress(StageError):  # only the error message of other processes needs it
         write_bytes(holder, (json.dumps({"pid": os.getpid(), "since": started}) + "\n").encode())
 
 
 def remove_leftovers(work_dir: Path) -> None:
-    """Remove the unfinished files of a run that was killed. The caller holds the lock.
+    """Remove the temporary files of a killed run. The caller holds the lock.
 
-    A source is a folder of thousands of files, and nothing is made in it: it is not searched.
+    Skips the folders of sources: they hold thousands of files, and the pipeline creates nothing in them.
     """
     remove_unfinished(work_dir, leave="sources")
     for folder in ("sources", "sources/unpacked"):
@@ -61,7 +61,7 @@ def remove_leftovers(work_dir: Path) -> None:
 
 
 def release(work_dir: Path) -> None:
-    """Give the work directory back, if this process has it."""
+    """Release the lock of a work directory if this process holds it."""
     lock = _held.pop(work_dir.resolve(), None)
     if lock is not None:
         (work_dir / HOLDER_NAME).unlink(missing_ok=True)
@@ -74,4 +74,4 @@ def _describe(work_dir: Path, holder: Path) -> str:
         who = f"process {told['pid']}, since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         who = "another process"
-    return f"{work_dir}: another run is at work here ({who}). Wait for it to end, or use another work_dir."
+    return f"{work_dir}: another run is using this directory ({who}). Wait for it to end, or use another work_dir."

@@ -1,4 +1,4 @@
-"""A configured pipeline: what ``dodo.py`` makes its tasks with."""
+"""A configured pipeline, from which ``dodo.py`` creates its tasks."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _QUICK_SKIPS = ("embeddings", "faiss")
 
 
 class Pipeline:
-    """The parts that tasks are made of: configuration, graph, workers.
+    """The configuration, graph and workers of the tasks.
 
     Attributes:
-        config: The configuration that is in force.
-        request: The flags that are in force.
+        config: The effective configuration.
+        request: The effective flags.
         graph: The extensions and apps.
         placement: Where the functions of each stage run.
-        fallback_kit_version: The Kit version of the run that is resumed, for sources that do not tell theirs.
-        pinned: Stages whose outputs the run takes as they are, and why.
-        tell: Says something to whoever watches the run.
+        fallback_kit_version: The Kit version of the resumed run, for sources of unknown version.
+        pinned: Stages whose outputs the run does not check, each with the reason.
+        tell: Shows a message to the user.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Pipeline:
 
     @property
     def stages(self) -> list[str]:
-        """The stages of a whole run."""
+        """The stages of a full run."""
         return [stage for stage in STAGES if not (self.request.quick and stage in _QUICK_SKIPS)]
 
     def path(self, name: str) -> str:
@@ -79,7 +79,7 @@ class Pipeline:
 
         Args:
             name: Name of the stage, and of the task creator.
-            after: Stages that must be complete before.
+            after: Stages that must be complete first.
         """
         return StageTask(
             name,
@@ -90,7 +90,7 @@ class Pipeline:
         )
 
     def pull_arguments(self) -> dict[str, Any]:
-        """Return the arguments of `stages.pull_repo_exts.pull` beside the work directory."""
+        """Return the arguments of `stages.pull_repo_exts.pull`, without the work directory."""
         options = self.config.options("input")
         return {
             "sources": self._sources(),
@@ -102,16 +102,16 @@ class Pipeline:
         }
 
     def pull_fingerprint(self, state_of: Callable[..., State]) -> dict[str, Any]:
-        """Return what the output of ``pull_repo_exts`` depends on; no secret and no credentials.
+        """Return the inputs of ``pull_repo_exts``, without secrets and credentials.
 
         Args:
-            state_of: Tells the state of the sources without the network, see `stages.sources.fingerprint.state_of`.
+            state_of: Returns the sources' state without network access, see `stages.sources.fingerprint.state_of`.
         """
         options = self.config.section("input")
         del options["excluded_extensions"]
         for source in options["sources"]:
             if source["kind"] == "path":
-                del source["path"]  # what it stands for is in the signature
+                del source["path"]  # the signature covers it
         if self.request.kit_cache:
             options["sources"] = [{"kind": "path"}]
         state = state_of(self._sources(), self.config.work_dir, **self._whereabouts())
@@ -119,7 +119,7 @@ class Pipeline:
         return {**options, "signature": state.signature}
 
     def pulled_fingerprint(self, pulled_signature: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
-        """Return what to record in place of `pull_fingerprint` when ``pull_repo_exts`` has succeeded: what it has seen.
+        """Return the inputs that ``pull_repo_exts`` actually read, to record instead of `pull_fingerprint`.
 
         Args:
             pulled_signature: See `stages.sources.fingerprint.pulled_signature`.
@@ -127,19 +127,19 @@ class Pipeline:
         return {"signature": pulled_signature(self._sources(), self.config.work_dir)}
 
     def sources_state(self, state_of: Callable[..., State]) -> dict[str, Any]:
-        """Return the state of the sources, as a dictionary, for the stage that lists their files.
+        """Return the state of the sources for the stage that lists their files.
 
-        That of ``pull_repo_exts`` does not do: files may have come and gone between the two.
+        The state recorded by ``pull_repo_exts`` is not enough: files may have changed since.
         """
         known, self._state_at_pull = self._state_at_pull, None
         if known is not None and known[0] is not None and known[0] == self._sources_file():
-            state = known[1]  # nothing has been pulled since it was found out
+            state = known[1]  # no pull has happened since it was computed
         else:
             state = state_of(self._sources(), self.config.work_dir, **self._whereabouts())
         return {**state._asdict(), "extensions.json": self.graph.refusal()}
 
     def believed(self) -> dict[str, Any]:
-        """Return what to record of ``extensions.json`` when it has just been written."""
+        """Return the values to record for ``extensions.json`` after it was written."""
         return {"extensions.json": ""}
 
     def _whereabouts(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class Pipeline:
             return None
 
     def _sources(self) -> list[dict[str, Any]]:
-        """Return the configured sources, or the one Kit cache that the command line names instead."""
+        """Return the configured sources, or the Kit cache that the command line names."""
         return [{"kind": "path", "path": self.request.kit_cache}] if self.request.kit_cache else self.config.sources()
 
     def embedding_options(self) -> dict[str, Any]:
@@ -164,24 +164,24 @@ class Pipeline:
         return self.config.options("embeddings")
 
     def api_key(self) -> str | None:
-        """Return the key of the embedding service, read from the environment now.
+        """Return the key of the embedding service from the environment.
 
         Raises:
-            ConfigError: The service is used and its variable is not set.
+            ConfigError: The service is used, but its variable is not set.
         """
         return self.config.secret("embeddings.api_key")
 
     def paid_key(self) -> str | None:
-        """Return `api_key` when a task of stage 6 runs; the first one says what the service is about to cost.
+        """Return `api_key` for a running task of stage 6. The first call reports the estimated cost of the service.
 
         Raises:
-            ConfigError: The service is used and its variable is not set.
-            StageError: It would cost more than ``embeddings.max_cost``, and the command line does not say ``--yes``.
+            ConfigError: The service is used, but its variable is not set.
+            StageError: The cost would exceed ``embeddings.max_cost``, and the command line does not set ``--yes``.
         """
         key = self.api_key()
         if not self.config.uses_service:
             return key
-        with self._paying:  # the tasks of the stage run at once
+        with self._paying:  # the tasks of the stage run concurrently
             if self._agreed is None:
                 self._agreed = self._agree()
         if isinstance(self._agreed, StageError):
@@ -189,10 +189,10 @@ class Pipeline:
         return key
 
     def embedding_cost(self) -> Estimate | None:
-        """Return what the service is about to be asked for; None if none is used.
+        """Return the estimated requests to the service; None if no service is used.
 
         Raises:
-            StageError: The outputs of the earlier stages are not there.
+            StageError: The outputs of the earlier stages are missing.
         """
         from stages.retrieval.cost import estimate
 
@@ -201,7 +201,7 @@ class Pipeline:
         return estimate(self.config.work_dir, self.embedding_options(), use_cache=not self.request.no_cache)
 
     def _agree(self) -> Estimate | StageError | None:
-        """Tell the cost; return it, or the error that it is too high."""
+        """Report the cost. Return it, or the error if it is too high."""
         try:
             found = self.embedding_cost()
             if found is not None:

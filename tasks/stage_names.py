@@ -1,10 +1,10 @@
-"""The stages, in order, and how a run that did not succeed exits."""
+"""The stages, in order, and the exit codes of a run that did not succeed."""
 
 from __future__ import annotations
 
 import difflib
 
-# In the order in which they run; dodo.py has a task creator for each. A task creator without a name here is no stage.
+# In running order. dodo.py has a task creator for each. A task creator that is not listed here is not a stage.
 STAGES: tuple[str, ...] = (
     "pull_repo_exts",
     "preparation",
@@ -21,7 +21,7 @@ EXIT_NOT_STARTED = 2
 
 
 class UnknownStage(ValueError):
-    """A name that is no stage; the message has the list and the nearest name."""
+    """A name is not a stage. The message lists the stages and the closest name."""
 
 
 def position(name: str) -> int:

@@ -1,4 +1,4 @@
-"""A stage's function as a doit task: its actions, its up-to-date check and its clean action."""
+"""doit tasks for a stage's functions, with their actions, up-to-date checks and clean actions."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StageTask:
-    """Makes the tasks of one stage.
+    """A factory for the tasks of one stage.
 
     Attributes:
         name: Name of the stage.
-        after: Stages that must be complete before.
-        pinned: Why the run does not check the stage and takes its outputs as they are; empty if it checks them.
-        workers: Where the stage's functions run.
-        roots: The work directory and the target directory, absolute: nothing outside them is ever removed.
+        after: Stages that must be complete first.
+        pinned: Why the run does not check the stage; empty if it does.
+        workers: The workers that run the stage's functions.
+        roots: The work directory and the target directory, absolute. Nothing outside them is ever removed.
     """
 
     name: str
@@ -67,24 +67,24 @@ class StageTask:
         """Return a doit task that calls a function of the stage.
 
         Args:
-            function: Called with ``args``, and with ``options`` and ``unchecked`` as keywords. The code of its module,
-                and of what that imports from ``stages``, is part of the up-to-date check.
-            args: Positional arguments; a dictionary among them (an extension's entry) is part of the up-to-date check.
+            function: Called with ``args``, and with ``options`` and ``unchecked`` as keywords. The up-to-date check
+                covers the code of its module and of the module's imports from ``stages``.
+            args: Positional arguments. The up-to-date check covers a dictionary among them (an extension's entry).
             name: Name of the subtask; None for a stage of one task.
-            options: Keywords that the output depends on.
-            unchecked: Keywords that it does not depend on (folders, a secret); not recorded. One that is callable is
-                called when the task runs.
-            checked: More that the output depends on; a callable is called at each check.
-            file_dep: Files that it reads.
-            targets: Files that it writes.
-            steady: Names of what ``checked`` returns that only must not change while the task runs; if it does, the
-                task runs again the next time.
-            recorded: Returns what to record in place of what ``checked`` returned, once the task has succeeded.
-            always: Why it runs even if nothing has changed; empty if it does not.
-            alone: Run it in this process rather than in a worker process.
-            others: Files that it makes beside its targets, for ``doit clean``.
-            folders: Folders below the work directory that it makes and whose contents ``doit clean`` removes.
-            published: Its targets are the published data set: only ``doit clean`` removes them, never ``--force``.
+            options: Keyword arguments that the output depends on.
+            unchecked: Keyword arguments that the output does not depend on (folders, a secret). Not recorded. A
+                callable is called when the task runs.
+            checked: More values that the output depends on. A callable is called at each check.
+            file_dep: Files that the task reads.
+            targets: Files that the task writes.
+            steady: Keys of ``checked`` whose values must not change while the task runs. If one changes, the task
+                runs again in the next run.
+            recorded: Called after a success. Returns the values to record instead of those of ``checked``.
+            always: Why the task runs even if nothing changed; empty if it does not.
+            alone: Run the function in this process, not in a worker process.
+            others: Files that the task creates besides its targets, for ``doit clean``.
+            folders: Folders below the work directory that the task creates. ``doit clean`` removes their contents.
+            published: The targets are the published data set. ``doit clean`` removes them, ``--force`` does not.
         """
         options = options or {}
         made_with = {**options, "code": code_digest(function.__module__)}
@@ -126,10 +126,10 @@ class StageFailed(TaskFailed):  # type: ignore[misc]
 
 
 class StageAction(BaseAction):  # type: ignore[misc]
-    """Calls a function of a stage.
+    """A doit action that calls a function of a stage.
 
-    Where doit runs several tasks at once in threads, the function runs in a worker process; in a process that doit
-    made itself (``-P process``), or one task at a time (``-n 0``), it runs right there.
+    If doit runs several tasks at once in threads, the function runs in a worker process. With ``-P process`` or
+    ``-n 0``, it runs in the current process.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         self.values: dict[str, Any] = {}
 
     def execute(self, out: Any = None, err: Any = None) -> StageFailed | None:
-        """Call the function; return None, or how it failed."""
+        """Call the function. Return None, or the failure."""
         del out, err
         started = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         begin = time.monotonic()
@@ -180,7 +180,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         return None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the workers behind: in another process the function runs right there, with what is known now."""
+        """Drop the workers, and resolve the callables. In another process, the function runs in that process."""
         return {**self.__dict__, "kwargs": self._known(), "workers": None, "task": None}
 
     def _known(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
 
 class CleanAction(BaseAction):  # type: ignore[misc]
-    """Removes what a task made, and the folders that this empties: the clean action of every task.
+    """The clean action of every task. Removes the task's files, and folders that become empty.
 
     doit does not execute it in a dry run.
     """
@@ -199,13 +199,13 @@ class CleanAction(BaseAction):  # type: ignore[misc]
     def __init__(
         self, roots: tuple[str, str], files: list[str], folders: list[str], *, published: bool = False
     ) -> None:
-        """Remember what to remove.
+        """Create the action.
 
         Args:
             roots: The work directory and the target directory.
-            files: Files.
-            folders: Folders to remove what the pipeline made in, see `stages.storage.ownership.remove_made`.
-            published: The files are the published data set.
+            files: Files to remove.
+            folders: Folders whose contents to remove, see `stages.storage.ownership.remove_made`.
+            published: True if the files are the published data set.
         """
         self.roots = roots
         self.files = files
@@ -214,7 +214,7 @@ class CleanAction(BaseAction):  # type: ignore[misc]
         self.task: Any = None
 
     def execute(self, out: Any = None, err: Any = None) -> None:
-        """Remove everything. The caller holds the lock of the work directory."""
+        """Remove the files. The caller holds the lock of the work directory."""
         del out, err
         for folder in self.folders:
             remove_made(Path(folder))

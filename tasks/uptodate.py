@@ -1,4 +1,4 @@
-"""Whether a task is up to date beyond its file_deps: its options, its version, and its targets as it left them."""
+"""The up-to-date check of a task besides its file_deps: its options, its code version, and its targets."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _MISSING = object()
 
 
 class Freshness:
-    """The one ``uptodate`` entry of every task.
+    """The ``uptodate`` entry of every task.
 
-    What a task was made with (its options and the version of its stage) and what its targets were when it succeeded
-    are kept in doit's database among the task's values. It is up to date while both are the same.
+    doit's database stores the options and code version of a successful task, and the state of its targets. The task
+    is up to date while both are unchanged.
 
     Attributes:
-        options: What the task is made with, as JSON.
-        reasons: After a check, why the task is not up to date, for people.
-        forgotten: Why the run has forgotten what was recorded of the task; empty if it has not.
+        options: The options of the task, as JSON.
+        reasons: Why the last check found the task out of date, as text.
+        forgotten: Why the run dropped the task's record; empty if it did not.
     """
 
-    # Found out by doit for each task otherwise, at some cost.
+    # doit would otherwise inspect the signature for every task.
     __signature__ = inspect.Signature(
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("task", "values")]
     )
@@ -41,17 +41,16 @@ class Freshness:
         steady: Collection[str] = (),
         recorded: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
-        """Remember what a task is made with.
+        """Create the check.
 
         Args:
-            options: What is known before the run.
-            checked: Called at each check for more.
+            options: Options known before the run.
+            checked: Returns more options. Called at each check.
             always: Why the task is never up to date; empty if it may be.
-            steady: Names of what ``checked`` returns that is compared only with what it returns when the task has
-                succeeded. If they differ, the task has read what was changing, and runs again the next time.
-            recorded: Called when the task has succeeded for values to record in place of those of ``checked``: what
-                the task has seen, which its own changes, or others' during the task, make differ from what was there
-                before it.
+            steady: Keys of ``checked`` whose values must not change while the task runs. They are compared before and
+                after the task. If one differs, the task read changing input, and runs again in the next run.
+            recorded: Called after a success. Returns the values to record instead of those of ``checked``: the input
+                that the task actually read. The task itself, or another process, may have changed it during the run.
         """
         self.options = options
         self.reasons: list[str] = []
@@ -63,7 +62,7 @@ class Freshness:
         self._before: dict[str, Any] = {}
 
     def __call__(self, task: Task, values: dict[str, Any]) -> bool:
-        """Return whether the task is up to date; file_deps and missing targets are doit's part."""
+        """Return True if the task is up to date. doit itself checks file_deps and missing targets."""
         if self._checked is not None:
             found = self._checked()
             self._before = {name: found.pop(name) for name in self._steady}
@@ -73,17 +72,17 @@ class Freshness:
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
-            unmade = self.forgotten or "it has not been made before"
+            unmade = self.forgotten or "it never ran before"
             self.reasons.append(unmade if not values else "it was made by another version")
         else:
             self.reasons += option_changes(values["options"], self.options)
             self.reasons += _changed_targets(known, task.targets)
         if self.reasons:
-            file_state.observe(task.file_dep)  # else doit now compares each of them, which observes it
+            file_state.observe(task.file_dep)  # otherwise doit compares each file, which observes it
         return not self.reasons
 
     def _made_with(self) -> dict[str, Any]:
-        """Return what to record: the options, spoilt if what was to be steady changed while the task ran."""
+        """Return the options to record. They are invalidated if a steady value changed while the task ran."""
         if self._steady and self._checked is not None:
             after = self._checked()
             if any(after[name] != self._before[name] for name in self._steady):
@@ -95,7 +94,7 @@ class Freshness:
 
 
 class PinnedFreshness(Freshness):
-    """A task before the stage that a run was told to start from: taken as it is, never run and never recorded."""
+    """The check of a task before the ``--start`` stage. The task always counts as up to date."""
 
     def __init__(self) -> None:
         super().__init__({})
@@ -112,14 +111,14 @@ def option_changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
         old, new = before.get(key, _MISSING), now.get(key, _MISSING)
         if old != new:
             if key == "extension":
-                changes.append("its entry in extensions.json changed")
+                changes.append("the extension's entry in extensions.json changed")
             else:
                 changes.append(f"{key}: {_shown(old)} -> {_shown(new)}")
     return changes
 
 
 def reasons(task: Task) -> list[str]:
-    """Return why a task that has been checked is not up to date: options, targets, then file_deps."""
+    """Return why a checked task is not up to date: options and targets, else file_deps."""
     found: list[str] = []
     for check in uptodate_checks(task):
         if isinstance(check, Freshness):
@@ -145,10 +144,10 @@ def _changed_targets(states: dict[str, Any], targets: list[str]) -> list[str]:
         try:
             status = os.stat(target)
         except OSError:
-            continue  # doit itself says that a target is missing
+            continue  # doit itself reports a missing target
         present.append(target)
         if state is None or file_state.differs(target, status, state):
-            found.append(f"{target} is not as it was left")
+            found.append(f"{target} changed since the task wrote it")
     file_state.note_present(present)
     return found
 

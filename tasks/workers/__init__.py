@@ -1,1 +1,1 @@
-"""Workers: where the functions of stages run."""
+"""The workers that run the functions of stages."""

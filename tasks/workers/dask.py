@@ -1,9 +1,9 @@
-"""A stage's functions on a Dask cluster: the same code on the same files, wherever a worker is.
+"""Workers on a Dask cluster, which run the same code on the same files as local workers.
 
-Workers share the file system: the work directory and the sources lie under the same absolute paths for them. Each runs
-the same version of this project. Both are checked on every worker before its first subtask, also on one that joins
-later, because a worker that sees fewer files would make a smaller result and no error. The scheduler knows nothing of
-the project, and nothing of ours is left behind in a cluster that others use.
+Workers share the file system: the work directory and the sources have the same absolute paths everywhere. Each worker
+runs the same version of this project. The run checks both on every worker before its first subtask, also on workers
+that join later: a worker that sees fewer files would produce a smaller result without an error. The scheduler does
+not need the project, and the run leaves nothing behind in a shared cluster.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOCAL_CLUSTER = "dask"
 _PROJECT = "kit-extension-pipeline"
 _CONNECT_SECONDS = 10
 _FIRST_WORKER_SECONDS = 60
-# How often a task that has no result yet looks whether there is still a worker.
+# Interval at which a waiting task checks that a worker is left.
 _PATIENCE_SECONDS = 15
 _CLOSE_SECONDS = 5
 
@@ -44,17 +44,17 @@ _log = logging.getLogger(__name__)
 class DaskWorkers:
     """The workers of a Dask cluster.
 
-    Dask gives the tasks of a worker that died to another one, and gives up on a task at which several died (its
-    setting ``distributed.scheduler.allowed-failures``).
+    Dask reschedules the tasks of a dead worker, and gives up on a task that killed several workers (its setting
+    ``distributed.scheduler.allowed-failures``).
     """
 
     def __init__(self, scheduler: str, in_flight: int, work_dir: Path) -> None:
-        """Connect later, when there is something to do.
+        """Store the arguments. The first task connects to the cluster.
 
         Args:
             scheduler: Address of a Dask scheduler, or ``dask`` for a cluster of processes on this machine.
-            in_flight: How many tasks this run gives away at a time; the number of processes of a local cluster.
-            work_dir: The work directory, which this run has locked.
+            in_flight: Number of tasks to submit at a time. Also the number of processes of a local cluster.
+            work_dir: The work directory. This run holds its lock.
         """
         self._scheduler = scheduler
         self._in_flight = in_flight
@@ -70,17 +70,17 @@ class DaskWorkers:
         self._perform = _travelling()
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
-        """Call ``function`` on the cluster and wait for it; return the seconds that it took there.
+        """Call ``function`` on the cluster and wait for it. Return the seconds that it took there.
 
         Raises:
             StageError: There is no usable cluster, the workers died, or the function raised it.
-            Exception: What else the function raised.
+            Exception: Any other exception of the function.
         """
         client = self._connect()
         call = pickle.dumps((function, args, kwargs))
         name = f"{function.__module__.rpartition('.')[2]}-{function.__name__}"
         try:
-            with self._guard:  # a task is given away whole, or not at all when the run ends
+            with self._guard:  # when the run ends, a task is either submitted or not started
                 if self._stopping:
                     raise StageError("The run ended before this task did.")
                 future = client.submit(
@@ -122,14 +122,14 @@ class DaskWorkers:
                     _log.warning("The Dask cluster at %s has no worker left; waiting for one.", self._scheduler)
 
     def _explained(self, error: Exception) -> StageError:
-        """Return what Dask itself says went wrong, in one sentence."""
+        """Return an error of Dask itself as a `StageError` of one sentence."""
         from distributed.scheduler import KilledWorker
 
         if self._stopping:
             return StageError("The run ended before this task did.")
         if isinstance(error, KilledWorker):
             return StageError(
-                "The Dask workers died again and again at this task (killed, or out of memory); the last was "
+                "The Dask workers died repeatedly while running this task (killed, or out of memory). The last one was "
                 f"{error.last_worker.address}. Give them more memory, then resume."
             )
         if isinstance(error, CancelledError) or not self._client or self._client.status != "running":
@@ -175,7 +175,7 @@ class DaskWorkers:
         _quiet()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of versions that differ: told below, as an error
+                warnings.simplefilter("ignore")  # differing versions are an error, see below
                 if self._scheduler == LOCAL_CLUSTER:
                     self._cluster = distributed.LocalCluster(
                         n_workers=self._in_flight, threads_per_worker=1, processes=True, dashboard_address=None
@@ -228,15 +228,15 @@ class DaskWorkers:
             )
 
     def stop(self, *, at_once: bool = False) -> None:
-        """Leave the cluster; a local one ends.
+        """Disconnect from the cluster. Stops a local cluster.
 
         Args:
-            at_once: Cancel what is under way. What a worker is in the middle of it finishes, unasked.
+            at_once: Cancel the submitted tasks. A worker still finishes its current task.
         """
         with self._guard:
             self._stopping = True
             client, cluster = self._client, self._cluster
-        # At the end of a run Dask's own complaints are of no use to anyone.
+        # Dask's warnings at the end of a run are of no use.
         with contextlib.suppress(Exception):
             if client is not None:
                 if at_once:
@@ -248,7 +248,7 @@ class DaskWorkers:
 
 
 def _quiet() -> None:
-    """Send what Dask logs on this side to the log file alone, warnings and worse."""
+    """Send Dask's log records of this process only to the log file, from level WARNING."""
     for name in [*logging.root.manager.loggerDict]:
         if name.split(".")[0] in ("distributed", "tornado"):
             logger = logging.getLogger(name)
@@ -258,7 +258,7 @@ def _quiet() -> None:
 
 
 def _versions(told: dict[str, Any]) -> tuple[str, str]:
-    """Return the Python (major.minor) and the version of ``distributed``, from what Dask tells of a process."""
+    """Return the Python version (major.minor) and the ``distributed`` version from Dask's process information."""
     return ".".join(told["host"]["python"].split(".")[:2]), str(told["packages"]["distributed"])
 
 
@@ -273,10 +273,10 @@ def _rebuilt(outcome: dict[str, Any]) -> Exception:
 
 
 def _travelling() -> Callable[..., dict[str, Any]]:
-    """Return `perform` in a form that carries its own code.
+    """Return a function that calls `perform` and is pickled by value.
 
-    A worker that cannot import a function that it is sent ends, and takes down what else it did. An inner function is
-    pickled by value.
+    A worker that cannot import a function exits and loses its other tasks. An inner function is pickled by value, so
+    the worker can report the failed import instead.
     """
 
     def travelling(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]:
@@ -293,8 +293,8 @@ def _travelling() -> Callable[..., dict[str, Any]]:
 
 # --- on the worker ---------------------------------------------------------------------------------------------------
 
-# A worker process with several threads still does one subtask at a time: the stages switch warnings and the garbage
-# collector off for a while, which concerns a whole process, and Python code would not be faster in two threads.
+# A worker process with several threads still runs one subtask at a time. The stages temporarily disable warnings and
+# garbage collection for the whole process, and Python code would not be faster in two threads.
 _one_at_a_time = threading.Lock()
 _seen_work_dirs: set[tuple[str, bytes]] = set()
 _records: list[logging.LogRecord] = []
@@ -307,10 +307,9 @@ class _Collect(logging.handlers.QueueHandler):
 
 
 def perform(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]:
-    """Call a stage's function in a worker process, once the worker has proved fit for it.
+    """Check the worker, then call a stage's function in its process.
 
-    What the function raises is returned rather than raised: Dask writes the arguments of a call that raises into its
-    own logs.
+    Returns an exception instead of raising it: Dask writes the arguments of a call that raises to its own logs.
 
     Args:
         call: The pickled function, positional arguments and keywords.
@@ -318,7 +317,7 @@ def perform(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]
         level: Level of the log records to return.
 
     Returns:
-        ``seconds`` that it took, log ``records``, and ``error``, a pickled exception, with its ``traceback``, or None.
+        ``seconds`` taken, log ``records``, ``error`` (a pickled exception, or None) and its ``traceback``.
     """
     with _one_at_a_time:
         log = logging.getLogger("stages")
@@ -344,7 +343,7 @@ def perform(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]
 
 
 def _check_worker(expected: dict[str, Any]) -> None:
-    """Raise StageError if this worker is not what the run needs."""
+    """Raise `StageError` if this worker differs from the environment of the run."""
     theirs, ours = expected["environment"], environment()
     if theirs != ours:
         differing = next(name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name))
@@ -368,7 +367,7 @@ def _check_worker(expected: dict[str, Any]) -> None:
 
 
 def _check_files(work_dir: Path, args: tuple[Any, ...]) -> None:
-    """Raise StageError if the files of an owner among ``args`` are not to be seen from here."""
+    """Raise `StageError` if this worker cannot see the files of an owner in ``args``."""
     for owner in args:
         if not isinstance(owner, dict):
             continue
@@ -396,7 +395,7 @@ def _where() -> str:
 
 @cache
 def environment() -> dict[str, str]:
-    """Return what outputs depend on beside their input: Python, this project's code, the packages that it uses."""
+    """Return the versions that outputs depend on: Python, this project's code, and its packages."""
     root = Path(__file__).resolve().parents[2]
     code = hashlib.blake2b(digest_size=8)
     for path in sorted([*root.glob("stages/**/*.py"), Path(__file__).resolve()]):

@@ -1,4 +1,4 @@
-"""Where a stage's function runs: in a worker process of this machine, unless `dask_workers` says otherwise."""
+"""Worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any, Protocol
 
 from stages.failures import StageError
 
-# A worker that dies (killed, out of memory) takes no other task with it: what it left undone is done again this often.
+# Attempts per task. A dead worker (killed, out of memory) breaks the pool, so other tasks are repeated as well.
 ATTEMPTS = 3
-# Imported once by the server that workers are forked from, so that no worker pays for it.
+# The fork server imports these once for all workers.
 _PRELOAD = [
     "stages.extension_data",
     "stages.code_examples",
@@ -31,32 +31,39 @@ _PRELOAD = [
     "markdown_it",
     "toktok",
 ]
-# As many as threads ask for, started on demand.
+# An upper limit. Workers start on demand.
 _MAX_WORKERS = 61
-# Three descriptors for each of the workers at most, and what doit, the log and the libraries have open.
+# Up to three file descriptors per worker, plus those of doit, the log and the libraries.
 _OPEN_FILES = 256
 
-# They tell every step at DEBUG, and httpx the address of each request, which may hold a password, at INFO.
+# They log every step at DEBUG. httpx logs the URL of each request at INFO, which may contain a password.
 _LIBRARIES = ("filelock", "httpcore", "httpx", "markdown_it", "openai")
 
 _log = logging.getLogger(__name__)
 
 
 def quiet_libraries() -> None:
-    """Let the libraries' loggers tell warnings and errors alone."""
+    """Limit the libraries' loggers to warnings and errors."""
     for name in _LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class Workers(Protocol):
-    """What runs a function elsewhere and waits for it."""
+    """Runs a function elsewhere and waits for it."""
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
-        """Call ``function``, raise what it raises, and return the seconds that it took if the wait was longer."""
+        """Call ``function`` and wait for it.
+
+        Returns:
+            The seconds that the function took, if the wait was longer than that; else None.
+
+        Raises:
+            Exception: The exception of the function.
+        """
 
 
 def _require_open_files() -> None:
-    """Require as many file descriptors as a pool of workers uses, with the libraries that a task may load.
+    """Raise the limit of open files to the number that the workers and libraries need.
 
     Raises:
         StageError: The limit of this process is lower and cannot be raised.
@@ -76,7 +83,7 @@ def _require_open_files() -> None:
 
 
 class LocalWorkers:
-    """A pool of worker processes that replaces the ones that die."""
+    """A pool of worker processes that replaces dead workers."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -91,14 +98,14 @@ class LocalWorkers:
             StageError: The worker died `ATTEMPTS` times, or the function raised it.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            with self._guard:  # a process is started whole, or not at all when the run ends
+            with self._guard:  # when the run ends, a process is either started or not
                 if self._stopping:
                     break
                 executor = self._pool()
                 try:
                     future = executor.submit(function, *args, **kwargs)
                 except (BrokenProcessPool, EOFError, OSError) as error:
-                    # Another task's worker has just died, or the server that workers are forked from has.
+                    # The worker of another task, or the fork server, has just died.
                     future = Future()
                     future.set_exception(BrokenProcessPool(str(error)))
             try:
@@ -106,12 +113,12 @@ class LocalWorkers:
             except (BrokenProcessPool, CancelledError):
                 if self._stopping:
                     break
-                _log.warning("A worker process died; its task is done again (attempt %d of %d).", attempt, ATTEMPTS)
+                _log.warning("A worker process died; repeating its task (attempt %d of %d).", attempt, ATTEMPTS)
                 self._discard(executor)
         if self._stopping:
             raise StageError("The run ended before this task did.")
         raise StageError(
-            f"The worker process died {ATTEMPTS} times at this task (killed, or out of memory). "
+            f"The worker process died {ATTEMPTS} times while running this task (killed, or out of memory). "
             "Free memory or lower processing.parallel_workers, then resume."
         )
 
@@ -139,7 +146,7 @@ class LocalWorkers:
         executor.shutdown(wait=False, cancel_futures=True)
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End the worker processes, at once or when they have finished what they do."""
+        """Stop the worker processes, immediately or after their current tasks."""
         with self._guard:
             self._stopping = True
             executor, self._executor = self._executor, None
@@ -154,27 +161,27 @@ class LocalWorkers:
 
 
 class OneAtATime:
-    """Lets one task at a time through to other workers."""
+    """Workers that run one task at a time on other workers."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self._turn = threading.Lock()
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
-        """Wait for the turn, then call ``function`` there."""
+        """Wait for earlier tasks, then call ``function`` on the wrapped workers."""
         with self._turn:
             return self._workers.run(function, *args, **kwargs)
 
 
 class _Forward(logging.Handler):
-    """Hands the workers' records to this process's loggers."""
+    """A handler that passes the workers' records to this process's loggers."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger(record.name).handle(record)
 
 
 def _start_worker(queue: Any, level: int) -> None:
-    """Make a process a worker: quiet on Ctrl-C, its log in the parent's hands, and gone when the parent is gone."""
+    """Set up a worker process: ignore Ctrl-C, send log records to the parent, exit when the parent exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Where the functions of each stage run: worker processes of this machine, or a Dask cluster."""
+"""The choice of workers for each stage: local processes or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tasks.workers.local import LocalWorkers, OneAtATime, Workers
 if TYPE_CHECKING:
     from tasks.workers.dask import DaskWorkers
 
-# The stages that a Dask cluster runs: the others read and write beside the work directory, or are over in no time.
+# The stages that run on a Dask cluster. The others access files outside the work directory, or take no time.
 _DISTRIBUTED = ("extension_data", "code_examples", "settings", "embeddings")
-# Tasks that are given to a Dask cluster at a time, where the configuration does not say.
+# Default number of tasks submitted to a Dask cluster at a time.
 _IN_FLIGHT = 128
 
 
 class Placement:
-    """The workers of a run. They start when the first task needs them."""
+    """The workers of a run. The first task that needs them starts them."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -26,17 +26,17 @@ class Placement:
 
     @property
     def in_flight(self) -> int:
-        """The number of tasks under way at a time: a thread of this process waits for each."""
+        """Number of concurrent tasks. A thread of this process waits for each."""
         remote = self._scheduler not in ("local", "dask")
         if remote and self._config.values["processing"]["parallel_workers"] is None:
             return _IN_FLIGHT
         return self._config.workers
 
     def workers_of(self, stage: str) -> Workers:
-        """Return where the functions of a stage run.
+        """Return the workers for a stage.
 
-        Embedding by a service stays on this machine: it only waits for the service, and the key never leaves this
-        machine. The embedding cache is SQLite, which several machines must not use at once: its tasks take turns.
+        Embedding with a service runs on this machine: it only waits for the service, and the key stays here. The
+        embedding cache is an SQLite file, which several machines must not use at once, so its tasks take turns.
         """
         if self._scheduler == "local" or stage not in _DISTRIBUTED:
             return self._local
@@ -45,7 +45,7 @@ class Placement:
         return self._local if self._config.uses_service else self._cluster_in_turn
 
     def stop(self, *, at_once: bool) -> None:
-        """End the worker processes and leave the cluster, at once or when their current tasks have ended."""
+        """Stop the workers and disconnect from the cluster, immediately or after the current tasks."""
         for name in ("_cluster", "_local"):
             if name in self.__dict__:
                 self.__dict__[name].stop(at_once=at_once)

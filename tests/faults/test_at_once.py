@@ -48,7 +48,7 @@ def test_on_one_work_directory(victim: Victim, runs: int, attempt: int) -> None:
         assert set(codes) <= {0, 2}, outputs
         assert 0 in codes, outputs
         for code, output in zip(codes, outputs, strict=True):
-            assert (code == 2) == ("another run is at work here" in output), output
+            assert (code == 2) == ("another run is using this directory" in output), output
         victim.check_results()
         figure.ended["one worked, the others were told"] += 1
         victim.check_resume()

@@ -60,7 +60,7 @@ def test_commands_that_remove_wait_for_no_run(tmp_path: Path, command: str) -> N
         process.kill()
         process.wait()
     assert refused.code == 2, refused.output
-    assert f"another run is at work here (process {process.pid}" in refused.output
+    assert f"another run is using this directory (process {process.pid}" in refused.output
     after = digest_of(project.work), digest_of(project.data)
     after[0].pop(lock.HOLDER_NAME, None)
     before[0].pop(lock.HOLDER_NAME, None)
