@@ -4,6 +4,7 @@
 #   make test-all the long tests as well: faults, whole-wheel runs, Dask, the browser, fuzz seeds
 #   make test-long  the long tests alone
 #   make check    formatting, lint, types, and which room may import which
+#   make schemas  write the JSON Schemas of stages/schemas from the types of stages/artifacts
 #   make docs     build the documentation into site/; a link that leads nowhere fails it
 #   make bench    measure, and compare with the bars                    (minutes)
 #   make faults   kill the pipeline 200 times and see that nothing is lost
@@ -11,7 +12,7 @@
 #   make fuzz     feed the readers of others' files with whatever bytes find new ways through them (a minute each)
 #   make clean    remove what the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
-.PHONY: run test test-all test-long check docs bench faults mutants fuzz constraints clean
+.PHONY: run test test-all test-long check schemas docs bench faults mutants fuzz constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -41,6 +42,9 @@ check: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+schemas: $(VENV)/installed
+	$(BIN)/python -m stages.artifacts.json_schema
 
 # The theme's notice about the next MkDocs is no warning about these pages. Not --quiet: it hides warnings from --strict.
 docs: $(VENV)/installed-docs

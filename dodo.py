@@ -24,6 +24,13 @@ from stages import (
     pull_repo_exts,
     settings,
 )
+from stages.artifacts.code_examples import COPIES as EXAMPLE_COPIES
+from stages.artifacts.code_examples import example_files
+from stages.artifacts.embeddings import KINDS
+from stages.artifacts.final_assembly import COMPLETION_REPORT, COPIES, PREVIOUS
+from stages.artifacts.preparation import EXTENSIONS
+from stages.artifacts.pull_repo_exts import SOURCES
+from stages.artifacts.settings import owner_name
 from stages.sources import fingerprint
 
 Task = dict[str, Any]
@@ -45,7 +52,7 @@ def task_pull_repo_exts() -> Task:
         unchecked=folders | pipeline.pull_arguments(),
         checked=lambda: pipeline.pull_fingerprint(fingerprint.state_of),
         recorded=lambda: pipeline.pulled_fingerprint(fingerprint.pulled_signature),
-        targets=[at("sources.json")],
+        targets=[at(SOURCES)],
         always="update was asked for" if pipeline.request.update else "",
         alone=True,
         folders=[at("sources")],
@@ -65,8 +72,8 @@ def task_preparation() -> Task:
         checked=lambda: pipeline.sources_state(fingerprint.state_of),
         recorded=pipeline.believed,
         steady=["times"],
-        file_dep=[at("sources.json")],
-        targets=[at("extensions.json")],
+        file_dep=[at(SOURCES)],
+        targets=[at(EXTENSIONS)],
     )
 
 
@@ -78,7 +85,7 @@ def task_extension_data() -> Iterator[Task]:
         yield stage.task(
             extension_data.extract,
             extension,
-            name=extension["id"],
+            name=extension.id,
             unchecked=folders,
             options={
                 "excluded_modules": processing["excluded_modules"],
@@ -92,7 +99,7 @@ def task_extension_data() -> Iterator[Task]:
         extension_data.merge,
         name=MERGE,
         unchecked=folders,
-        file_dep=map(at, ["extensions.json", *extension_data.merge_dependencies(graph.extensions)]),
+        file_dep=map(at, [EXTENSIONS, *extension_data.merge_dependencies(graph.extensions)]),
         targets=map(at, extension_data.MERGE_TARGETS),
     )
 
@@ -105,7 +112,7 @@ def task_code_examples() -> Iterator[Task]:
         yield stage.task(
             code_examples.select,
             extension,
-            name=extension["id"],
+            name=extension.id,
             unchecked=folders,
             options={
                 "mode": mode,
@@ -122,9 +129,9 @@ def task_code_examples() -> Iterator[Task]:
         name=MERGE,
         unchecked=folders,
         options={"mode": mode},
-        file_dep=map(at, ["extensions.json", *code_examples.merge_dependencies(graph.extensions)]),
+        file_dep=map(at, [EXTENSIONS, *code_examples.merge_dependencies(graph.extensions)]),
         targets=map(at, code_examples.merge_targets(graph.extensions, mode)),
-        others=[at(code_examples.COPIES)],
+        others=[at(EXAMPLE_COPIES)],
     )
 
 
@@ -132,11 +139,11 @@ def task_code_examples() -> Iterator[Task]:
 def task_settings() -> Iterator[Task]:
     """5/8 collect settings from TOML, Python and C++."""
     stage = pipeline.stage("settings", after=["code_examples"])
-    for owner in [*graph.extensions, *graph.apps]:
+    for owner in graph.owners:
         yield stage.task(
             settings.scan,
             owner,
-            name=settings.name_of(owner),
+            name=owner_name(owner),
             unchecked=folders,
             file_dep=[
                 *graph.files_of(owner, settings.dependencies(owner)),
@@ -148,7 +155,7 @@ def task_settings() -> Iterator[Task]:
         settings.merge,
         name=MERGE,
         unchecked=folders,
-        file_dep=map(at, ["extensions.json", *settings.merge_dependencies(graph.extensions, graph.apps)]),
+        file_dep=map(at, [EXTENSIONS, *settings.merge_dependencies(graph.owners)]),
         targets=map(at, settings.MERGE_TARGETS),
     )
 
@@ -158,8 +165,8 @@ def task_embeddings() -> Iterator[Task]:
     """6/8 embed extensions, code examples and settings."""
     stage = pipeline.stage("embeddings", after=["settings"])
     options = pipeline.embedding_options()
-    examples = code_examples.example_files(graph.extensions, mode)
-    for kind in embeddings.KINDS:
+    examples = example_files(graph.extensions, mode)
+    for kind in KINDS:
         yield stage.task(
             embeddings.embed,
             kind,
@@ -175,7 +182,7 @@ def task_embeddings() -> Iterator[Task]:
 def task_faiss() -> Iterator[Task]:
     """7/8 index the embeddings with FAISS."""
     stage = pipeline.stage("faiss", after=["embeddings"])
-    for kind in embeddings.KINDS:
+    for kind in KINDS:
         yield stage.task(
             faiss.build,
             kind,
@@ -201,9 +208,9 @@ def task_final_assembly() -> Task:
         file_dep=map(at, final_assembly.dependencies(work_dir, **options) if prepared else ()),
         targets=map(pipeline.target_path, final_assembly.targets(work_dir, **options) if prepared else ()),
         others=[
-            at(final_assembly.COPIES),
-            pipeline.target_path(final_assembly.REPORT_NAME),
+            at(COPIES),
+            pipeline.target_path(COMPLETION_REPORT),
         ],
         published=True,
-        folders=[at(final_assembly.PREVIOUS)],
+        folders=[at(PREVIOUS)],
     )

@@ -442,9 +442,9 @@ class _PipelineRun:
         return stages_up_to_date(plan(self._tasks(), STAGES, self.command.dep_manager))
 
     def _complete(self, *, ran: bool) -> None:
-        from stages import final_assembly
+        from stages.artifacts.final_assembly import COMPLETION_REPORT
 
-        if ran or not (self.config.target_dir / final_assembly.REPORT_NAME).exists():
+        if ran or not (self.config.target_dir / COMPLETION_REPORT).exists():
             self._write_completion_report()
         checkpoint_file.clear(self.config.work_dir)
         if not self.config.values["output"]["keep_intermediates"]:

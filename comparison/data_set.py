@@ -27,8 +27,9 @@ from comparison.records import (
     Variable,
     is_public,
 )
+from stages.artifacts.final_assembly import Manifest
 from stages.failures import StageError
-from stages.publishing.manifest import Manifest, read_manifest
+from stages.publishing.manifest import read_manifest
 
 _DATABASE = "extensions/extensions_database.json"
 _SETTINGS = "settings/setting_summary.json"

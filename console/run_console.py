@@ -99,13 +99,13 @@ class RunConsole:
 
     def _places(self) -> dict[str, str | None]:
         """Return where things are and which Kit version was found; None for what there is not."""
-        from stages import final_assembly
+        from stages.artifacts.final_assembly import COMPLETION_REPORT
 
         config = self._invocation.config
         version = self._invocation.pipeline.graph.pulled()[1]
         checkpoint = checkpoint_file.path_in(config.work_dir)
         data_set = config.target_dir / ".".join((version or "").split(".")[:2])
-        report = config.target_dir / final_assembly.REPORT_NAME
+        report = config.target_dir / COMPLETION_REPORT
         return {
             "kit_version": version,
             "work_dir": str(config.work_dir),

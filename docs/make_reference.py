@@ -18,6 +18,7 @@ from typing import Any
 import data_collection_pipeline
 import run_pipeline
 from config.request import FLAGS, Request
+from stages.artifacts.catalog import PUBLISHED
 
 ROOT = Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)
@@ -25,38 +26,6 @@ _KINDS = ("wheel", "git", "path")
 _FIELD_HEAD = ("field", "type", "meaning")
 # Path, type, what the schema says, and whether it may be absent.
 _Row = tuple[str, str, str, bool]
-
-# Schema -> the files that keep to it, in the work directory (W) and in the data set (D).
-OUTPUTS: dict[str, tuple[str, ...]] = {
-    "sources": ("W/sources.json",),
-    "extensions": ("W/extensions.json",),
-    "extensions_database": ("W/extension_data/extensions_database.json", "D/extensions/extensions_database.json"),
-    "extensions_summary": ("W/extension_data/extensions_summary.json", "D/extensions/extensions_summary.json"),
-    "codeatlas": (
-        "W/extension_data/codeatlas/<id>-<version>.codeatlas.json",
-        "D/extensions/codeatlas/<id>-<version>.codeatlas.json",
-    ),
-    "api_docs": (
-        "W/extension_data/api_docs/<id>-<version>.api_docs.json",
-        "D/extensions/api_docs/<id>-<version>.api_docs.json",
-    ),
-    "extension_analysis_summary": (
-        "W/code_examples/extension_analysis_summary.json",
-        "D/code_examples/extension_analysis_summary.json",
-    ),
-    "example": (
-        "W/code_examples/extracted_methods_<mode>/<id>.example.json",
-        "D/code_examples/extracted_methods_<mode>/<id>.example.json",
-    ),
-    "setting_summary": ("W/settings/setting_summary.json", "D/settings/setting_summary.json"),
-    "setting_summary_simple": ("W/settings/setting_summary_simple.json", "D/settings/setting_summary_simple.json"),
-    "setting_statistics": ("W/settings/setting_statistics.json", "D/settings/setting_statistics.json"),
-    "settings_report": ("W/settings/settings_report.json",),
-    "faiss_index": ("W/faiss_databases/<kind>_faiss/index.json", "D/<folder>/<kind>_faiss/index.json"),
-    "faiss_metadata": ("W/faiss_databases/<kind>_faiss/metadata.json", "D/<folder>/<kind>_faiss/metadata.json"),
-    "manifest": ("D/MANIFEST.json",),
-    "pipeline_completion_report": ("target_dir/pipeline_completion_report.json",),
-}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -152,12 +121,13 @@ def allowed(rule: dict[str, Any]) -> str:
 def output_files() -> str:
     """Return every output file that has a schema, with its fields."""
     lines: list[str] = []
-    for name, places in OUTPUTS.items():
-        schema = schema_of(f"stages/schemas/{name}.schema.json")
-        shown = [place.replace("W/", "work_dir/").replace("D/", "target_dir/<major.minor>/") for place in places]
-        lines += [f"## `{Path(places[0]).name}` {{ #{name} }}", ""]
+    for file in PUBLISHED:
+        schema = schema_of(f"stages/schemas/{file.schema}.schema.json")
+        folders = {"work_dir": file.work_dir, "target_dir/<major.minor>": file.data_set, "target_dir": file.target_dir}
+        shown = [f"{folder}/{place}" for folder, place in folders.items() if place]
+        lines += [f"## `{Path(shown[0]).name}` {{ #{file.schema} }}", ""]
         lines += [schema.get("description", schema["title"] + "."), ""]
-        lines += [f"- `{place}`" for place in shown] + [f"- Schema: `stages/schemas/{name}.schema.json`", ""]
+        lines += [f"- `{place}`" for place in shown] + [f"- Schema: `stages/schemas/{file.schema}.schema.json`", ""]
         lines += [fields(schema), ""]
     return "\n".join(lines)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from serving.catalogue import Catalogue
+from stages.artifacts.final_assembly import MANIFEST
 from stages.failures import StageError
-from stages.publishing.manifest import MANIFEST_NAME
 from stages.retrieval.search import Mode, SearchError
 
 _VERSION = re.compile(r"\d+\.\d+")
@@ -122,11 +122,11 @@ class Current:
         """Return what tells the published data set from every other; None if there is none."""
         folder = self.place
         try:
-            if not os.path.lexists(folder / MANIFEST_NAME):
+            if not os.path.lexists(folder / MANIFEST):
                 names = [entry.name for entry in os.scandir(folder) if _VERSION.fullmatch(entry.name)]
-                names = [name for name in names if os.path.lexists(folder / name / MANIFEST_NAME)]
+                names = [name for name in names if os.path.lexists(folder / name / MANIFEST)]
                 folder = folder / max(names, key=lambda name: [int(part) for part in name.split(".")], default="")
-            status = os.stat(folder / MANIFEST_NAME)
+            status = os.stat(folder / MANIFEST)
         except OSError:
             return None
         return str(folder), status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

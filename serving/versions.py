@@ -13,7 +13,7 @@ from comparison.markdown import markdown
 from serving.arguments import Names, WrongArgument, name_of, names_of, tokens_of
 from serving.budget import DEFAULT_TOKENS
 from serving.catalogue import NotFound
-from stages.publishing.manifest import MANIFEST_NAME
+from stages.artifacts.final_assembly import MANIFEST
 from stages.retrieval.tokens import count, truncate
 
 PREVIOUS = "previous"
@@ -44,7 +44,7 @@ class Versions:
             found = [entry.name for entry in os.scandir(self._target_dir) if _VERSION.fullmatch(entry.name)]
         except OSError:
             return []
-        found = [name for name in found if (self._target_dir / name / MANIFEST_NAME).is_file()]
+        found = [name for name in found if (self._target_dir / name / MANIFEST).is_file()]
         return sorted(found, key=lambda name: [int(part) for part in name.split(".")])
 
     def compare(
@@ -82,7 +82,7 @@ class Versions:
     def _folder(self, version: str, current: str = "") -> Path:
         if version == PREVIOUS and current and self._previous is not None:
             folder = self._previous / current
-            if (folder / MANIFEST_NAME).is_file():
+            if (folder / MANIFEST).is_file():
                 return folder
             raise NotFound(f"No earlier data set of Kit {current} is kept.")
         names = self.names()
@@ -102,5 +102,5 @@ class Versions:
 
 
 def _identity(folder: Path) -> tuple[object, ...]:
-    status = os.stat(folder / MANIFEST_NAME)
+    status = os.stat(folder / MANIFEST)
     return str(folder), status.st_ino, status.st_mtime_ns, status.st_size

@@ -8,32 +8,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stages import artifacts
+from stages.artifacts.code_examples import SUMMARY as EXAMPLE_SUMMARY
+from stages.artifacts.embeddings import CACHE, Document, EmbeddingInfo, embedding_files
+from stages.artifacts.extension_data import DATABASE
+from stages.artifacts.preparation import EXTENSIONS, Extensions
+from stages.artifacts.settings import SUMMARY as SETTING_SUMMARY
 from stages.failures import StageError
 from stages.retrieval import backends as embedding_backends
 from stages.retrieval.cache import EmbeddingCache
-from stages.retrieval.documents import KINDS, Document, documents
-from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.retrieval.documents import documents
+from stages.storage.jsonfile import to_json, write_json
 from stages.storage.streamed_file import replacing
 
 if TYPE_CHECKING:
     from stages.retrieval.backends import Backend
 
-__all__ = ["KINDS", "dependencies", "embed", "relevant_options", "targets"]
-
 _LOG = logging.getLogger(__name__)
 # Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
 _CHUNK = 500
 
-_INPUTS = {
-    "extensions": ["extension_data/extensions_database.json"],
-    "code_examples": ["code_examples/extension_analysis_summary.json"],
-    "settings": ["settings/setting_summary.json"],
-}
+_INPUTS = {"extensions": [DATABASE], "code_examples": [EXAMPLE_SUMMARY], "settings": [SETTING_SUMMARY]}
 
 
 def targets(kind: str) -> list[str]:
     """Return the files that `embed` writes, relative to the work directory."""
-    return [f"embeddings/{kind}_{name}" for name in ("documents.json", "embeddings.json", "embeddings.npy")]
+    return list(embedding_files(kind))
 
 
 def dependencies(kind: str, examples: Sequence[str] = ()) -> list[str]:
@@ -80,37 +80,31 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
         StageError: An input is missing or has another form, or the backend failed; nothing is written then except to
             the cache.
     """
-    folder = work_dir / "embeddings"
+    files = embedding_files(kind)
     backend = embedding_backends.create(options, api_key)
-    kit_version = _kit_version(work_dir)
+    kit_version = artifacts.read(work_dir / EXTENSIONS, Extensions).kit_version
     with (
-        EmbeddingCache(folder / "cache.sqlite3", backend.space("passage"), durable=backend.remote) as cache,
-        replacing(folder / f"{kind}_documents.json") as documents_path,
-        replacing(folder / f"{kind}_embeddings.npy") as vectors_path,
+        EmbeddingCache(work_dir / CACHE, backend.space("passage"), durable=backend.remote) as cache,
+        replacing(work_dir / files.documents) as documents_path,
+        replacing(work_dir / files.vectors) as vectors_path,
     ):
         digests = _write_documents(kind, work_dir, options, documents_path, cache, use_cache=use_cache)
         _embed_missing(kind, backend, cache, options, len(digests), use_cache=use_cache)
         dimension = cache.dimension or backend.dimension
         _write_vectors(vectors_path, digests, dimension, cache)
-    write_json(
-        folder / f"{kind}_embeddings.json",
-        {
-            **backend.description,
-            "dimension": dimension,
-            "count": len(digests),
-            "kit_version": kit_version,
-            "input_type": "passage" if backend.remote and options.get("input_type", True) else None,
-            "max_tokens": options.get("max_tokens", 500),
-        },
+    model = backend.description
+    info = EmbeddingInfo(
+        backend=model.backend,
+        model=model.model,
+        revision=model.revision,
+        endpoint=model.endpoint,
+        dimension=dimension,
+        count=len(digests),
+        kit_version=kit_version,
+        input_type="passage" if backend.remote and options.get("input_type", True) else None,
+        max_tokens=options.get("max_tokens", 500),
     )
-
-
-def _kit_version(work_dir: Path) -> str:
-    path = work_dir / "extensions.json"
-    version = read_json(path).get("kit_version")
-    if not isinstance(version, str):
-        raise StageError(f"{path}: kit_version is missing. Run the preparation stage again.")
-    return version
+    write_json(work_dir / files.embeddings, info)
 
 
 def _write_documents(
@@ -132,9 +126,10 @@ def _write_documents(
                     raise StageError(f'embeddings/{kind}: document "{document.id}" does not follow "{last}".')
                 stream.write(b"[\n" if last is None else b",\n")
                 last = document.id
-                stream.write(to_json(document._asdict()).rstrip())
-            texts = {hashlib.sha256(text.encode("utf-8", "replace")).digest(): text for _, text, _ in chunk}
-            digests += [hashlib.sha256(text.encode("utf-8", "replace")).digest() for _, text, _ in chunk]
+                stream.write(to_json(document).rstrip())
+            in_order = [hashlib.sha256(item.page_content.encode("utf-8", "replace")).digest() for item in chunk]
+            digests += in_order
+            texts = {digest: item.page_content for digest, item in zip(in_order, chunk, strict=True)}
             known = cache.known(list(texts)) if use_cache else set()
             cache.want((digest, text) for digest, text in texts.items() if digest not in known)
         stream.write(b"[\n]\n" if last is None else b"\n]\n")

@@ -15,20 +15,47 @@ import warnings
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from stages.failures import StageError, StageWarning, contained
+from stages import artifacts
+from stages.artifacts.extension_data import (
+    DATABASE,
+    DATABASE_VERSION,
+    FOLDER,
+    FOLDERS_OF_EACH,
+    REPORT,
+    SUMMARY,
+    DatabaseEntry,
+    ExtensionsDatabase,
+    ExtensionsSummary,
+    ExtensionSummary,
+    ExtractedEntry,
+    ExtractionReport,
+    FileUse,
+    Function,
+    Functions,
+    LeftOutFile,
+    PythonFileCounts,
+    PythonFileReport,
+    SettingUses,
+    SummaryTotals,
+    api_docs_file,
+    api_files,
+    codeatlas_file,
+    entry_file,
+    functions_file,
+    has_python,
+    setting_uses_file,
+)
+from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
+from stages.artifacts.settings import SettingUse
+from stages.failures import StageWarning, contained, warning, warning_order
 from stages.python import files as python_source
 from stages.python.files import PythonFile, UnreadableSource
-from stages.storage.jsonfile import read_json, to_json, write_bytes, write_json
+from stages.storage.jsonfile import to_json, write_bytes, write_json
+from stages.storage.stale import remove_stale
 
-DATABASE_VERSION = "1.0"
-
-_FOLDER = "extension_data"
-_DATABASE = f"{_FOLDER}/extensions_database.json"
-_SUMMARY = f"{_FOLDER}/extensions_summary.json"
-_REPORT = f"{_FOLDER}/extraction_report.json"
-MERGE_TARGETS = [_DATABASE, _SUMMARY, _REPORT]
+MERGE_TARGETS = [DATABASE, SUMMARY, REPORT]
 
 _COUNTS = ("total_modules", "total_classes", "total_methods")
 _TOKEN_COUNTS = ("codeatlas_token_count", "api_docs_token_count")
@@ -36,19 +63,16 @@ _TOKEN_COUNTS = ("codeatlas_token_count", "api_docs_token_count")
 logger = logging.getLogger(__name__)
 
 
-def targets(extension: dict[str, Any]) -> list[str]:
+def targets(extension: Extension) -> list[str]:
     """Return the files that `extract` writes for an extension, relative to the work directory.
 
     Code atlas and API documentation exist for extensions with Python files or stubs alone.
     """
-    name = extension["id"]
-    paths = [f"{_FOLDER}/{kind}/{name}.json" for kind in ("entries", "examples", "setting_uses")]
-    if _python_files(extension):
-        paths += [f"{_FOLDER}/{path}" for path in _documents(extension)]
-    return paths
+    own = [entry_file(extension), functions_file(extension), setting_uses_file(extension)]
+    return [*own, *api_files(extension)]
 
 
-def dependencies(extension: dict[str, Any]) -> list[str]:
+def dependencies(extension: Extension) -> list[str]:
     """Return the files that `extract` may read, relative to the extension's folder.
 
     Python files, stubs and the readme or overview; the manifest is read by the stage before. Files of excluded modules
@@ -57,13 +81,13 @@ def dependencies(extension: dict[str, Any]) -> list[str]:
     return sorted({*_python_files(extension), *_descriptions(extension)})
 
 
-def merge_dependencies(extensions: list[dict[str, Any]]) -> list[str]:
+def merge_dependencies(extensions: list[Extension]) -> list[str]:
     """Return the files that `merge` reads besides ``extensions.json``, relative to the work directory."""
-    return [f"{_FOLDER}/entries/{extension['id']}.json" for extension in extensions]
+    return [entry_file(extension) for extension in extensions]
 
 
 def extract(
-    extension: dict[str, Any],
+    extension: Extension,
     *,
     work_dir: Path,
     excluded_modules: list[str],
@@ -92,9 +116,9 @@ def extract(
 
 
 def _extract(
-    extension: dict[str, Any], work_dir: Path, excluded_modules: list[str], include_source_code: bool, encoding: str
+    extension: Extension, work_dir: Path, excluded_modules: list[str], include_source_code: bool, encoding: str
 ) -> None:
-    folder = work_dir / extension["folder"]
+    folder = work_dir / extension.folder
     warnings_of_all: list[StageWarning] = []
     for whole in (True, False):
         reading = _Reading(extension, folder, excluded_modules)
@@ -110,44 +134,58 @@ def _extract(
             return
 
 
-def _write(
-    extension: dict[str, Any], work_dir: Path, reading: _Reading, include_source_code: bool, encoding: str
-) -> None:
+def _write(extension: Extension, work_dir: Path, reading: _Reading, include_source_code: bool, encoding: str) -> None:
     from stages.python import renderer
     from stages.retrieval.tokens import count
 
-    folder = work_dir / extension["folder"]
     functions = reading.example_functions()
-    entry = _entry(extension, folder, reading)
+    long_description = _long_description(extension, work_dir / extension.folder, reading)
     outputs: dict[str, str] = {}
-    if _python_files(extension):
+    counts: dict[str, Any] = dict.fromkeys((*_COUNTS, *_TOKEN_COUNTS), 0)
+    counts |= {"codeatlas_path": None, "api_docs_path": None, "has_python_api": False}
+    if has_python(extension):
         lines = {path: text.split("\n") for path, text in reading.texts.items()} if include_source_code else None
-        codeatlas = renderer.codeatlas(reading.api, extension["id"], lines)
-        api_docs = renderer.api_docs(reading.api, extension["id"], extension["version"], codeatlas)
-        entry["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"] or api_docs["variables"])
+        codeatlas = renderer.codeatlas(reading.api, extension.id, lines)
+        api_docs = renderer.api_docs(reading.api, extension.id, extension.version, codeatlas)
+        counts["has_python_api"] = bool(api_docs["classes"] or api_docs["methods"] or api_docs["variables"])
         for kind in ("modules", "classes", "methods"):
-            entry[f"total_{kind}"] = len(codeatlas[kind])
-        values = {"codeatlas": codeatlas, "api_docs": api_docs}
-        for path, (kind, value) in zip(_documents(extension), values.items(), strict=True):
+            counts[f"total_{kind}"] = len(codeatlas[kind])
+        for kind, path, value in (
+            ("codeatlas", codeatlas_file(extension), codeatlas),
+            ("api_docs", api_docs_file(extension), api_docs),
+        ):
             content = to_json(value)
-            write_bytes(work_dir / _FOLDER / path, content)
+            write_bytes(work_dir / FOLDER / path, content)
             outputs[path] = hashlib.sha256(content).hexdigest()
-            entry[f"{kind}_path"] = path
-            entry[f"{kind}_token_count"] = count(content.decode(), encoding)
-    name = f"{extension['id']}.json"
-    sources = {path: reading.texts[path] for path in sorted({function["file_path"] for function in functions})}
-    examples = {"extension": extension["id"], "functions": functions, "sources": sources}
-    write_json(work_dir / _FOLDER / "examples" / name, examples)
-    uses = {"extension": extension["id"], "uses": reading.setting_uses, "modules": reading.modules_of_settings()}
-    write_json(work_dir / _FOLDER / "setting_uses" / name, uses)
+            counts[f"{kind}_path"] = path
+            counts[f"{kind}_token_count"] = count(content.decode(), encoding)
+    sources = {path: reading.texts[path] for path in sorted({function.file_path for function in functions})}
+    examples = Functions(extension=extension.id, functions=functions, sources=sources)
+    write_json(work_dir / functions_file(extension), examples)
+    uses = SettingUses(
+        extension=extension.id,
+        uses=cast("list[SettingUse]", reading.setting_uses),
+        modules=reading.modules_of_settings(),
+    )
+    write_json(work_dir / setting_uses_file(extension), uses)
+    metadata = extension.metadata
+    entry = DatabaseEntry(
+        version=extension.version,
+        title=metadata.title,
+        description=metadata.description,
+        long_description=long_description,
+        category=metadata.category,
+        keywords=metadata.keywords,
+        dependencies=metadata.dependencies,
+        optional_dependencies=metadata.optional_dependencies,
+        has_overview=any(_is_overview(path) for path in extension.files.docs),
+        python_modules=_declared(extension),
+        **counts,
+    )
     # The entry comes last: where it is, the rest is.
-    record = {
-        "entry": entry,
-        "files": reading.report,
-        "outputs": outputs,
-        "warnings": sorted(reading.warnings, key=_warning_order),
-    }
-    write_json(work_dir / _FOLDER / "entries" / name, record)
+    found = sorted(reading.warnings, key=warning_order)
+    record = ExtractedEntry(entry=entry, files=list(reading.report.values()), outputs=outputs, warnings=found)
+    write_json(work_dir / entry_file(extension), record)
 
 
 def merge(work_dir: Path) -> None:
@@ -166,58 +204,57 @@ def merge(work_dir: Path) -> None:
         StageError: An entry is missing or unreadable, or a target cannot be written.
     """
     work_dir = Path(work_dir)
-    chosen = read_json(work_dir / "extensions.json")
-    entries: dict[str, Any] = {}
-    summaries: dict[str, Any] = {}
+    chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
+    entries: dict[str, DatabaseEntry] = {}
+    summaries: dict[str, ExtensionSummary] = {}
     found: list[StageWarning] = []
-    left_out: list[dict[str, str]] = []
+    left_out: list[LeftOutFile] = []
     files = dict.fromkeys(("seen", "parsed", "api", "tests", "outside", "excluded", "unreadable"), 0)
     totals = dict.fromkeys((*_COUNTS, *_TOKEN_COUNTS, "with_python_api", "with_overview"), 0)
-    for extension in chosen["extensions"]:
-        path = work_dir / _FOLDER / f"entries/{extension['id']}.json"
-        record = read_json(path)
-        try:
-            entry = entries[extension["id"]] = record["entry"]
-            found += record["warnings"]
-            for file in record["files"]:
-                files["seen"] += 1
-                files["parsed"] += file["parsed"]
-                files[file["use"]] += 1
-                if file["why"]:
-                    left_out.append({"extension": extension["id"], "file": file["file"], "why": file["why"]})
-            for name in (*_COUNTS, *_TOKEN_COUNTS):
-                totals[name] += entry[name]
-            totals["with_python_api"] += entry["has_python_api"]
-            totals["with_overview"] += entry["has_overview"]
-            summaries[extension["id"]] = {
-                "version": entry["version"],
-                **{name: entry[name] for name in _COUNTS},
-                "sha256": record["outputs"],
-            }
-        except (KeyError, TypeError) as error:
-            raise StageError(f"{path}: not an entry of this pipeline ({error!r}). Delete it and run again.") from error
-    database = {
-        "database_version": DATABASE_VERSION,
-        "kit_version": chosen.get("kit_version") or "",
-        "total_extensions": len(entries),
-        "extensions": entries,
-    }
-    write_json(work_dir / _DATABASE, database, indent=True)
-    summary = {
-        "kit_version": chosen.get("kit_version") or "",
-        "total_extensions": len(entries),
-        "totals": totals,
-        "extensions": summaries,
-        "other_versions": chosen.get("other_versions", {}),
-        "excluded": chosen.get("excluded", {}),
-    }
-    write_json(work_dir / _SUMMARY, summary, indent=True)
-    report = {
-        "files": {**files, "left_out": sorted(left_out, key=lambda item: (item["extension"], item["file"]))},
-        "warnings": sorted(found, key=_warning_order),
-    }
-    write_json(work_dir / _REPORT, report, indent=True)
-    _prune(work_dir, chosen["extensions"])
+    for extension in chosen.extensions:
+        record = artifacts.read(work_dir / entry_file(extension), ExtractedEntry)
+        entry = entries[extension.id] = record.entry
+        found += record.warnings
+        for file in record.files:
+            files["seen"] += 1
+            files["parsed"] += file.parsed
+            files[file.use] += 1
+            if file.why:
+                left_out.append(LeftOutFile(extension=extension.id, file=file.file, why=file.why))
+        for name in (*_COUNTS, *_TOKEN_COUNTS):
+            totals[name] += getattr(entry, name)
+        totals["with_python_api"] += entry.has_python_api
+        totals["with_overview"] += entry.has_overview
+        summaries[extension.id] = ExtensionSummary(
+            version=entry.version,
+            total_modules=entry.total_modules,
+            total_classes=entry.total_classes,
+            total_methods=entry.total_methods,
+            sha256=record.outputs,
+        )
+    database = ExtensionsDatabase(
+        database_version=DATABASE_VERSION,
+        kit_version=chosen.kit_version,
+        total_extensions=len(entries),
+        extensions=entries,
+    )
+    write_json(work_dir / DATABASE, database, indent=True)
+    summary = ExtensionsSummary(
+        kit_version=chosen.kit_version,
+        total_extensions=len(entries),
+        totals=SummaryTotals(**totals),
+        extensions=summaries,
+        other_versions=chosen.other_versions,
+        excluded=chosen.excluded,
+    )
+    write_json(work_dir / SUMMARY, summary, indent=True)
+    left_out.sort(key=lambda item: (item.extension, item.file))
+    report = ExtractionReport(
+        files=PythonFileCounts(**files, left_out=left_out), warnings=sorted(found, key=warning_order)
+    )
+    write_json(work_dir / REPORT, report, indent=True)
+    kept = [path for extension in chosen.extensions for path in targets(extension)]
+    remove_stale(work_dir, [f"{FOLDER}/{folder}/*.json" for folder in FOLDERS_OF_EACH], kept)
     logger.info("%d extensions, %d Python files parsed of %d", len(entries), files["parsed"], files["seen"])
 
 
@@ -228,25 +265,25 @@ class _Reading:
         api: The linked modules.
         texts: Text of each file that was parsed and is no stub.
         setting_uses: What `calls.python_uses` found, by file and line.
-        report: What became of each file: ``file``, ``use``, ``why`` (empty for the API) and ``parsed``.
+        report: What became of each file, by its path.
         warnings: What could not be used.
     """
 
-    def __init__(self, extension: dict[str, Any], folder: Path, excluded_modules: list[str]) -> None:
+    def __init__(self, extension: Extension, folder: Path, excluded_modules: list[str]) -> None:
         from stages.python.model import Module
 
-        self.id: str = extension["id"]
+        self.id: str = extension.id
         self.folder = folder
         self.declared: list[str] = _declared(extension)
         self.files = python_source.classify(
             _python_files(extension),
             declared=self.declared,
-            roots=extension.get("python_roots") or {"": ""},
+            roots=extension.python_roots,
             excluded_modules=excluded_modules,
         )
         self.texts: dict[str, str] = {}
         self.setting_uses: list[dict[str, Any]] = []
-        self.report: list[dict[str, Any]] = []
+        self.report: dict[str, PythonFileReport] = {}
         self.warnings: list[StageWarning] = []
         self._modules: dict[tuple[str, bool], Module] = {}
         self._tests: list[Module] = []
@@ -271,7 +308,7 @@ class _Reading:
                     except UnreadableSource as error:
                         why = str(error)
                         self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
-            self.report.append({"file": file.path, "use": use, "why": why, "parsed": parsed})
+            self._report(file.path, use, why, parsed=parsed)
         self.setting_uses = referenced_texts(self.setting_uses)
         self._take_imported_tests()
         modules = {name: module for (name, stub), module in self._modules.items() if not stub}
@@ -333,7 +370,6 @@ class _Reading:
 
         A framework for tests has modules such as ``test_reporters``, and offers what is in them.
         """
-        records = {record["file"]: record for record in self.report}
         waiting = list(self._modules.values())
         while waiting and self._by_name:
             module = waiting.pop()
@@ -343,11 +379,14 @@ class _Reading:
                     if found is not None:
                         self._tests.remove(found)
                         self._modules[name, False] = found
-                        records[found.path].update(use=python_source.API, why="")
+                        self._report(found.path, python_source.API, "", parsed=True)
                         waiting.append(found)
 
+    def _report(self, file: str, use: str, why: str, *, parsed: bool) -> None:
+        self.report[file] = PythonFileReport(file=file, use=cast("FileUse", use), why=why, parsed=parsed)
+
     def _warn(self, kind: str, file: str, line: int, message: str) -> None:
-        self.warnings.append({"kind": kind, "extension": self.id, "file": file, "line": line, "message": message})
+        self.warnings.append(warning(kind, self.id, file, line, message))
 
     def modules_of_settings(self) -> dict[str, str]:
         """Return the names of the modules that have uses of settings, by file: other extensions import from them."""
@@ -355,79 +394,47 @@ class _Reading:
         importable = (python_source.API, python_source.TESTS)
         return {file.path: file.module for file in self.files if file.use in importable and file.path in files}
 
-    def example_functions(self) -> list[dict[str, Any]]:
+    def example_functions(self) -> list[Function]:
         """Return what stage 4 chooses from: every function and method with a body, also of scripts and tests."""
-        functions = []
-        for is_test in (False, True):
-            for item in self.api.functions(tests=is_test):
-                if item.module.path not in self.texts:
-                    continue
-                full_name = self.api.full_name(item)
-                functions.append(
-                    {
-                        "name": item.name,
-                        "full_name": full_name,
-                        "module": self.api.module_of(item),
-                        "file_path": item.module.path,
-                        "start_line": item.start,
-                        "signature_end_line": item.signature_end,
-                        "code_line": item.code,
-                        "end_line": item.end,
-                        "literal_lines": item.literal_lines,
-                        "docstring": item.docstring,
-                        "complexity_score": item.complexity,
-                        "is_async": item.is_async,
-                        "is_test": is_test,
-                        "handles_errors": item.handles_errors,
-                        "is_recursive": item.is_recursive,
-                        "decorators": item.decorators,
-                        "class_usages": self.api.class_usages(item),
-                    }
-                )
-        return functions
+        return [
+            Function(
+                name=item.name,
+                full_name=self.api.full_name(item),
+                module=self.api.module_of(item),
+                file_path=item.module.path,
+                start_line=item.start,
+                signature_end_line=item.signature_end,
+                code_line=item.code,
+                end_line=item.end,
+                literal_lines=item.literal_lines,
+                docstring=item.docstring,
+                complexity_score=item.complexity,
+                is_async=item.is_async,
+                is_test=is_test,
+                handles_errors=item.handles_errors,
+                is_recursive=item.is_recursive,
+                decorators=item.decorators,
+                class_usages=self.api.class_usages(item),
+            )
+            for is_test in (False, True)
+            for item in self.api.functions(tests=is_test)
+            if item.module.path in self.texts
+        ]
 
 
-def _entry(extension: dict[str, Any], folder: Path, reading: _Reading) -> dict[str, Any]:
-    """Return the database entry of an extension without Python; `extract` fills in the rest."""
-    metadata = extension.get("metadata") or {}
-    return {
-        "version": extension["version"],
-        "title": metadata.get("title") or "",
-        "description": metadata.get("description") or "",
-        "long_description": _long_description(extension, folder, reading),
-        "category": metadata.get("category") or "",
-        "keywords": list(metadata.get("keywords") or []),
-        "dependencies": list(metadata.get("dependencies") or []),
-        "optional_dependencies": list(metadata.get("optional_dependencies") or []),
-        "has_python_api": False,
-        "has_overview": any(_is_overview(path) for path in extension["files"].get("docs", [])),
-        "python_modules": _declared(extension),
-        **dict.fromkeys((*_COUNTS, *_TOKEN_COUNTS), 0),
-        "codeatlas_path": None,
-        "api_docs_path": None,
-    }
-
-
-def _long_description(extension: dict[str, Any], folder: Path, reading: _Reading) -> str:
+def _long_description(extension: Extension, folder: Path, reading: _Reading) -> str:
     """Return the readme as plain text, or the overview if there is no readme or only a title in it."""
     from stages.retrieval.markdown import plain_text
 
-    best = plain_text(str((extension.get("metadata") or {}).get("readme_text") or ""))
+    best = plain_text(extension.metadata.readme_text)
     if "\n" in best:
         return best
     for path in _descriptions(extension):
         try:
             data = python_source.read_bytes(folder, path)
         except UnreadableSource as error:
-            reading.warnings.append(
-                {
-                    "kind": "document-unreadable",
-                    "extension": extension["id"],
-                    "file": path,
-                    "line": 0,
-                    "message": f"The document is left out: it {error}.",
-                }
-            )
+            message = f"The document is left out: it {error}."
+            reading.warnings.append(warning("document-unreadable", extension.id, path, 0, message))
             continue
         text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
         text = plain_text(text) if path.lower().endswith(".md") else text.strip()
@@ -437,10 +444,10 @@ def _long_description(extension: dict[str, Any], folder: Path, reading: _Reading
     return best
 
 
-def _descriptions(extension: dict[str, Any]) -> list[str]:
+def _descriptions(extension: Extension) -> list[str]:
     """Return the files that may describe the extension, the best first."""
-    docs = extension["files"].get("docs", [])
-    readme = (extension.get("metadata") or {}).get("readme")
+    docs = extension.files.docs
+    readme = extension.metadata.readme
     first = [readme] if readme else [path for path in docs if _name(path).startswith("readme")][:1]
     return list(dict.fromkeys([*first, *[path for path in docs if _is_overview(path)][:1]]))
 
@@ -453,32 +460,12 @@ def _is_overview(path: str) -> bool:
     return _name(path).startswith("overview")
 
 
-def _python_files(extension: dict[str, Any]) -> list[str]:
-    files = extension["files"]
-    return [*files.get("python", []), *files.get("stubs", [])]
+def _python_files(extension: Extension) -> list[str]:
+    return [*extension.files.python, *extension.files.stubs]
 
 
-def _documents(extension: dict[str, Any]) -> list[str]:
-    name = f"{extension['id']}-{extension['version']}"
-    return [f"codeatlas/{name}.codeatlas.json", f"api_docs/{name}.api_docs.json"]
-
-
-def _declared(extension: dict[str, Any]) -> list[str]:
-    return sorted({module["name"] for module in extension.get("python_modules", [])})
-
-
-def _warning_order(warning: StageWarning) -> tuple[str, str, int, str, str]:
-    return warning["extension"], warning["file"], warning["line"], warning["kind"], warning["message"]
-
-
-def _prune(work_dir: Path, extensions: list[dict[str, Any]]) -> None:
-    kept = {path for extension in extensions for path in targets(extension)}
-    for kind in ("codeatlas", "api_docs", "entries", "examples", "setting_uses"):
-        for path in sorted((work_dir / _FOLDER / kind).glob("*.json")):
-            if f"{_FOLDER}/{kind}/{path.name}" not in kept:
-                logger.info("%s/%s belongs to no extension any more: removed", kind, path.name)
-                with contextlib.suppress(OSError):
-                    path.unlink()
+def _declared(extension: Extension) -> list[str]:
+    return sorted({module.name for module in extension.python_modules})
 
 
 @contextlib.contextmanager

@@ -6,7 +6,9 @@ import contextlib
 import errno
 import logging
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Annotated, TypedDict
+
+from msgspec import Meta
 
 _log = logging.getLogger(__name__)
 INTERNAL = "internal"
@@ -32,16 +34,21 @@ class StageWarning(TypedDict):
         message: The fault and its effect, in one sentence.
     """
 
-    kind: str
+    kind: Annotated[str, Meta(min_length=1, extra_json_schema={"pattern": "^[a-z][a-z-]*$"})]
     extension: str
     file: str
-    line: int
-    message: str
+    line: Annotated[int, Meta(ge=0)]
+    message: Annotated[str, Meta(min_length=1)]
 
 
 def warning(kind: str, extension: str, file: str, line: int, message: str) -> StageWarning:
     """Return a warning; see `StageWarning`."""
     return {"kind": kind, "extension": extension, "file": file, "line": line, "message": message}
+
+
+def warning_order(item: StageWarning) -> tuple[str, str, int, str, str]:
+    """Return the key that warnings are sorted by: extension, file, line, kind, message."""
+    return item["extension"], item["file"], item["line"], item["kind"], item["message"]
 
 
 @contextlib.contextmanager

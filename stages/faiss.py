@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from stages import artifacts
+from stages.artifacts.embeddings import EmbeddingInfo, embedding_files
+from stages.artifacts.faiss import FORMAT_VERSION, IndexMetadata, index_files
 from stages.failures import StageError
 from stages.retrieval import lexical as word_index
-from stages.retrieval.documents import KINDS, read_documents
-from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.retrieval.documents import read_documents
+from stages.storage.jsonfile import to_json, write_json
 from stages.storage.streamed_file import replacing
 
 if TYPE_CHECKING:
     import numpy
 
-__all__ = ["KINDS", "build", "dependencies", "relevant_options", "targets"]
-
-FORMAT_VERSION = 1
 _LOG = logging.getLogger(__name__)
 _CHUNK = 4096
 
@@ -34,15 +36,12 @@ _HNSW_SEARCH = 128
 
 def targets(kind: str) -> list[str]:
     """Return the files that `build` writes, relative to the work directory."""
-    return [
-        f"faiss_databases/{kind}_faiss/{name}"
-        for name in ("index.faiss", "index.json", "metadata.json", "words.sqlite3")
-    ]
+    return list(index_files(kind))
 
 
 def dependencies(kind: str) -> list[str]:
     """Return the files that `build` reads, relative to the work directory."""
-    return [f"embeddings/{kind}_{name}" for name in ("documents.json", "embeddings.json", "embeddings.npy")]
+    return list(embedding_files(kind))
 
 
 def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -66,15 +65,14 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -
     """
     import numpy
 
-    source = work_dir / "embeddings"
-    folder = work_dir / "faiss_databases" / f"{kind}_faiss"
-    described = read_json(source / f"{kind}_embeddings.json")
-    path = source / f"{kind}_embeddings.npy"
+    source, target = embedding_files(kind), index_files(kind)
+    described = artifacts.read(work_dir / source.embeddings, EmbeddingInfo)
+    path = work_dir / source.vectors
     try:
         vectors = numpy.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise StageError(f"{path}: cannot be read ({error}). Delete it and run again.") from error
-    count, dimension = described["count"], described["dimension"]
+    count, dimension = described.count, described.dimension
     if vectors.shape != (count, dimension) or vectors.dtype != numpy.float32:
         raise StageError(
             f"{path}: holds {vectors.shape} {vectors.dtype} where {kind}_embeddings.json says {count} × {dimension}. "
@@ -82,26 +80,25 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -
         )
     approximate = count > relevant_options(options or {})["hnsw_above"]
     with (
-        replacing(folder / "index.faiss") as index_path,
-        replacing(folder / "index.json") as store_path,
-        replacing(folder / "words.sqlite3") as words_path,
+        replacing(work_dir / target.vectors) as index_path,
+        replacing(work_dir / target.store) as store_path,
+        replacing(work_dir / target.words) as words_path,
     ):
         _write_index(index_path, vectors, approximate=approximate)
         _verify_index(index_path, vectors)
         try:
-            word_index.write(words_path, _write_store(store_path, source / f"{kind}_documents.json", count), store_path)
+            places = _write_store(store_path, work_dir / source.documents, count)
+            word_index.write(words_path, places, store_path)
             _verify_store(store_path, words_path, count)
         except (sqlite3.Error, ValueError) as error:
-            raise StageError(f"{folder / 'words.sqlite3'}: cannot be written or read back ({error}).") from error
-    write_json(
-        folder / "metadata.json",
-        {
-            **described,
-            "metric": "inner_product",
-            "index_type": "hnsw" if approximate else "flat",
-            "format_version": FORMAT_VERSION,
-        },
+            raise StageError(f"{work_dir / target.words}: cannot be written or read back ({error}).") from error
+    metadata = IndexMetadata(
+        **msgspec.structs.asdict(described),
+        metric="inner_product",
+        index_type="hnsw" if approximate else "flat",
+        format_version=FORMAT_VERSION,
     )
+    write_json(work_dir / target.metadata, metadata)
     _LOG.info("faiss:%s: %d documents, %d dimensions, %s", kind, count, dimension, "hnsw" if approximate else "flat")
 
 
@@ -158,12 +155,13 @@ def _write_store(path: Path, documents: Path, count: int) -> Iterator[tuple[word
     with path.open("wb") as stream:
         stream.write(b'{"docstore":{')
         for document in read_documents(documents):
-            identifier = document.pop("id")
-            stream.write((b",\n" if ids else b"\n") + to_json(identifier).rstrip() + b":")
-            value = to_json(document).rstrip()
-            yield word_index.Place(identifier, stream.tell(), len(value)), document["page_content"]
+            stream.write((b",\n" if ids else b"\n") + to_json(document.id).rstrip() + b":")
+            # The metadata is sorted already, in the line that it stands in.
+            content = to_json(document.page_content).rstrip()
+            value = b'{"metadata":%b,"page_content":%b}' % (bytes(document.metadata), content)
+            yield word_index.Place(document.id, stream.tell(), len(value)), document.page_content
             stream.write(value)
-            ids.append(identifier)
+            ids.append(document.id)
         if len(ids) != count:
             raise StageError(f"{documents}: holds {len(ids)} documents where {count} are embedded. Run again.")
         rows = to_json({str(row): identifier for row, identifier in enumerate(ids)}).rstrip()

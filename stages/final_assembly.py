@@ -11,27 +11,43 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stages.failures import StageError, StageWarning
+from stages import artifacts
+from stages.artifacts import extension_data, settings
+from stages.artifacts.code_examples import ExampleFile
+from stages.artifacts.embeddings import KINDS
+from stages.artifacts.final_assembly import (
+    COMPLETION_REPORT,
+    COPIES,
+    FOLDER,
+    MANIFEST,
+    MANIFEST_VERSION,
+    PREVIOUS,
+    REPORT_VERSION,
+    VERSION,
+    AppTemplates,
+    Completeness,
+    CompletionReport,
+    Counts,
+    DataSet,
+    FileEntry,
+    Manifest,
+    SourceEntry,
+    data_set_files,
+)
+from stages.artifacts.preparation import EXTENSIONS, Extensions
+from stages.artifacts.pull_repo_exts import SOURCES, Source, Sources
+from stages.artifacts.settings import SettingsReport, SettingStatistics, SkippedFile
+from stages.failures import StageError, StageWarning, warning_order
 from stages.storage.jsonfile import read_json, to_json, write_json
-
-REPORT_NAME = "pipeline_completion_report.json"
 
 _log = logging.getLogger(__name__)
 
-_EXTENSIONS = "extensions.json"
-_SOURCES = "sources.json"
-# Signatures and digests of what is published: not every file has to be read again.
-COPIES = "final_assembly/copies.json"
-# The data set that was replaced, by its folder's name: what `doit diff --since-last` compares with.
-PREVIOUS = "final_assembly/previous"
 # Where versions before the manifest listed what they had published.
-_EARLIER_NAMES = "final_assembly/manifest.json"
-_MANIFEST_NAME = "MANIFEST.json"
-_VERSION_NAME = "VERSION.md"
+_EARLIER_NAMES = f"{FOLDER}/manifest.json"
 # Configuration that says where and how fast the pipeline works, and does not affect the data.
 _WITHOUT_EFFECT = {
     "processing": {"parallel_workers", "scheduler"},
@@ -47,17 +63,6 @@ _WITHOUT_EFFECT = {
     },
 }
 _SECTIONS = ("input", "processing", "embeddings")
-_KINDS = ("extensions", "code_examples", "settings")
-# Folders of the work directory -> folders of the data set.
-_PLACES = {"extension_data/": "extensions/", "code_examples/": "code_examples/", "settings/": "settings/"}
-_DATA_SET_FILES = (
-    "extension_data/extensions_database.json",
-    "extension_data/extensions_summary.json",
-    "settings/setting_summary.json",
-    "settings/setting_summary_simple.json",
-    "settings/setting_statistics.json",
-)
-_PER_EXTENSION = ("extension_data/codeatlas/", "extension_data/api_docs/")
 # App templates: no file of text is larger, and binary files show a NUL byte early.
 _MAX_TEMPLATE_BYTES = 1024 * 1024
 _SNIFFED_BYTES = 8192
@@ -70,7 +75,7 @@ def dependencies(work_dir: Path, *, mode: str = "regular", with_search: bool = T
     Empty while ``extensions.json`` is not there.
     """
     plan = _plan(Path(work_dir), mode, with_search)
-    return [] if plan is None else [_EXTENSIONS, _SOURCES, *sorted(plan.files.values())]
+    return [] if plan is None else [EXTENSIONS, SOURCES, *sorted(plan.files.values())]
 
 
 def targets(work_dir: Path, *, mode: str = "regular", with_search: bool = True) -> list[str]:
@@ -81,7 +86,7 @@ def targets(work_dir: Path, *, mode: str = "regular", with_search: bool = True) 
     plan = _plan(Path(work_dir), mode, with_search)
     if plan is None or plan.folder is None:
         return []
-    return [f"{plan.folder}/{name}" for name in sorted([*plan.files, _VERSION_NAME, _MANIFEST_NAME])]
+    return [f"{plan.folder}/{name}" for name in sorted([*plan.files, VERSION, MANIFEST])]
 
 
 def configuration_digest(values: dict[str, dict[str, Any]]) -> str:
@@ -113,33 +118,36 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, 
         StageError: The Kit version is not known, an output of an earlier stage is missing, or a file cannot be written.
     """
     from stages.publishing.data_set import Publication
-    from stages.publishing.manifest import FileEntry, Manifest, SourceEntry
 
     work_dir, target_dir = Path(work_dir), Path(target_dir)
     plan = _plan(work_dir, mode, with_search)
     if plan is None:
-        raise StageError(f"{work_dir / _EXTENSIONS}: missing. Run the stage preparation first.")
+        raise StageError(f"{work_dir / EXTENSIONS}: missing. Run the stage preparation first.")
     if plan.folder is None:
         raise StageError(
-            f"The Kit version is {'not known' if not plan.kit_version else f'no version: {plan.kit_version!r}'}. "
+            f"The Kit version is {f'no version: {plan.kit_version!r}' if plan.kit_version else 'not known'}. "
             'Set kit_version in the [input] section of the configuration, for example "107.3.3".'
         )
     for source in plan.files.values():
         if not os.path.isfile(os.path.join(work_dir, source)):
             raise StageError(f"{work_dir / source}: missing. Run the earlier stages again; they make it.")
-    sources = [
-        SourceEntry(source["kind"], source["name"], source.get("revision"), source.get("kit_version"))
-        for source in read_json(work_dir / _SOURCES)["sources"]
-    ]
+    sources = _source_entries(artifacts.read(work_dir / SOURCES, Sources))
 
     def manifest_of(files: dict[str, FileEntry]) -> Manifest:
-        return Manifest(1, str(plan.kit_version), _tool_version(), configuration_sha256, sources, files)
+        return Manifest(
+            manifest_version=MANIFEST_VERSION,
+            kit_version=plan.kit_version,
+            tool_version=_tool_version(),
+            configuration_sha256=configuration_sha256,
+            sources=sources,
+            files=files,
+        )
 
     folder = target_dir / plan.folder
     publication = Publication(folder, work_dir / COPIES, work_dir / PREVIOUS / plan.folder)
     done = publication.publish(
         {name: os.path.join(work_dir, source) for name, source in sorted(plan.files.items())},
-        {_VERSION_NAME: f"{plan.kit_version}\n".encode()},
+        {VERSION: f"{plan.kit_version}\n".encode()},
         manifest_of,
         earlier_names=_earlier_names(work_dir, target_dir, plan.folder),
     )
@@ -149,6 +157,13 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, 
         _log.warning("%s: %d files are not the pipeline's and stay: %s", folder, len(done.foreign), shown)
     files = len(plan.files) + 2
     _log.info("%s: %d files, %d new or changed, %d removed", folder, files, len(done.changed), len(done.removed))
+
+
+def _source_entries(sources: Sources) -> list[SourceEntry]:
+    return [
+        SourceEntry(kind=source.kind, name=source.name, revision=source.revision, kit_version=source.kit_version)
+        for source in sources.sources
+    ]
 
 
 def _tool_version() -> str:
@@ -172,66 +187,51 @@ def _earlier_names(work_dir: Path, target_dir: Path, folder: str) -> list[str]:
 class _Plan:
     """What belongs to the data set: name in it -> file of the work directory (or an absolute path)."""
 
-    def __init__(self, kit_version: str | None, files: dict[str, str]) -> None:
+    def __init__(self, kit_version: str, files: dict[str, str]) -> None:
         self.kit_version = kit_version
         self.folder = _major_minor(kit_version)
         self.files = files
 
 
-def _major_minor(kit_version: str | None) -> str | None:
-    parts = (kit_version or "").strip().split(".")
+def _major_minor(kit_version: str) -> str | None:
+    parts = kit_version.strip().split(".")
     if len(parts) < 2 or not parts[0].isdecimal() or not parts[1].isdecimal():
         return None
     return f"{int(parts[0])}.{int(parts[1])}"
 
 
 def _plan(work_dir: Path, mode: str, with_search: bool) -> _Plan | None:
-    from stages import code_examples, extension_data
-    from stages import faiss as faiss_index
-
-    if not (work_dir / _EXTENSIONS).is_file():
+    if not (work_dir / EXTENSIONS).is_file():
         return None
-    chosen = read_json(work_dir / _EXTENSIONS)
-    sources = [*_DATA_SET_FILES, *code_examples.merge_targets(chosen["extensions"], mode)]
-    for extension in chosen["extensions"]:
-        sources += [target for target in extension_data.targets(extension) if target.startswith(_PER_EXTENSION)]
-    files = {}
-    for source in sources:
-        start = next(start for start in _PLACES if source.startswith(start))
-        files[_PLACES[start] + source.removeprefix(start)] = source
-    if with_search:
-        for kind in _KINDS:
-            for target in faiss_index.targets(kind):
-                files[f"{kind}/{target.removeprefix('faiss_databases/')}"] = target
-    if (work_dir / _SOURCES).is_file():
-        for name, path in _app_templates(work_dir, read_json(work_dir / _SOURCES)["sources"])[0]:
+    chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
+    files = data_set_files(chosen.extensions, mode=mode, with_search=with_search)
+    if (work_dir / SOURCES).is_file():
+        for name, path in _app_templates(work_dir, artifacts.read(work_dir / SOURCES, Sources).sources)[0]:
             files.setdefault(f"app_templates/{name}", path)
-    return _Plan(chosen.get("kit_version"), files)
+    return _Plan(chosen.kit_version, files)
 
 
 # ---- app templates --------------------------------------------------------------------------------------------------
 
 
-def _app_templates(work_dir: Path, sources: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], list[dict[str, str]]]:
+def _app_templates(work_dir: Path, sources: list[Source]) -> tuple[list[tuple[str, str]], list[SkippedFile]]:
     """Return the text files of all sources' app templates (name, path), and the files that are left out, with why.
 
     Where two sources have a file of the same name, the one of the source that is configured first is taken.
     """
     files: dict[str, str] = {}
-    skipped: list[dict[str, str]] = []
+    skipped: list[SkippedFile] = []
     for source in sources:
-        if not source.get("app_template_path"):
+        if not source.app_template_path:
             continue
-        folder = Path(source["root"]) / source["app_template_path"]
+        folder = Path(source.root) / source.app_template_path
         for name in _files_below(work_dir / folder):
             path = work_dir / folder / name
             why = _why_no_text(path)
+            if not why and name in files:
+                why = f"an earlier source has it too ({source.name})"
             if why:
-                skipped.append({"file": f"app_templates/{name}", "why": why})
-            elif name in files:
-                skipped.append(
-                    {"file": f"app_templates/{name}", "why": f"an earlier source has it too ({source['name']})"}
-                )
+                skipped.append(SkippedFile(file=f"app_templates/{name}", why=why))
             else:
                 files[name] = str(folder / name)
     return sorted(files.items()), skipped
@@ -278,72 +278,60 @@ def write_completion_report(
         StageError: An output of an earlier stage is missing or unreadable.
     """
     work_dir, target_dir = Path(work_dir), Path(target_dir)
-    chosen = read_json(work_dir / _EXTENSIONS)
-    sources = read_json(work_dir / _SOURCES)
-    extraction = read_json(work_dir / "extension_data/extraction_report.json")
-    settings = read_json(work_dir / "settings/settings_report.json")
-    templates, templates_skipped = _app_templates(work_dir, sources["sources"])
-    published = _Published.in_folder(target_dir / (_major_minor(chosen.get("kit_version")) or ""))
-    warnings = _all_warnings(sources, chosen, extraction, settings)
-    report = {
-        "report_version": 1,
-        "kit_version": chosen.get("kit_version"),
-        "times": times,
-        "configuration": configuration,
-        "sources": [
-            {key: source.get(key) for key in ("kind", "name", "revision", "kit_version")}
-            for source in sources["sources"]
-        ],
-        "counts": {
-            **_counts(work_dir, chosen, published),
-            "app_template_files": len(templates),
-            "warnings": len(warnings),
-        },
-        "data_set": published.summary(),
-        "extensions": {item["id"]: item["version"] for item in chosen["extensions"]},
-        "other_versions": chosen.get("other_versions", {}),
-        "excluded": chosen.get("excluded", {}),
-        "completeness": {
-            "preparation": chosen.get("files_seen", {}),
-            "extension_data": extraction.get("files", {}),
-            "settings": settings.get("files", {}),
-            "unresolved_settings": settings.get("unresolved", []),
-            "app_templates": {"copied": len(templates), "skipped": templates_skipped},
-        },
-        "conflicting_settings": settings.get("conflicts", []),
-        "warnings": warnings,
-    }
-    write_json(target_dir / REPORT_NAME, report, indent=True)
+    chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
+    sources = artifacts.read(work_dir / SOURCES, Sources)
+    extraction = artifacts.read(work_dir / extension_data.REPORT, extension_data.ExtractionReport)
+    searched = artifacts.read(work_dir / settings.REPORT, SettingsReport)
+    templates, templates_skipped = _app_templates(work_dir, sources.sources)
+    published = _Published.in_folder(target_dir / (_major_minor(chosen.kit_version) or ""))
+    warnings = _all_warnings(sources.warnings, chosen.warnings, extraction.warnings, searched.warnings)
+    report = CompletionReport(
+        report_version=REPORT_VERSION,
+        kit_version=chosen.kit_version,
+        times=times,
+        configuration=configuration,
+        sources=_source_entries(sources),
+        counts=_counts(work_dir, chosen, published, templates=len(templates), warnings=len(warnings)),
+        data_set=published.summary(),
+        extensions={extension.id: extension.version for extension in chosen.extensions},
+        other_versions=chosen.other_versions,
+        excluded=chosen.excluded,
+        completeness=Completeness(
+            preparation=chosen.files_seen,
+            extension_data=extraction.files,
+            settings=searched.files,
+            unresolved_settings=searched.unresolved,
+            app_templates=AppTemplates(copied=len(templates), skipped=templates_skipped),
+        ),
+        conflicting_settings=searched.conflicts,
+        warnings=warnings,
+    )
+    write_json(target_dir / COMPLETION_REPORT, report, indent=True)
 
 
-def _all_warnings(*reports: dict[str, Any]) -> list[StageWarning]:
+def _all_warnings(*reports: Iterable[StageWarning]) -> list[StageWarning]:
     """Return the warnings of all stages; what two stages say of the same place in the same words stands once."""
-    found: dict[tuple[str, str, int, str, str], StageWarning] = {}
-    for report in reports:
-        for item in report.get("warnings", []):
-            key = (item["extension"], item["file"], item["line"], item["kind"], item["message"])
-            found.setdefault(key, item)
+    found = {warning_order(item): item for report in reports for item in report}
     return [found[key] for key in sorted(found)]
 
 
-def _counts(work_dir: Path, chosen: dict[str, Any], published: _Published) -> dict[str, int]:
-    database = read_json(work_dir / "extension_data/extensions_database.json")["extensions"]
-    totals = {
-        name: sum(item[name] for item in database.values())
-        for name in ("total_modules", "total_classes", "total_methods")
-    }
-    statistics = read_json(work_dir / "settings/setting_statistics.json")
-    return {
-        "extensions": len(database),
-        "extensions_with_python_api": sum(bool(item["has_python_api"]) for item in database.values()),
-        "apps": len(chosen["apps"]),
-        "modules": totals["total_modules"],
-        "classes": totals["total_classes"],
-        "methods": totals["total_methods"],
-        "code_examples": published.code_examples(),
-        "settings": statistics["total_settings"],
-        "documented_settings": statistics["documented"],
-    }
+def _counts(work_dir: Path, chosen: Extensions, published: _Published, *, templates: int, warnings: int) -> Counts:
+    database = artifacts.read(work_dir / extension_data.DATABASE, extension_data.ExtensionsDatabase)
+    statistics = artifacts.read(work_dir / settings.STATISTICS, SettingStatistics)
+    entries = database.extensions.values()
+    return Counts(
+        extensions=len(entries),
+        extensions_with_python_api=sum(entry.has_python_api for entry in entries),
+        apps=len(chosen.apps),
+        modules=sum(entry.total_modules for entry in entries),
+        classes=sum(entry.total_classes for entry in entries),
+        methods=sum(entry.total_methods for entry in entries),
+        code_examples=published.code_examples(),
+        settings=statistics.total_settings,
+        documented_settings=statistics.documented,
+        app_template_files=templates,
+        warnings=warnings,
+    )
 
 
 class _Published:
@@ -367,18 +355,18 @@ class _Published:
         if found is None:
             return cls(folder, {})
         sizes = {name: entry.size for name, entry in found.files.items()}
-        return cls(folder, sizes | {_MANIFEST_NAME: (folder / _MANIFEST_NAME).stat().st_size})
+        return cls(folder, sizes | {MANIFEST: (folder / MANIFEST).stat().st_size})
 
     def code_examples(self) -> int:
         """Return the number of examples. Reads one file at a time: together they can exceed the memory."""
         names = [name for name in self.sizes if name.endswith(".example.json")]
-        return sum(len(read_json(self.folder / name)["methods"]) for name in names)
+        return sum(artifacts.read(self.folder / name, ExampleFile).interesting_methods_count for name in names)
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> DataSet:
         """Return the folder's name, its number of files and bytes, and which kinds can be searched."""
-        return {
-            "folder": self.folder.name,
-            "files": len(self.sizes),
-            "bytes": sum(self.sizes.values()),
-            "searchable": [kind for kind in _KINDS if f"{kind}/{kind}_faiss/index.faiss" in self.sizes],
-        }
+        return DataSet(
+            folder=self.folder.name,
+            files=len(self.sizes),
+            bytes=sum(self.sizes.values()),
+            searchable=[kind for kind in KINDS if f"{kind}/{kind}_faiss/index.faiss" in self.sizes],
+        )

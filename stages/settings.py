@@ -26,9 +26,15 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stages import artifacts
+from stages.artifacts.extension_data import has_python, setting_uses_file
+from stages.artifacts.preparation import EXTENSIONS, App, Extension, Extensions, Owner
+from stages.artifacts.pull_repo_exts import SOURCES, Sources
+from stages.artifacts.settings import FOUND, REPORT, SIMPLE, STATISTICS, SUMMARY, found_file
 from stages.failures import StageError, StageWarning, contained
 from stages.setting_scan.constants import ConstantsOfAll, resolve, unresolved_order
 from stages.setting_scan.cpp import cpp_uses
@@ -45,57 +51,55 @@ from stages.setting_scan.precedence import (
 )
 from stages.setting_scan.toml import toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.storage.stale import remove_stale
 
+__all__ = [
+    "MERGE_TARGETS",
+    "REPORT",
+    "SIMPLE",
+    "STATISTICS",
+    "SUMMARY",
+    "dependencies",
+    "intermediate_dependencies",
+    "merge",
+    "merge_dependencies",
+    "scan",
+    "targets",
+]
 _log = logging.getLogger(__name__)
 
-SUMMARY = "settings/setting_summary.json"
-SIMPLE = "settings/setting_summary_simple.json"
-STATISTICS = "settings/setting_statistics.json"
-REPORT = "settings/settings_report.json"
 MERGE_TARGETS = (SUMMARY, SIMPLE, STATISTICS, REPORT)
 
-SOURCES = "sources.json"
-_FOUND = "settings/found"
 # Generated C++ can be huge; a syntax tree takes tens of times its size.
 MAX_CPP_BYTES = 4 * 1024 * 1024
 
 
-def name_of(owner: dict[str, Any]) -> str:
-    """Return a name that no other owner has: an extension's id, or ``@`` and the path of an app's ``.kit`` file.
-
-    No id begins with ``@``, so that an extension ``my.kit`` and an app of that name are told apart.
-    """
-    if not _is_app(owner):
-        return str(owner["id"])
-    return "@" + str(owner["file"]).replace("\\", "/").replace("%", "%25").replace("/", "%2F")
-
-
-def targets(owner: dict[str, Any]) -> list[str]:
+def targets(owner: Owner) -> list[str]:
     """Return the files that `scan` writes for an owner, relative to the work directory."""
-    return [f"{_FOUND}/{name_of(owner)}.json"]
+    return [found_file(owner)]
 
 
-def dependencies(owner: dict[str, Any]) -> list[str]:
+def dependencies(owner: Owner) -> list[str]:
     """Return the files that `scan` reads of an owner, relative to its folder (an app's: the folder of its file).
 
     What the Python files use comes from the extraction of the extension, not from here.
     """
-    if _is_app(owner):
-        return [Path(owner["path"]).name]
-    return sorted(set(_toml_files(owner)) | set(owner["files"].get("cpp", [])))
+    if isinstance(owner, App):
+        return [Path(owner.path).name]
+    return sorted(set(_toml_files(owner)) | set(owner.files.cpp))
 
 
-def intermediate_dependencies(owner: dict[str, Any]) -> list[str]:
+def intermediate_dependencies(owner: Owner) -> list[str]:
     """Return the files of earlier stages that `scan` reads, relative to the work directory."""
-    return [_uses_file(owner)] if not _is_app(owner) and _has_python(owner) else []
+    return [setting_uses_file(owner)] if isinstance(owner, Extension) and has_python(owner) else []
 
 
-def merge_dependencies(extensions: list[dict[str, Any]], apps: list[dict[str, Any]]) -> list[str]:
+def merge_dependencies(owners: Iterable[Owner]) -> list[str]:
     """Return the files that `merge` reads beside ``extensions.json``, relative to the work directory."""
-    return [SOURCES, *(target for owner in [*extensions, *apps] for target in targets(owner))]
+    return [SOURCES, *(target for owner in owners for target in targets(owner))]
 
 
-def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
+def scan(owner: Owner, *, work_dir: Path) -> None:
     """Find the settings of one extension or app.
 
     Args:
@@ -110,21 +114,17 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
     definitions: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
     warnings: list[StageWarning] = []
-    identifier = owner["id"]
-    if _is_app(owner):
-        folder, toml_files, cpp_files = (work_dir / owner["path"]).parent, dependencies(owner), []
+    identifier = owner.id
+    if isinstance(owner, App):
+        folder, toml_files, cpp_files = (work_dir / owner.path).parent, dependencies(owner), []
     else:
-        folder, toml_files, cpp_files = (
-            work_dir / owner["folder"],
-            _toml_files(owner),
-            sorted(owner["files"].get("cpp", [])),
-        )
+        folder, toml_files, cpp_files = work_dir / owner.folder, _toml_files(owner), sorted(owner.files.cpp)
     for file in toml_files:
         data = _read(folder / file, file, identifier, report, warnings)
         if data is not None:
             # What is broken in an owner's own manifest is reported where it is first read, in the preparation.
-            own = _is_app(owner) or file == owner["manifest"]
-            kit = file.endswith(".kit") and (_is_app(owner) or not own)
+            own = isinstance(owner, App) or file == owner.manifest
+            kit = file.endswith(".kit") and (isinstance(owner, App) or not own)
             with contained(warnings, identifier, file):
                 found = toml_settings(data, file=file, owner=identifier, preset=kit, broken_known=own)
                 definitions += [{**item, "choice": kit} for item in found.definitions]
@@ -153,22 +153,9 @@ def scan(owner: dict[str, Any], *, work_dir: Path) -> None:
     write_json(work_dir / targets(owner)[0], found_file)
 
 
-def _is_app(owner: dict[str, Any]) -> bool:
-    return "folder" not in owner
-
-
-def _has_python(owner: dict[str, Any]) -> bool:
-    return bool(owner["files"].get("python") or owner["files"].get("stubs"))
-
-
-def _uses_file(owner: dict[str, Any]) -> str:
-    return f"extension_data/setting_uses/{owner['id']}.json"
-
-
-def _toml_files(owner: dict[str, Any]) -> list[str]:
+def _toml_files(owner: Extension) -> list[str]:
     """Return the TOML files of an extension that hold Kit's settings, its manifest first."""
-    manifest = owner["manifest"]
-    return [manifest, *sorted(set(owner["files"].get("toml", [])) - {manifest})]
+    return [owner.manifest, *sorted(set(owner.files.toml) - {owner.manifest})]
 
 
 def _read(
@@ -187,15 +174,15 @@ def _read(
     return None
 
 
-def _python_uses(owner: dict[str, Any], work_dir: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the uses in an owner's Python files, and the names of the modules they are in, by file."""
-    if _is_app(owner):
+    if isinstance(owner, App):
         return [], {}
-    path = work_dir / _uses_file(owner)
+    path = work_dir / setting_uses_file(owner)
     if not path.is_file():
-        if _has_python(owner):
+        if has_python(owner):
             raise StageError(
-                f"{path}: missing, though {owner['id']} has Python files. Run the stage extension_data first."
+                f"{path}: missing, though {owner.id} has Python files. Run the stage extension_data first."
             )
         return [], {}
     found = read_json(path)
@@ -215,8 +202,8 @@ def merge(work_dir: Path) -> None:
         StageError: A file of an owner is missing or unreadable.
     """
     work_dir = Path(work_dir)
-    chosen = read_json(work_dir / "extensions.json")
-    owners = [*chosen["extensions"], *chosen["apps"]]
+    chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
+    owners = chosen.owners()
     settings: dict[str, Setting] = {}
     report = _empty_report()
     everywhere = ConstantsOfAll()
@@ -244,10 +231,10 @@ def merge(work_dir: Path) -> None:
         if contradicts(setting)
     ]
     metadata = {
-        "kit_version": chosen.get("kit_version"),
+        "kit_version": chosen.kit_version,
         "total_settings": len(settings),
-        "total_extensions_scanned": len(chosen["extensions"]),
-        "total_apps_scanned": len(chosen["apps"]),
+        "total_extensions_scanned": len(chosen.extensions),
+        "total_apps_scanned": len(chosen.apps),
         "scan_directory": _scan_directory(work_dir),
     }
     _write_pieces(work_dir / SUMMARY, b'{"metadata":' + _bytes(metadata) + b',"settings":{', settings, _entry, b"}}\n")
@@ -256,8 +243,8 @@ def merge(work_dir: Path) -> None:
     _write_pieces(work_dir / SIMPLE, b"{", known, _simple_entry, b"}\n")
     write_json(work_dir / STATISTICS, _statistics(settings, chosen))
     write_json(work_dir / REPORT, report)
-    _prune(work_dir, owners)
-    _log.info("%d settings of %d extensions and %d apps", len(settings), len(chosen["extensions"]), len(chosen["apps"]))
+    remove_stale(work_dir, [f"{FOUND}/*.json"], [found_file(owner) for owner in owners])
+    _log.info("%d settings of %d extensions and %d apps", len(settings), len(chosen.extensions), len(chosen.apps))
 
 
 def _empty_report() -> dict[str, Any]:
@@ -314,8 +301,8 @@ def _place_key(place: str) -> tuple[str, int]:
     return file, int(line)
 
 
-def _statistics(settings: dict[str, Setting], chosen: dict[str, Any]) -> dict[str, Any]:
-    by_extension: Counter[str] = Counter({item["id"]: 0 for item in [*chosen["extensions"], *chosen["apps"]]})
+def _statistics(settings: dict[str, Setting], chosen: Extensions) -> dict[str, Any]:
+    by_extension: Counter[str] = Counter({owner.id: 0 for owner in chosen.owners()})
     for setting in settings.values():
         by_extension.update(setting.owners)
     documented = sum(bool(setting.documentation) for setting in settings.values())
@@ -336,11 +323,9 @@ def _statistics(settings: dict[str, Setting], chosen: dict[str, Any]) -> dict[st
 
 def _scan_directory(work_dir: Path) -> str:
     """Return where the extensions come from, without this machine's part of the path."""
-    sources = read_json(work_dir / SOURCES)["sources"]
     places = []
-    for source in sources:
-        name = source.get("name") or Path(source["root"]).name
-        places += [posixpath.normpath(posixpath.join(name, path)) for path in source.get("exts_paths") or ["."]]
+    for source in artifacts.read(work_dir / SOURCES, Sources).sources:
+        places += [posixpath.normpath(posixpath.join(source.name, path)) for path in source.exts_paths]
     return ", ".join(dict.fromkeys(places))
 
 
@@ -357,10 +342,3 @@ def _write_pieces(path: Path, head: bytes, settings: dict[str, Setting], entry: 
         for index, key in enumerate(sorted(settings)):
             stream.write((b"," if index else b"") + _bytes(key) + b":" + _bytes(entry(key, settings[key])))
         stream.write(tail)
-
-
-def _prune(work_dir: Path, owners: list[dict[str, Any]]) -> None:
-    kept = {work_dir / target for owner in owners for target in targets(owner)}
-    for path in sorted((work_dir / _FOUND).glob("*.json")):
-        if path not in kept:
-            path.unlink(missing_ok=True)

@@ -6,10 +6,10 @@ import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+from stages import artifacts
+from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions, Owner
+from stages.artifacts.pull_repo_exts import SOURCES, Sources
 from stages.failures import StageError
 from stages.sources import recorded
 from tasks.file_state import Signature, signature
@@ -30,7 +30,8 @@ class Graph:
         self.work_dir = work_dir
         self._relative = short_path(work_dir)
         self._seen: Signature | None = None
-        self._prepared: dict[str, Any] = {}
+        self._prepared: Extensions | None = None
+        self._by_size: list[Extension] = []
         self._checked: list[Signature | None] = []
         self._refused = ""
 
@@ -45,30 +46,31 @@ class Graph:
         return os.path.join(self._relative, name)
 
     @property
-    def extensions(self) -> list[dict[str, Any]]:
+    def extensions(self) -> list[Extension]:
         """The selected extensions, largest first, so that the longest task does not start last."""
-        found: list[dict[str, Any]] = self._read()["extensions"]
-        return found
+        self._read()
+        return self._by_size
 
     @property
-    def apps(self) -> list[dict[str, Any]]:
-        """The apps. They own settings but are not extensions."""
-        found: list[dict[str, Any]] = self._read()["apps"]
-        return found
+    def owners(self) -> list[Owner]:
+        """Everything that may have settings: the extensions, largest first, and the apps."""
+        prepared = self._read()
+        return [*self._by_size, *prepared.apps] if prepared else []
 
     @property
     def kit_version(self) -> str:
         """The Kit version from ``preparation``; empty if unknown."""
-        return self._read().get("kit_version") or ""
+        prepared = self._read()
+        return prepared.kit_version if prepared else ""
 
-    def files_of(self, owner: dict[str, Any], files: Iterable[str]) -> list[str]:
+    def files_of(self, owner: Owner, files: Iterable[str]) -> list[str]:
         """Return the paths of an owner's files. ``files`` are relative to the owner's folder."""
-        folder = self.path(owner["folder"]) if "folder" in owner else self.path(os.path.dirname(owner["path"]))
+        folder = self.path(owner.folder if isinstance(owner, Extension) else os.path.dirname(owner.path))
         return [f"{folder}/{file}" for file in files]
 
     def sizes_of(self, stage: str, tasks: Sequence[str]) -> dict[str, int]:
         """Return the approximate cost of each task of a stage, in any unit, to estimate the time left."""
-        python = {entry["id"]: entry["size"] for entry in self.extensions} if stage in _BY_PYTHON else {}
+        python = {extension.id: extension.size for extension in self.extensions} if stage in _BY_PYTHON else {}
         return {task: _SIZE_OF_ANY + python.get(task.partition(":")[2], 0) for task in tasks}
 
     def refusal(self) -> str:
@@ -76,16 +78,17 @@ class Graph:
 
         The file may be older than ``sources.json``, or come from someone else. A rejected file counts as missing.
         """
-        files = (self.path("extensions.json"), self.path("sources.json"))
+        files = (self.path(EXTENSIONS), self.path(SOURCES))
         now = [signature(os.stat(path)) if os.path.exists(path) else None for path in files]
         if now != self._checked:
             self._checked, self._refused = now, ""
             sources = None
-            if now[1] is not None:
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    sources = orjson.loads(Path(files[1]).read_bytes())["sources"]
+            with contextlib.suppress(StageError):
+                sources = artifacts.read(Path(files[1]), Sources).sources
             try:
-                recorded.check_prepared(self._read(), sources, Path(os.path.abspath(self.work_dir)))
+                if now[0] is not None:
+                    prepared = self._read() or artifacts.read(Path(files[0]), Extensions)
+                    recorded.check_prepared(prepared, sources, Path(os.path.abspath(self.work_dir)))
             except StageError as error:
                 self._refused = str(error)
         return self._refused
@@ -93,24 +96,24 @@ class Graph:
     def pulled(self) -> tuple[str | None, str | None]:
         """Return the Kit cache's absolute path and the Kit version from ``sources.json``; None if unknown."""
         try:
-            sources = orjson.loads(Path(self.path("sources.json")).read_bytes())
-            path = sources["kit_cache_path"]
-            return os.path.abspath(self.work_dir / path) if path else None, sources["kit_version"]
-        except (OSError, ValueError, KeyError, TypeError):
+            sources = artifacts.read(Path(self.path(SOURCES)), Sources)
+        except StageError:
             return None, None
+        return os.path.abspath(self.work_dir / sources.kit_cache_path), sources.kit_version
 
-    def _read(self) -> dict[str, Any]:
-        path = self.path("extensions.json")
+    def _read(self) -> Extensions | None:
+        path = self.path(EXTENSIONS)
         try:
             now = signature(os.stat(path))
             if self._refused and self._checked[0] == now:
-                return {"extensions": [], "apps": []}
+                self._seen, self._prepared, self._by_size = None, None, []
+                return None
             if self._seen != now:
-                found = orjson.loads(Path(path).read_bytes())
-                found["extensions"].sort(key=lambda entry: (-entry["size"], entry["id"]))
-                self._seen, self._prepared = now, found
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {"extensions": [], "apps": []}
+                self._prepared = artifacts.read(Path(path), Extensions)
+                self._by_size = sorted(self._prepared.extensions, key=lambda item: (-item.size, item.id))
+                self._seen = now
+        except (OSError, StageError):
+            self._seen, self._prepared, self._by_size = None, None, []
         return self._prepared
 
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
+import msgspec
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
 from config import ConfigError
+from stages.artifacts import Record
 from stages.failures import StageError
 from stages.storage.ownership import remove_made
 from tasks.code_state import code_digest
@@ -69,7 +70,7 @@ class StageTask:
         Args:
             function: Called with ``args``, and with ``options`` and ``unchecked`` as keywords. The up-to-date check
                 covers the code of its module and of the module's imports from ``stages``.
-            args: Positional arguments. The up-to-date check covers a dictionary among them (an extension's entry).
+            args: Positional arguments. The up-to-date check covers a record among them (an extension's entry).
             name: Name of the subtask; None for a stage of one task.
             options: Keyword arguments that the output depends on.
             unchecked: Keyword arguments that the output does not depend on (folders, a secret). Not recorded. A
@@ -91,7 +92,7 @@ class StageTask:
         if isinstance(checked, dict):
             made_with |= checked
         for arg in args:
-            if isinstance(arg, dict):
+            if isinstance(arg, Record):
                 made_with["extension"] = _digest(arg)
         live = checked if callable(checked) else None
         freshness = Freshness(made_with, live, always, steady=steady, recorded=recorded)
@@ -109,8 +110,8 @@ class StageTask:
         return task
 
 
-def _digest(value: dict[str, Any]) -> str:
-    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+def _digest(value: Record) -> str:
+    return hashlib.blake2b(msgspec.json.encode(value), digest_size=16).hexdigest()
 
 
 class StageFailed(TaskFailed):  # type: ignore[misc]

@@ -19,8 +19,8 @@ from checkpoint.invocation import DATABASE_NAME, Invocation
 from checkpoint.plan import PlannedTask, plan
 from config import Config
 from console.report.run_state import RunState, StageState
+from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
-from stages.final_assembly import PREVIOUS
 from tasks.stage_names import EXIT_FAILED, stage_of
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import Config, ConfigError, load
+from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
-from stages.final_assembly import PREVIOUS
 from stages.retrieval.search import SearchError
 from tasks.doit_internals import command_line_variables
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED

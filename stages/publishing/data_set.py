@@ -18,15 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from stages.artifacts.final_assembly import MANIFEST, FileEntry, Manifest
 from stages.failures import StageError
-from stages.publishing.manifest import (
-    MANIFEST_NAME,
-    FileEntry,
-    Manifest,
-    copy_and_hash,
-    read_manifest,
-    sha256_of,
-)
+from stages.publishing.manifest import copy_and_hash, encode, read_manifest, sha256_of
 from stages.storage.folder_swap import exclusive, recover, remove_folder, swap, sync_folder
 from stages.storage.jsonfile import read_json, write_bytes, write_json
 
@@ -131,17 +125,17 @@ class Publication:
         compared = dict(zip(files, _in_threads(lambda item: self._compare(*item), files.items()), strict=True))
         entries = {name: entry for name, (entry, _) in compared.items()}
         entries |= {name: _entry_of(content) for name, content in contents.items()}
-        manifest = manifest_of(dict(sorted(entries.items()))).encode()
+        manifest = encode(manifest_of(dict(sorted(entries.items()))))
 
         same = {name for name, (_, unchanged) in compared.items() if unchanged}
         same |= {name for name, content in contents.items() if _content(self.folder / name) == content}
-        ours = (set(old.files) if old is not None else earlier_names) | {MANIFEST_NAME}
+        ours = (set(old.files) if old is not None else earlier_names) | {MANIFEST}
         done = Published(
             changed=sorted(entries.keys() - same),
-            removed=sorted((ours & tree.files) - entries.keys() - {MANIFEST_NAME}),
+            removed=sorted((ours & tree.files) - entries.keys() - {MANIFEST}),
             foreign=sorted(tree.files - ours - entries.keys()),
         )
-        manifest_is_same = _content(self.folder / MANIFEST_NAME) == manifest
+        manifest_is_same = _content(self.folder / MANIFEST) == manifest
         if not done.changed and not done.removed and manifest_is_same:
             self._record.save(self.folder, files, entries)
             return done
@@ -150,8 +144,8 @@ class Publication:
             # Removed first: this changes the times of the files that both generations share.
             remove_folder(self._previous)
         self._build(files=files, contents=contents, entries=entries, same=same, tree=tree, foreign=done.foreign)
-        write_bytes(self.building / MANIFEST_NAME, manifest)
-        for folder in sorted({(self.building / name).parent for name in [*entries, MANIFEST_NAME]}):
+        write_bytes(self.building / MANIFEST, manifest)
+        for folder in sorted({(self.building / name).parent for name in [*entries, MANIFEST]}):
             sync_folder(folder)
         if swap(self.building, self.folder, self.aside):
             self._carry_over(tree.files)
@@ -168,17 +162,17 @@ class Publication:
         published = self.folder / name
         digest = self._record.digest(name, _signature(source), _signature(published))
         if digest is not None:
-            return FileEntry(status.st_size, digest), True
+            return FileEntry(size=status.st_size, sha256=digest), True
         digest = sha256_of(source)
         try:
             there = os.stat(published, follow_symlinks=False)
             same = there.st_size == status.st_size and stat.S_ISREG(there.st_mode) and sha256_of(published) == digest
         except OSError:
             same = False
-        return FileEntry(status.st_size, digest), same
+        return FileEntry(size=status.st_size, sha256=digest), same
 
     def _refuse_obstacles(self, tree: _Tree, names: Iterable[str]) -> None:
-        for name in [*names, MANIFEST_NAME]:
+        for name in [*names, MANIFEST]:
             parts = name.split("/")
             above = {"/".join(parts[:end]) for end in range(1, len(parts))}
             obstacle = next(iter(above & tree.files), name if name in tree.folders else None)
@@ -218,7 +212,7 @@ class Publication:
         Args:
             seen: Names that are the pipeline's, or that the new generation has already.
         """
-        for name in sorted(_tree(self.aside).files - seen - {MANIFEST_NAME}):
+        for name in sorted(_tree(self.aside).files - seen - {MANIFEST}):
             target = self.folder / name
             with contextlib.suppress(FileExistsError):
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -229,7 +223,7 @@ class Publication:
         if old is None:
             remove_folder(self.aside)
             return
-        for name in _tree(self.aside).files - old.files.keys() - {MANIFEST_NAME}:
+        for name in _tree(self.aside).files - old.files.keys() - {MANIFEST}:
             (self.aside / name).unlink()
         self._previous.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -346,7 +340,7 @@ def _content(path: Path) -> bytes | None:
 def _entry_of(content: bytes) -> FileEntry:
     import hashlib
 
-    return FileEntry(len(content), hashlib.sha256(content).hexdigest())
+    return FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
 def _in_threads(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:

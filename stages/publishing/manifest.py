@@ -9,63 +9,16 @@ from pathlib import Path
 
 import msgspec
 
+from stages.artifacts.final_assembly import MANIFEST, MANIFEST_VERSION, Manifest
 from stages.failures import StageError
 from stages.storage.jsonfile import to_json
 
-MANIFEST_NAME = "MANIFEST.json"
 _CHUNK = 1 << 20
 
 
-class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of the data set.
-
-    Attributes:
-        size: Size in bytes.
-        sha256: SHA-256 of the content, 64 hexadecimal digits.
-    """
-
-    size: int
-    sha256: str
-
-
-class SourceEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source that the data set was made from.
-
-    Attributes:
-        kind: ``wheel``, ``git`` or ``path``.
-        name: Name of the source, as in ``sources.json``.
-        revision: Commit, digest or version of what was read; None if unknown.
-        kit_version: The Kit version that the source names; None if it names none.
-    """
-
-    kind: str
-    name: str
-    revision: str | None
-    kit_version: str | None
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of ``MANIFEST.json``. It does not list itself.
-
-    Attributes:
-        manifest_version: Version of this format: 1.
-        kit_version: The full Kit version.
-        tool_version: Version of the pipeline that published the data set.
-        configuration_sha256: Digest of the configuration values that affect the data.
-        sources: The sources, in the order of the configuration.
-        files: Every file of the pipeline's, by its path relative to the data set, with ``/``.
-    """
-
-    manifest_version: int
-    kit_version: str
-    tool_version: str
-    configuration_sha256: str
-    sources: list[SourceEntry]
-    files: dict[str, FileEntry]
-
-    def encode(self) -> bytes:
-        """Return the file's content: sorted and indented, the same bytes for the same manifest."""
-        return to_json(msgspec.to_builtins(self), indent=True)
+def encode(manifest: Manifest) -> bytes:
+    """Return the file's content: sorted and indented, the same bytes for the same manifest."""
+    return to_json(manifest, indent=True)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -74,7 +27,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     Raises:
         StageError: The file cannot be read, or is no manifest.
     """
-    path = folder / MANIFEST_NAME
+    path = folder / MANIFEST
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise StageError(f"{path}: expected a regular file.")
@@ -85,7 +38,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise StageError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StageError(f"{path}: not a manifest of a data set ({error}).") from error
-    if found.manifest_version != 1:
+    if found.manifest_version != MANIFEST_VERSION:
         raise StageError(f"{path}: manifest_version {found.manifest_version} is not known to this version.")
     odd = next((name for name in found.files if not is_relative_name(name)), None)
     if odd is not None:

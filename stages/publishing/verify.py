@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,26 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.catalog import PUBLISHED
+from stages.artifacts.final_assembly import MANIFEST, Manifest
 from stages.failures import StageError
-from stages.publishing.manifest import MANIFEST_NAME, Manifest, read_manifest, sha256_of
+from stages.publishing.manifest import read_manifest, sha256_of
 
 _SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
-# Pattern of a name in the data set -> schema. The first that matches counts.
-_SCHEMA_OF = (
-    (MANIFEST_NAME, "manifest"),
-    ("extensions/extensions_database.json", "extensions_database"),
-    ("extensions/extensions_summary.json", "extensions_summary"),
-    ("extensions/codeatlas/*.codeatlas.json", "codeatlas"),
-    ("extensions/api_docs/*.api_docs.json", "api_docs"),
-    ("code_examples/extension_analysis_summary.json", "extension_analysis_summary"),
-    ("code_examples/extracted_methods_*/*.example.json", "example"),
-    ("settings/setting_summary.json", "setting_summary"),
-    ("settings/setting_summary_simple.json", "setting_summary_simple"),
-    ("settings/setting_statistics.json", "setting_statistics"),
-    ("nodes/nodes_database.json", "nodes_database"),
-    ("*/*_faiss/index.json", "faiss_index"),
-    ("*/*_faiss/metadata.json", "faiss_metadata"),
-)
 
 
 @dataclass(frozen=True)
@@ -74,7 +61,7 @@ def data_sets_in(folder: Path) -> list[Path]:
     Raises:
         StageError: The folder holds none.
     """
-    if os.path.lexists(folder / MANIFEST_NAME):
+    if os.path.lexists(folder / MANIFEST):
         return [folder]
     try:
         found = [
@@ -82,12 +69,12 @@ def data_sets_in(folder: Path) -> list[Path]:
             for child in sorted(folder.iterdir())
             if child.is_dir()
             and not child.name.startswith(".")
-            and (os.path.lexists(child / MANIFEST_NAME) or _is_version(child.name))
+            and (os.path.lexists(child / MANIFEST) or _is_version(child.name))
         ]
     except OSError as error:
         raise StageError(f"{folder}: cannot be read ({error.strerror or error}).") from error
     if not found:
-        raise StageError(f"{folder}: no data set: neither it nor a folder in it has a {MANIFEST_NAME}.")
+        raise StageError(f"{folder}: no data set: neither it nor a folder in it has a {MANIFEST}.")
     return found
 
 
@@ -112,10 +99,10 @@ def _verify(folder: Path) -> Verification:
     try:
         manifest = read_manifest(folder)
     except StageError as error:
-        result.faults.append(Fault(MANIFEST_NAME, str(error)))
+        result.faults.append(Fault(MANIFEST, str(error)))
         return result
     if manifest is None:
-        result.faults.append(Fault(MANIFEST_NAME, "is missing: what belongs to the data set is not known"))
+        result.faults.append(Fault(MANIFEST, "is missing: what belongs to the data set is not known"))
         return result
     result.files, result.kit_version = len(manifest.files), manifest.kit_version
     result.size = sum(entry.size for entry in manifest.files.values())
@@ -126,14 +113,14 @@ def _verify(folder: Path) -> Verification:
             result.faults.append(Fault(name, fault))
         else:
             sound.add(name)
-    for name in [MANIFEST_NAME, *sorted(sound)]:
+    for name in [MANIFEST, *sorted(sound)]:
         result.faults += _schema_faults(folder, name)
     result.faults += _version_faults(folder, sound, manifest)
     result.faults += _database_faults(folder, sound, manifest)
     for name in sorted(sound):
         if name.endswith("_faiss/index.faiss"):
             result.faults += _index_faults(folder, os.path.dirname(name), sound)
-    listed = {*manifest.files, MANIFEST_NAME}
+    listed = {*manifest.files, MANIFEST}
     result.foreign = sorted(name for name in _names(folder) if name not in listed)
     result.faults.sort(key=lambda fault: (fault.file, fault.message))
     return result
@@ -158,19 +145,23 @@ def _fault_of(folder: Path, name: str, manifest: Manifest) -> str:
 
 
 def _schema_faults(folder: Path, name: str) -> Iterator[Fault]:
-    schema = next((schema for pattern, schema in _SCHEMA_OF if fnmatch.fnmatchcase(name, pattern)), None)
-    validator = schema and _validator(schema)
-    if not validator:
+    schema = next((file.schema for file in PUBLISHED if file.data_set and _matches(name, file.data_set)), None)
+    if schema is None:
         return
     value = _json(folder / name)
     if value is None:
         yield Fault(name, "is not valid JSON")
         return
-    error = next(iter(validator.iter_errors(value)), None)
+    error = next(iter(_validator(schema).iter_errors(value)), None)
     if error is not None:
         at = "/".join(map(str, error.absolute_path)) or "the top"
         message = error.message if len(error.message) <= 200 else error.message[:200] + "…"
         yield Fault(name, f"does not keep to {schema}.schema.json at {at}: {message}")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Return whether a name has the form of a pattern such as ``api_docs/<id>-<version>.api_docs.json``."""
+    return fnmatch.fnmatchcase(name, re.sub("<[^>]*>", "*", pattern))
 
 
 def _version_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterator[Fault]:
@@ -226,13 +217,10 @@ def _index_faults(folder: Path, name: str, sound: set[str]) -> Iterator[Fault]:
 
 @cache
 def _validator(schema: str) -> Any:
-    """Return the validator of a schema; None if this version has no such schema."""
+    """Return the validator of a schema."""
     import jsonschema
 
-    path = _SCHEMAS / f"{schema}.schema.json"
-    if not path.is_file():
-        return None
-    content = json.loads(path.read_bytes())
+    content = json.loads((_SCHEMAS / f"{schema}.schema.json").read_bytes())
     return jsonschema.validators.validator_for(content)(content)
 
 
@@ -252,7 +240,7 @@ def _json(path: Path) -> Any:
 
 def _manifest_bytes(folder: Path) -> bytes | None:
     try:
-        return (folder / MANIFEST_NAME).read_bytes()
+        return (folder / MANIFEST).read_bytes()
     except OSError:
         return None
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.embeddings import KINDS
 from stages.failures import StageError
 from stages.retrieval import backends
-from stages.retrieval.documents import KINDS, documents
+from stages.retrieval.documents import documents
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
+
+from stages.artifacts.embeddings import KINDS
 from stages.failures import StageError
 from stages.retrieval import backends as embedding_backends
-from stages.retrieval.documents import KINDS
 from stages.retrieval.filters import Facets, Filter
 from stages.retrieval.lexical import Place, WordIndex
 from stages.storage.jsonfile import read_json
@@ -200,7 +202,7 @@ class Index:
             named = {"backend": made["backend"], "model": made["model"], "endpoint_url": made.get("endpoint")}
             named["input_type"] = made.get("input_type") is not None
         backend = embedding_backends.create(named, api_key)
-        here = backend.description
+        here = msgspec.structs.asdict(backend.description)
         for key, value in (*here.items(), ("dimension", backend.dimension or made["dimension"])):
             if key in made and made[key] != value and not (key == "endpoint" and options is not None):
                 raise SearchError(

@@ -37,8 +37,4 @@ class Notes:
 
     def in_order(self) -> list[StageWarning]:
         """Return the warnings sorted by extension, file, line, kind and message."""
-        return sorted(self.warnings, key=_order)
-
-
-def _order(warning: StageWarning) -> tuple[str, str, int, str, str]:
-    return warning["extension"], warning["file"], warning["line"], warning["kind"], warning["message"]
+        return sorted(self.warnings, key=failures.warning_order)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.preparation import Extension, Extensions, Owner
+from stages.artifacts.pull_repo_exts import Source
 from stages.failures import StageError
 from stages.sources.manifest import is_version, why_no_id
 from stages.sources.walk import is_within
@@ -20,7 +22,7 @@ def is_inner_path(path: Any) -> bool:
     return isinstance(path, str) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 
-def check_prepared(prepared: dict[str, Any], sources: list[dict[str, Any]] | None, work_dir: Path) -> None:
+def check_prepared(prepared: Extensions, sources: list[Source] | None, work_dir: Path) -> None:
     """Require that extensions and apps lie in their sources, and that their ids and versions can be file names.
 
     Args:
@@ -31,48 +33,40 @@ def check_prepared(prepared: dict[str, Any], sources: list[dict[str, Any]] | Non
     Raises:
         StageError: They do not; one line names the extension and what is wrong.
     """
-    try:
-        for entry in prepared["extensions"]:
-            if why_no_id(entry["id"]) or not is_version(entry["id"], entry["version"]):
-                raise _refused(work_dir, entry, "its id or version cannot be part of a file name")
-            _check_owner(entry, entry["folder"], list(_files_of(entry)), sources, work_dir)
-        for app in prepared["apps"]:
-            if why_no_id(app["id"]):
-                raise _refused(work_dir, app, "its id cannot be part of a file name")
-            _check_owner(app, os.path.dirname(app["path"]), [app["file"]], sources, work_dir)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
-        raise StageError(
-            f"{work_dir / 'extensions.json'}: not as preparation writes it ({type(error).__name__}: {error})."
-        ) from error
+    for extension in prepared.extensions:
+        if why_no_id(extension.id) or not is_version(extension.id, extension.version):
+            raise _refused(work_dir, extension, "its id or version cannot be part of a file name")
+        _check_owner(extension, extension.folder, _files_of(extension), sources, work_dir)
+    for app in prepared.apps:
+        if why_no_id(app.id):
+            raise _refused(work_dir, app, "its id cannot be part of a file name")
+        _check_owner(app, os.path.dirname(app.path), [app.file], sources, work_dir)
 
 
-def _files_of(entry: dict[str, Any]) -> Iterator[str]:
-    yield entry["manifest"]
-    for files in entry["files"].values():
-        yield from files
-    for key in ("readme", "changelog", "overview"):
-        if entry["metadata"].get(key):
-            yield entry["metadata"][key]
+def _files_of(extension: Extension) -> list[str]:
+    metadata = extension.metadata
+    documents = [path for path in (metadata.readme, metadata.changelog) if path]
+    return [extension.manifest, *extension.files.all(), *documents]
 
 
-def _check_owner(
-    owner: dict[str, Any], folder: str, files: Iterable[str], sources: list[dict[str, Any]] | None, work_dir: Path
-) -> None:
+def _check_owner(owner: Owner, folder: str, files: Iterable[str], sources: list[Source] | None, work_dir: Path) -> None:
     for file in files:
         if not is_inner_path(file):
             raise _refused(work_dir, owner, f"{file} lies outside of its folder")
     if sources is None:
         return
-    source = sources[owner["source"]]
+    if owner.source >= len(sources):
+        raise _refused(work_dir, owner, f"there is no source {owner.source}")
+    source = sources[owner.source]
     path = os.path.normpath(work_dir / folder)
-    root = os.path.normpath(work_dir / source["root"])
+    root = os.path.normpath(work_dir / source.root)
     if not is_within(path, root) and not is_within(path, str(work_dir / _UNPACKED)):
         raise _refused(work_dir, owner, f"{folder} lies outside of its source {root}")
-    if source["links"] == "inside":
+    if source.links == "inside":
         _check_links(owner, path, files, os.path.realpath(root), work_dir)
 
 
-def _check_links(owner: dict[str, Any], path: str, files: Iterable[str], root: str, work_dir: Path) -> None:
+def _check_links(owner: Owner, path: str, files: Iterable[str], root: str, work_dir: Path) -> None:
     """Require that no link leads a file of a fetched source out of it; such a link was planted after the fetch."""
     unpacked = os.path.realpath(work_dir / _UNPACKED)
     folders: dict[str, bool] = {}
@@ -89,5 +83,5 @@ def _check_links(owner: dict[str, Any], path: str, files: Iterable[str], root: s
             raise _refused(work_dir, owner, f"{file} is behind a link that leads out of its source")
 
 
-def _refused(work_dir: Path, owner: dict[str, Any], why: str) -> StageError:
-    return StageError(f"{work_dir / 'extensions.json'}: {owner['id']!r}: {why}; the file is not believed.")
+def _refused(work_dir: Path, owner: Owner, why: str) -> StageError:
+    return StageError(f"{work_dir / 'extensions.json'}: {owner.id!r}: {why}; the file is not believed.")

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from stages.failures import StageError
@@ -52,12 +53,13 @@ def read_bytes(path: Path) -> bytes:
 def to_json(value: Any, *, indent: bool = False) -> bytes:
     """Return ``value`` as UTF-8 JSON with sorted keys and one trailing newline.
 
-    The same value gives the same bytes. ``NaN`` and infinities, which JSON does not have, become ``null``; a lone
-    surrogate becomes U+FFFD; an integer beyond 64 bits is written in full.
+    Records (`msgspec.Struct`) may stand anywhere in it. The same value gives the same bytes. ``NaN`` and infinities,
+    which JSON does not have, become ``null``; a lone surrogate becomes U+FFFD; an integer beyond 64 bits is written in
+    full.
     """
     options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0)
     try:
-        return orjson.dumps(value, option=options)
+        return orjson.dumps(value, _builtins, options)
     except orjson.JSONEncodeError:
         # orjson refuses big integers and lone surrogates; the standard library's slower encoder writes the former.
         text = json.dumps(
@@ -70,7 +72,13 @@ def to_json(value: Any, *, indent: bool = False) -> bytes:
         return text.encode() + b"\n"
 
 
+def _builtins(value: Any) -> Any:
+    return msgspec.to_builtins(value)
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.to_builtins(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, str):

@@ -27,6 +27,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from stages.artifacts.preparation import App, Extension
 from stages.failures import StageError
 from tasks.lock import HOLDER_NAME
 
@@ -369,13 +370,13 @@ def _check_worker(expected: dict[str, Any]) -> None:
 def _check_files(work_dir: Path, args: tuple[Any, ...]) -> None:
     """Raise `StageError` if this worker cannot see the files of an owner in ``args``."""
     for owner in args:
-        if not isinstance(owner, dict):
+        if not isinstance(owner, Extension | App):
             continue
-        if "folder" in owner:
-            folder = work_dir / owner["folder"]
-            files = [folder / name for names in owner["files"].values() for name in names] or [folder]
+        if isinstance(owner, Extension):
+            folder = work_dir / owner.folder
+            files = [folder / name for name in owner.files.all()] or [folder]
         else:
-            files = [work_dir / owner["path"]]
+            files = [work_dir / owner.path]
         for file in files:
             if not file.exists():
                 raise StageError(

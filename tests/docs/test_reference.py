@@ -96,8 +96,9 @@ def test_every_key_of_the_checkpoint_is_told() -> None:
 
 
 def test_every_schema_of_an_output_is_told() -> None:
-    names = {path.name.removesuffix(".schema.json") for path in (ROOT / "stages" / "schemas").glob("*.json")}
-    assert set(make_reference.OUTPUTS) == names
+    found = page("outputs")
+    for path in (ROOT / "stages" / "schemas").glob("*.json"):
+        assert f"- Schema: `stages/schemas/{path.name}`" in found
 
 
 def test_every_field_of_an_output_has_a_meaning() -> None:

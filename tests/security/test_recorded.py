@@ -33,6 +33,9 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
+NO_FILES: dict[str, list[str]] = {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": []}
+
+
 def _forge(project: Project, name: str, change: Change) -> None:
     """Change a file of the work directory, and make doit's database say that this is how the task left it."""
     path = project.work / name
@@ -75,12 +78,12 @@ def _first(key: str, value: Any) -> Change:
     ("key", "value", "why"),
     [
         ("folder", "../../secret", "lies outside of its source"),
-        ("files", {"docs": ["../../../secret/docs/README.md"]}, "lies outside of its folder"),
+        ("files", {**NO_FILES, "docs": ["../../../secret/docs/README.md"]}, "lies outside of its folder"),
         ("manifest", "/etc/passwd", "lies outside of its folder"),
         ("id", "../../../../secret/victim", "cannot be part of a file name"),
         ("version", "1.0.0/../x", "cannot be part of a file name"),
-        ("source", 7, "not as preparation writes it (IndexError"),
-        ("files", 5, "not as preparation writes it (AttributeError"),
+        ("source", 7, "there is no source 7"),
+        ("files", 5, "Expected `object`, got `int` - at `$.extensions[0].files`"),
     ],
 )
 def test_a_forged_entry_is_not_believed(project: Project, tmp_path: Path, key: str, value: Any, why: str) -> None:

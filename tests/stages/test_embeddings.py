@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy
 import pytest
 
 from stages import embeddings
-from stages.embeddings import KINDS, embed
+from stages.artifacts.embeddings import KINDS
+from stages.embeddings import embed
 from stages.failures import StageError
 from stages.retrieval.documents import read_documents
 from tests.embedding_server import EmbeddingServer
@@ -61,7 +63,9 @@ def test_rows_are_the_documents_vectors(work_dir: Path, kind: str) -> None:
     vectors = numpy.load(folder / f"{kind}_embeddings.npy", mmap_mode="r")
     documents = list(read_documents(folder / f"{kind}_documents.json"))
     described = json.loads((folder / f"{kind}_embeddings.json").read_text())
-    assert json.loads((folder / f"{kind}_documents.json").read_text()) == documents
+    assert json.loads((folder / f"{kind}_documents.json").read_text()) == msgspec.to_builtins(
+        [{**msgspec.structs.asdict(item), "metadata": json.loads(bytes(item.metadata))} for item in documents]
+    )
     assert vectors.dtype == numpy.float32
     assert vectors.shape == (described["count"], described["dimension"]) == (len(documents), 256)
     assert numpy.allclose(numpy.linalg.norm(vectors, axis=1), 1, atol=1e-6)
@@ -115,7 +119,7 @@ def test_equal_texts_are_embedded_once_and_have_one_vector(work_dir: Path, serve
     path.write_text(json.dumps(example))
     embed("code_examples", work_dir=work_dir, options=service(server), api_key=None)
     assert set(server.delivered.values()) == {1}
-    ids = [document["id"] for document in read_documents(work_dir / "embeddings" / "code_examples_documents.json")]
+    ids = [document.id for document in read_documents(work_dir / "embeddings" / "code_examples_documents.json")]
     vectors = numpy.load(work_dir / "embeddings" / "code_examples_embeddings.npy")
     name = "acme.physics.cloth:acme.physics.cloth.create_cloth"
     assert numpy.array_equal(vectors[ids.index(name)], vectors[ids.index(f"{name}@{method['start_line'] + 90}")])

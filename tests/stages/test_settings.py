@@ -18,7 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import extension_data, kit_toml, preparation, settings
+from stages import artifacts, extension_data, kit_toml, preparation, settings
+from stages.artifacts.preparation import EXTENSIONS, Extensions, Owner
+from stages.artifacts.settings import owner_name
 from stages.failures import StageError
 from stages.setting_scan.calls import python_uses
 from stages.setting_scan.constants import referenced_texts
@@ -27,42 +29,34 @@ from stages.setting_scan.precedence import describe, owner_value
 from stages.setting_scan.strings import Where
 from stages.setting_scan.toml import toml_settings
 from stages.storage.jsonfile import read_json, to_json, write_json
+from tests import records
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures" / "settings"
 SCHEMAS = ROOT / "stages" / "schemas"
 
 
-def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") -> dict[str, Any]:
+def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") -> Extensions:
     """Write what stages 1 to 3 write for this one: the sources, the extensions, the settings in Python files."""
-    source: dict[str, Any] = {
-        "kind": "path",
-        "name": "made",
-        "root": str(root),
-        "exts_paths": [exts],
-        "apps_paths": [apps],
-    }
-    source |= {"app_template_path": None, "revision": "1", "kit_version": None}
-    write_json(work_dir / "sources.json", {"kit_version": "107.3.3", "sources": [source], "warnings": []})
+    records.write_sources(work_dir, str(root), exts=[exts], apps=[apps])
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
-    chosen: dict[str, Any] = read_json(work_dir / "extensions.json")
-    for extension in chosen["extensions"]:
+    chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
+    for extension in chosen.extensions:
         uses, modules = [], {}
-        for file in extension["files"]["python"]:
-            text = (work_dir / extension["folder"] / file).read_text(encoding="utf-8")
+        for file in extension.files.python:
+            text = (work_dir / extension.folder / file).read_text(encoding="utf-8")
             module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            where = Where(extension["id"], module, file.endswith("__init__.py"))
+            where = Where(extension.id, module, file.endswith("__init__.py"))
             uses += python_uses(ast.parse(text), file=file, source=text, where=where)
-            if extension["python_modules"]:
+            if extension.python_modules:
                 modules[file] = module
         found = {"uses": referenced_texts(uses), "modules": modules}
-        write_json(work_dir / "extension_data" / "setting_uses" / f"{extension['id']}.json", found)
+        write_json(work_dir / "extension_data" / "setting_uses" / f"{extension.id}.json", found)
     return chosen
 
 
 def run(work_dir: Path) -> dict[str, Any]:
-    chosen = read_json(work_dir / "extensions.json")
-    for owner in [*chosen["extensions"], *chosen["apps"]]:
+    for owner in artifacts.read(work_dir / EXTENSIONS, Extensions).owners():
         settings.scan(owner, work_dir=work_dir)
     settings.merge(work_dir)
     result: dict[str, Any] = read_json(work_dir / settings.SUMMARY)
@@ -205,8 +199,7 @@ def test_an_owner_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_targets_and_dependencies_are_what_is_written_and_read(made: Path) -> None:
-    chosen = read_json(made / "extensions.json")
-    owners = {owner["id"]: owner for owner in [*chosen["extensions"], *chosen["apps"]]}
+    owners = {owner.id: owner for owner in artifacts.read(made / EXTENSIONS, Extensions).owners()}
     assert settings.dependencies(owners["made.cpp"]) == ["config/extension.toml", "include/Keys.h", "plugins/Start.cpp"]
     assert settings.dependencies(owners["made.app"]) == ["made.app.kit"]
     assert settings.targets(owners["made.app"]) == ["settings/found/@made.app.kit.json"]
@@ -237,7 +230,7 @@ def test_a_file_that_cannot_be_read_is_reported_with_the_reason(tmp_path: Path) 
     (tmp_path / "exts" / "my.a" / "gone.h").unlink()
     with (tmp_path / "exts" / "my.a" / "big.cpp").open("a") as stream:
         stream.truncate(settings.MAX_CPP_BYTES + 1)
-    assert [item["id"] for item in chosen["extensions"]] == ["my.a"]
+    assert [item.id for item in chosen.extensions] == ["my.a"]
     assert run(tmp_path / "work")["settings"] == {}
     report = read_json(tmp_path / "work" / settings.REPORT)
     assert [item["file"] for item in report["files"]["skipped"]] == ["my.a/big.cpp", "my.a/gone.h"]
@@ -251,10 +244,10 @@ def test_python_files_without_the_extraction_are_an_error_that_says_what_to_run(
     uses = tmp_path / "work" / "extension_data" / "setting_uses" / "my.a.json"
     uses.unlink()
     with pytest.raises(StageError, match=r"my\.a\.json: missing.*extension_data"):
-        settings.scan(chosen["extensions"][0], work_dir=tmp_path / "work")
+        settings.scan(chosen.extensions[0], work_dir=tmp_path / "work")
     write_json(uses, {"something": "else"})
     with pytest.raises(StageError, match=r"my\.a\.json: does not hold"):
-        settings.scan(chosen["extensions"][0], work_dir=tmp_path / "work")
+        settings.scan(chosen.extensions[0], work_dir=tmp_path / "work")
 
 
 def test_a_foreign_file_in_place_of_an_owners_is_named(tmp_path: Path) -> None:
@@ -643,8 +636,8 @@ def test_all_settings_of_one_real_app(wheel: Path) -> None:
 def test_the_apps_of_the_wheel_against_a_plain_text_search(wheel: Path) -> None:
     """A second route: line by line, knowing only headers and ``key =``, against every definition that was found."""
     checked = 0
-    for app in read_json(wheel / "extensions.json")["apps"]:
-        text = Path(app["path"]).read_text(encoding="utf-8")
+    for app in artifacts.read(wheel / EXTENSIONS, Extensions).apps:
+        text = Path(app.path).read_text(encoding="utf-8")
         preset = not re.search(r"^\[", text, re.MULTILINE)
         table, depth, searched = "settings" if preset else "", 0, set()
         for number, line in enumerate(text.splitlines(), 1):
@@ -662,7 +655,7 @@ def test_the_apps_of_the_wheel_against_a_plain_text_search(wheel: Path) -> None:
                 searched.add((number, "/" + "/".join(name for name in names if name != "++")))
             depth += code.count("[") - code.count("]") if depth or (key and not code.startswith("[")) else 0
         found = read_json(wheel / settings.targets(app)[0])["definitions"]
-        assert {(item["line"], item["path"]) for item in found} == searched, app["path"]
+        assert {(item["line"], item["path"]) for item in found} == searched, app.path
         checked += len(searched)
     assert checked > 300
 
@@ -687,11 +680,11 @@ def test_numbers_of_the_wheel(wheel: Path) -> None:
 @pytest.mark.long
 def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
     """1,500 extensions with 60 settings each; the process that merges them stays below 400 MiB."""
-    entries = [{"id": f"big.ext{number:04}", "folder": "x", "manifest": "m", "files": {}} for number in range(1500)]
-    write_json(tmp_path / "extensions.json", {"kit_version": "107.3.3", "extensions": entries, "apps": []})
-    write_json(tmp_path / "sources.json", {"sources": [{"name": "big", "root": "x", "exts_paths": ["exts"]}]})
+    entries = [records.extension(f"big.ext{number:04}") for number in range(1500)]
+    records.write_chosen(tmp_path, entries)
+    records.write_sources(tmp_path, "x")
     for entry in entries:
-        id_ = entry["id"]
+        id_ = entry.id
         definitions = [
             {
                 "path": f"/exts/{id_}/group{index % 7}/setting{index}",
@@ -722,7 +715,7 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
         files = {"toml": 1, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
         constants = {f"{id_}.keys": {f"KEY_{index}": item["path"] for index, item in enumerate(definitions)}}
         elsewhere = [{**item, "path": f"<{id_}.keys:KEY_1>", "expression": "x", "certain": True} for item in uses[:9]]
-        found = {"owner": id_, "definitions": definitions, "uses": uses, "unresolved": []}
+        found: dict[str, Any] = {"owner": id_, "definitions": definitions, "uses": uses, "unresolved": []}
         found |= {"constants": constants, "elsewhere": elsewhere}
         write_json(tmp_path / settings.targets(entry)[0], {**found, "files": files, "warnings": []})
     code = (
@@ -738,10 +731,8 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
 
 
 def test_an_extension_and_an_app_of_one_name_are_told_apart() -> None:
-    app = {"id": "my", "path": "apps/my.kit", "file": "my.kit"}
-    below = {"id": "my", "path": "apps/a/my.kit", "file": "a/my.kit"}
-    extension = {"id": "my.kit", "folder": "exts/my.kit"}
-    names = {settings.name_of(owner) for owner in (app, below, extension)}
+    owners: list[Owner] = [records.app("my", "my.kit"), records.app("my", "a/my.kit"), records.extension("my.kit")]
+    names = {owner_name(owner) for owner in owners}
     assert names == {"@my.kit", "@a%2Fmy.kit", "my.kit"}
 
 
@@ -752,7 +743,7 @@ def extracted(tmp_path: Path) -> dict[str, Any]:
     """Return the settings of what lies in ``exts``, the Python files read by the real extraction."""
     work_dir = tmp_path / "work"
     chosen = prepare(work_dir, tmp_path)
-    for one in chosen["extensions"]:
+    for one in chosen.extensions:
         extension_data.extract(
             one, work_dir=work_dir, excluded_modules=[], include_source_code=False, encoding="cl100k_base"
         )

@@ -46,7 +46,7 @@ def test_a_manifest_without_content_is_no_extension(tmp_path: Path, name: str, t
     )
     run = MadeRun(tmp_path / "work", tree)
     assert run.ids == ["acme.a", "acme.below"]
-    assert [app["id"] for app in run.prepared["apps"]] == ["lab.python"]
+    assert [app.id for app in run.prepared.apps] == ["lab.python"]
     assert [(warning["kind"], warning["file"]) for warning in run.warnings()] == [
         ("empty-manifest", f"apps/isaacsim_4_5/{name}")
     ]
@@ -66,7 +66,7 @@ TEMPLATES: dict[str, str | bytes] = {
 def test_templates_are_told_in_one_line_a_folder(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {**extension("acme.x", "source/extensions/"), **TEMPLATES})
     run = MadeRun(tmp_path / "work", tree)
-    assert (run.ids, run.prepared["apps"]) == (["acme.x"], [])
+    assert (run.ids, run.prepared.apps) == (["acme.x"], [])
     (warning,) = run.warnings()
     assert (warning["kind"], warning["file"]) == ("template", "templates")
     assert warning["message"].startswith("6 templates")
@@ -113,10 +113,10 @@ def test_of_one_version_the_folder_built_for_the_newer_kit_is_taken_and_the_firs
         write_tree(tmp_path / "cache", {f"{name}/config/extension.toml": "[package]\nversion = '1.0.0'\n"})
         write_tree(tmp_path / "cache", {f"{name}/x.py": f"NAME = {name!r}\n"})
     run = MadeRun(tmp_path / "one", tmp_path / "cache")
-    assert run.prepared["extensions"][0]["folder"].endswith(names[1])
+    assert run.prepared.extensions[0].folder.endswith(names[1])
     first = write_tree(tmp_path / "first", extension("acme.a"))
     run = MadeRun(tmp_path / "two", first, tmp_path / "cache")
-    assert run.prepared["extensions"][0]["folder"].endswith("first/acme.a")
+    assert run.prepared.extensions[0].folder.endswith("first/acme.a")
 
 
 # --- a build beside the source tree ----------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def test_a_whole_build_hides_the_source_tree_without_a_word(tmp_path: Path) -> N
     tree = write_tree(tmp_path / "tree", {**extension("my.tool", "source/extensions/"), **extension("my.tool", OUT)})
     run = MadeRun(tmp_path / "work", tree)
     assert (run.ids, run.warnings()) == (["my.tool"], [])
-    assert OUT in run.prepared["extensions"][0]["folder"]
+    assert OUT in run.prepared.extensions[0].folder
 
 
 def test_an_empty_folder_of_extensions_is_no_build(tmp_path: Path) -> None:

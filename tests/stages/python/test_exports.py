@@ -13,6 +13,7 @@ from stages.python import renderer
 from stages.python.files import parse
 from stages.python.resolver import Api
 from stages.python.visitor import visit
+from tests import records
 
 IMPL = '''
 class Robot:
@@ -186,13 +187,7 @@ def test_the_warning_of_the_stage_names_file_and_line(tmp_path: Path) -> None:
     folder = tmp_path / "k"
     (folder / "k").mkdir(parents=True)
     (folder / "k" / "__init__.py").write_text("\n__all__ = ['Lost']\n")
-    extension = {
-        "id": "k",
-        "version": "1.0.0",
-        "folder": "k",
-        "files": {"python": ["k/__init__.py"]},
-        "python_modules": [{"name": "k"}],
-    }
+    extension = records.extension("k", files={"python": ["k/__init__.py"]}, modules=["k"], folder="k")
     extension_data.extract(
         extension, work_dir=tmp_path, excluded_modules=[], include_source_code=False, encoding="cl100k_base"
     )

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from stages import extension_data, preparation
+from stages import artifacts, extension_data, preparation
+from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
 from stages.python import renderer
 from stages.python.resolver import Api
 from stages.python.visitor import visit
@@ -22,7 +23,7 @@ EXCLUDED = ["ogn", "pip_prebundle"]
 VARIABLE_PARTS = ("type_annotation", "default_value", "docstring")
 
 
-def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[str, dict[str, Any]]:
+def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[str, Extension]:
     """Run the preparation and the extraction over a folder of extensions; return the extensions by id."""
     work_dir.mkdir(exist_ok=True)
     sources = {
@@ -44,7 +45,7 @@ def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[
     }
     (work_dir / "sources.json").write_text(json.dumps(sources))
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
-    extensions = read_json(work_dir / "extensions.json")["extensions"]
+    extensions = artifacts.read(work_dir / EXTENSIONS, Extensions).extensions
     for extension in extensions:
         extension_data.extract(
             extension,
@@ -54,7 +55,7 @@ def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[
             encoding="cl100k_base",
         )
     extension_data.merge(work_dir)
-    return {extension["id"]: extension for extension in extensions}
+    return {extension.id: extension for extension in extensions}
 
 
 @pytest.fixture(scope="module")

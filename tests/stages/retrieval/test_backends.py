@@ -19,9 +19,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stages.artifacts.embeddings import ModelInfo
 from stages.failures import StageError
-from stages.retrieval import backends as embedding_backends
 from stages.retrieval.backends import Batch, LocalBackend, checked, create, embed_query
+from stages.retrieval.backends import local as local_backend
 from tests.embedding_server import EmbeddingServer
 
 ROOT = Path(__file__).parents[3]
@@ -151,7 +152,7 @@ def test_what_the_local_model_cannot_do(given_options: dict[str, Any], message: 
 
 @pytest.mark.parametrize("broken", ["missing", "empty", "cut"])
 def test_weights_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    real = embedding_backends._package_folder("wordllama")
+    real = local_backend._package_folder("wordllama")
     assert real is not None
     for part in (LocalBackend._WEIGHTS, LocalBackend._TOKENIZER):
         (tmp_path / part).parent.mkdir(exist_ok=True)
@@ -161,13 +162,13 @@ def test_weights_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pyte
     weights.unlink()
     if broken != "missing":
         weights.write_bytes(b"" if broken == "empty" else content[:100_000])
-    monkeypatch.setattr(embedding_backends, "_package_folder", lambda name: tmp_path)
+    monkeypatch.setattr(local_backend, "_package_folder", lambda name: tmp_path)
     with pytest.raises(StageError, match="wordllama"):
         LocalBackend()
 
 
 def test_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_backends, "_package_folder", lambda name: None)
+    monkeypatch.setattr(local_backend, "_package_folder", lambda name: None)
     with pytest.raises(StageError, match="pip install wordllama"):
         LocalBackend()
 
@@ -374,12 +375,12 @@ def test_nvidias_own_service_needs_a_key() -> None:
         with pytest.raises(StageError, match=r"embeddings\.api_key"):
             create({"backend": "openai"}, key)
     described = create({"backend": "openai"}, CANARY).description
-    assert described == {
-        "backend": "openai",
-        "model": "nvidia/nv-embedqa-e5-v5",
-        "revision": None,
-        "endpoint": "https://integrate.api.nvidia.com/v1",
-    }
+    assert described == ModelInfo(
+        backend="openai",
+        model="nvidia/nv-embedqa-e5-v5",
+        revision=None,
+        endpoint="https://integrate.api.nvidia.com/v1",
+    )
 
 
 def test_spaces_differ_in_all_that_vectors_depend_on() -> None:

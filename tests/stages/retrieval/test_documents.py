@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.artifacts.embeddings import KINDS, ExtensionMetadata, SettingMetadata
 from stages.failures import StageError
 from stages.retrieval import tokens
-from stages.retrieval.documents import KINDS, documents
+from stages.retrieval.documents import documents
 from stages.retrieval.lexical import words
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "search" / "work"
@@ -41,7 +42,9 @@ def test_extension_tells_title_description_keywords_api_and_readme(work_dir: Pat
         "# Stage tools\n"
         "Open a stage from a path, save it under a new name, or list the prims below a path."
     )
-    assert found["acme.stage.tools"].metadata["keywords"] == "usd, stage"
+    metadata = found["acme.stage.tools"].metadata
+    assert isinstance(metadata, ExtensionMetadata)
+    assert metadata.keywords == "usd, stage"
     assert found["acme.assets"].page_content == "acme.assets (acme.assets)"
 
 
@@ -96,8 +99,10 @@ def test_setting_tells_path_words_documentation_and_owner(work_dir: Path) -> Non
         "Focal length of a new camera, in millimetres.\n"
         "float setting of acme.camera.rig"
     )
-    assert found["/app/window/width"].metadata["has_documentation"] is False
-    assert found["/app/window/width"].metadata["prefix"] == "app"
+    metadata = found["/app/window/width"].metadata
+    assert isinstance(metadata, SettingMetadata)
+    assert metadata.has_documentation is False
+    assert metadata.prefix == "app"
 
 
 @pytest.mark.parametrize("kind", KINDS)

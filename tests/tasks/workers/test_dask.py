@@ -19,11 +19,13 @@ from typing import Any
 import pytest
 
 from stages import settings
+from stages.artifacts.preparation import Owner
 from stages.failures import StageError
 from stages.storage import jsonfile
 from tasks.lock import HOLDER_NAME
 from tasks.stage_names import STAGES
 from tasks.workers.dask import environment, perform
+from tests import records
 from tests.checkpoint.test_interruption import recorded, wait_for
 from tests.embedding_server import EmbeddingServer
 from tests.project import ROOT, Project, digest_of, make_project
@@ -338,13 +340,13 @@ def test_a_worker_that_sees_another_work_dir_does_nothing(tmp_path: Path, expect
 @pytest.mark.parametrize(
     "owner",
     [
-        {"id": "a.b", "folder": "sources/a.b", "files": {"python": ["gone.py"], "docs": []}},
-        {"id": "a.b", "folder": "sources/gone", "files": {}},
-        {"id": "an.app", "path": "sources/gone.kit"},
+        records.extension("a.b", files={"python": ["gone.py"]}),
+        records.extension("a.b", folder="sources/gone"),
+        records.app("an.app", path="sources/gone.kit"),
     ],
 )
 def test_a_worker_that_does_not_see_a_source_does_nothing(
-    tmp_path: Path, expected: dict[str, Any], owner: dict[str, Any]
+    tmp_path: Path, expected: dict[str, Any], owner: Owner
 ) -> None:
     (tmp_path / "sources" / "a.b").mkdir(parents=True)
     call = pickle.dumps((settings.scan, (owner,), {"work_dir": tmp_path}))
@@ -369,6 +371,6 @@ def test_errors_and_log_of_a_subtask_come_back(tmp_path: Path, expected: dict[st
     assert f"{tmp_path}/extensions.json: cannot be read" in str(error)
     assert outcome["records"] == []
     call = pickle.dumps((logging.getLogger("stages.some").log, (logging.INFO, "%s done", 3), {}))
-    records = perform(call, expected, logging.INFO)["records"]
-    assert [(record.name, record.getMessage()) for record in records] == [("stages.some", "3 done")]
+    logged = perform(call, expected, logging.INFO)["records"]
+    assert [(record.name, record.getMessage()) for record in logged] == [("stages.some", "3 done")]
     assert perform(call, expected, logging.WARNING)["records"] == []

@@ -1,0 +1,176 @@
+"""The files of stage 4: functions that show how the API is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from stages.artifacts.preparation import Extension
+from stages.artifacts.record import Count, Names, Positive, Record, Sha256, Text
+
+FOLDER = "code_examples"
+SUMMARY = f"{FOLDER}/extension_analysis_summary.json"
+# Which of the published files are known to be the same as the selected ones.
+COPIES = f"{FOLDER}/copies.json"
+
+Mode = Literal["regular", "tests", "all"]
+MODES: tuple[Mode, ...] = ("regular", "tests", "all")
+
+
+def selected_file(extension: Extension) -> str:
+    """Return the path of what was selected of an extension (`ExampleFile`), duplicates included."""
+    return f"{FOLDER}/selected/{extension.id}.json"
+
+
+def digests_file(extension: Extension) -> str:
+    """Return the path of an extension's `SelectedDigests`."""
+    return f"{FOLDER}/digests/{extension.id}.json"
+
+
+def example_file(extension: Extension, mode: str) -> str:
+    """Return the path of an extension's `ExampleFile`."""
+    return f"{FOLDER}/extracted_methods_{mode}/{extension.id}.example.json"
+
+
+def example_files(extensions: Iterable[Extension], mode: str) -> list[str]:
+    """Return the paths of all files of examples.
+
+    There is one for each extension with Python files, also if no function of it was chosen.
+    """
+    return [example_file(extension, mode) for extension in extensions if extension.files.python]
+
+
+class Example(Record):
+    """A function that is worth showing.
+
+    Attributes:
+        name: The name, without that of its module or class.
+        full_name: The importable name.
+        module: The importable name of its module.
+        file_path: The file, relative to the extension.
+        start_line: Its first line.
+        signature_end_line: The last line of its signature.
+        code_line: The first line below signature and docstring; beyond ``end_line`` if there is none.
+        end_line: Its last line.
+        docstring: Its docstring, without the indentation; null if it has none.
+        line_count: Its lines.
+        token_count: Tokens of the source, as ``encoding_model`` counts them.
+        complexity_score: Cyclomatic complexity.
+        is_async: Whether it is an ``async def``.
+        decorators: Decorators, as they are written.
+        reasons: Why it was chosen.
+        class_usages: Full names of the classes that it uses.
+        source_code: The whole source, dedented.
+    """
+
+    name: Text
+    full_name: Text
+    module: Text
+    file_path: Text
+    start_line: Positive
+    signature_end_line: Positive
+    code_line: Positive
+    end_line: Positive
+    docstring: str | None
+    line_count: Positive
+    token_count: Positive
+    complexity_score: Positive
+    is_async: bool
+    decorators: list[str]
+    reasons: Annotated[list[str], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
+    class_usages: Names
+    source_code: Text
+
+
+class ExampleFile(Record):
+    """Functions of one extension that are worth showing, the most interesting first.
+
+    Attributes:
+        extension_name: The extension's id.
+        kit_version: The Kit version.
+        interesting_methods_count: Functions that were chosen.
+        scan_mode: ``code_examples_scan_mode``.
+        methods: The functions, the most interesting first.
+    """
+
+    extension_name: Text
+    kit_version: str
+    interesting_methods_count: Count
+    scan_mode: Mode
+    methods: list[Example]
+
+
+class SelectedDigests(Record):
+    """What tells of an extension's selected functions whether they stand in another extension as well.
+
+    Attributes:
+        methods_analyzed: Functions that were looked at.
+        too_long: Function left out because no prompt has room for it -> its tokens.
+        selected: SHA-256 of the file of what was selected.
+        sources: SHA-256 of the source, full name and token count of each selected function, in its order.
+    """
+
+    methods_analyzed: Count
+    too_long: dict[str, Positive]
+    selected: Sha256
+    sources: list[tuple[Sha256, Text, Count]]
+
+
+class ExampleTotals(Record):
+    """Sums over all extensions.
+
+    Attributes:
+        methods_analyzed: Functions that were looked at.
+        interesting_methods: Functions that were chosen.
+        duplicates: Functions that were left out because another has the same source.
+        tokens: Tokens of the chosen functions' sources.
+    """
+
+    methods_analyzed: Count
+    interesting_methods: Count
+    duplicates: Count
+    tokens: Count
+
+
+class ExtensionExamples(Record):
+    """Counts and digest of one extension's examples.
+
+    Attributes:
+        version: The version.
+        total_methods_analyzed: Functions that were looked at.
+        interesting_methods_count: Functions that were chosen.
+        duplicates: Function left out -> where the same source is kept.
+        too_long: Function left out because no prompt has room for it -> its tokens.
+        total_tokens: Tokens of the chosen functions' sources.
+        example_path: The file of its examples, relative to this file.
+        sha256: SHA-256 of that file.
+    """
+
+    version: Text
+    total_methods_analyzed: Count
+    interesting_methods_count: Count
+    duplicates: dict[str, str]
+    too_long: dict[str, Positive]
+    total_tokens: Count
+    example_path: Text
+    sha256: Sha256
+
+
+class ExampleSummary(Record):
+    """How many functions of each extension were chosen, and a digest of every file.
+
+    Attributes:
+        kit_version: The Kit version.
+        scan_mode: ``code_examples_scan_mode``.
+        total_extensions: Number of extensions.
+        totals: Sums over all extensions.
+        extensions: The extensions by id.
+    """
+
+    kit_version: str
+    scan_mode: Mode
+    total_extensions: Count
+    totals: ExampleTotals
+    extensions: dict[str, ExtensionExamples]

@@ -1,0 +1,61 @@
+"""The file of stage 1: what the sources are and where their extensions lie."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from stages.artifacts.record import KitVersion, PathBelow, Positive, Record, Text
+from stages.failures import StageWarning
+
+SOURCES = "sources.json"
+
+Kind = Literal["wheel", "git", "path"]
+
+
+class Source(Record):
+    """One source of extensions.
+
+    Attributes:
+        kind: What the source is.
+        name: What messages call it; no credentials.
+        root: Its folder.
+        exts_paths: Folders that are searched for extensions, relative to ``root``; the empty string is ``root``.
+        apps_paths: Folders whose .kit files are apps, relative to ``root``.
+        unbuilt_paths: Folders of the source tree beside a build, relative to ``root``: they count for what the build
+            lacks.
+        app_template_path: Folder of app templates, relative to ``root``; null if there is none.
+        revision: The commit of a git source, the SHA-256 of a wheel, a digest of a folder's file names and manifests.
+        kit_version: Kit version that was found in the source; null if there is none.
+        links: Whether links that lead out of the source are followed (``any``) or not (``inside``).
+    """
+
+    kind: Kind
+    name: Text
+    root: Text
+    exts_paths: Annotated[list[PathBelow], Meta(min_length=1)]
+    apps_paths: list[PathBelow]
+    unbuilt_paths: list[PathBelow]
+    app_template_path: PathBelow | None
+    revision: Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{32,64}$"})]
+    kit_version: str | None
+    links: Literal["any", "inside"]
+
+
+class Sources(Record):
+    """What pull_repo_exts brought in. Paths have ``/``; those to what lies in work_dir are relative, others absolute.
+
+    Attributes:
+        kit_cache_path: Folder of the first source.
+        kit_version: Kit version of the data set.
+        limits: Limits for archives, as configured.
+        sources: The sources, in the order of the configuration.
+        warnings: What was left out or repaired, and where.
+    """
+
+    kit_cache_path: Text
+    kit_version: KitVersion
+    limits: dict[str, Positive]
+    sources: Annotated[list[Source], Meta(min_length=1)]
+    warnings: list[StageWarning]

@@ -1,0 +1,38 @@
+"""What turns texts into vectors: a model in the package, offline, or any service that speaks OpenAI's protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stages.failures import StageError
+from stages.retrieval.backends.backend import Backend, Batch, Purpose, Store, checked, embed_query
+from stages.retrieval.backends.local import LOCAL_MODEL, LocalBackend, local_release
+
+__all__ = [
+    "LOCAL_MODEL",
+    "Backend",
+    "Batch",
+    "LocalBackend",
+    "Purpose",
+    "Store",
+    "checked",
+    "create",
+    "embed_query",
+    "local_release",
+]
+
+
+def create(options: dict[str, Any], api_key: str | None) -> Backend:
+    """Return the backend that the ``[embeddings]`` options name.
+
+    Raises:
+        StageError: It cannot work: an unknown name, weights that are missing, an unusable address, no key.
+    """
+    name = options.get("backend", "local")
+    if name == "local":
+        return LocalBackend(model=options.get("model") or LOCAL_MODEL, dimensions=options.get("dimensions", 0))
+    if name == "openai":
+        from stages.retrieval.backends.endpoint import OpenAIBackend
+
+        return OpenAIBackend(options, api_key)
+    raise StageError(f'embeddings.backend: "{name}" is not known; use "local" or "openai".')

@@ -1,0 +1,102 @@
+"""What every way of turning texts into vectors offers, and what its vectors must be like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from stages.artifacts.embeddings import ModelInfo
+
+if TYPE_CHECKING:
+    import numpy
+
+Purpose = Literal["passage", "query"]
+Batch = list[tuple[bytes, str]]
+Store = Callable[[Sequence[bytes], "numpy.ndarray"], None]
+
+
+class Backend(Protocol):
+    """A way of turning texts into vectors of length 1."""
+
+    @property
+    def description(self) -> ModelInfo:
+        """What the vectors come from, without secrets."""
+        ...
+
+    @property
+    def remote(self) -> bool:
+        """Whether a text costs a request."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the vectors; 0 where only the service knows it."""
+        ...
+
+    def space(self, purpose: Purpose) -> str:
+        """The name of everything that the vector of a text depends on; never the key."""
+        ...
+
+    def embed(self, batches: Iterable[Batch], store: Store, *, purpose: Purpose, label: str, total: int) -> None:
+        """Embed batches of texts and hand each to ``store`` as soon as it is done, in any order.
+
+        Args:
+            batches: Batches of (digest, text); no text is blank.
+            store: Takes the digests of a batch and its vectors, float32, n × d, finite and of length 1.
+            purpose: What the texts are, for models that embed a question unlike a passage.
+            label: What is embedded, for messages.
+            total: How many batches there are, for messages.
+
+        Raises:
+            StageError: A batch failed for good; the message names it. Finished batches have been handed over.
+        """
+        ...
+
+
+def embed_query(backend: Backend, text: str) -> numpy.ndarray:
+    """Return the vector of a question, float32, d.
+
+    Raises:
+        StageError: The backend failed.
+    """
+    result: list[numpy.ndarray] = []
+    backend.embed(
+        [[(b"", text)]], lambda _, vectors: result.append(vectors[0]), purpose="query", label="query", total=1
+    )
+    return result[0]
+
+
+def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndarray:
+    """Return ``vectors`` scaled to length 1, float32.
+
+    The length is computed exactly rounded, so that the result is the same on every machine and in every batch.
+
+    Args:
+        vectors: What a model gave, n × d.
+        count: The n that was asked for.
+        dimension: The d that is expected; 0 for any.
+
+    Raises:
+        ValueError: Anything is not as it should be, in words.
+    """
+    import numpy
+
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise ValueError(f"gave {len(vectors)} vectors for {count} texts")
+    if vectors.shape[1] == 0:
+        raise ValueError("gave vectors without numbers")
+    if dimension and vectors.shape[1] != dimension:
+        raise ValueError(f"gave vectors of {vectors.shape[1]} dimensions where {dimension} are expected")
+    exact = vectors.astype(numpy.float64)
+    if not numpy.isfinite(exact).all():
+        raise ValueError("gave a vector that is not finite (NaN or infinity)")
+    result = numpy.empty(exact.shape, dtype=numpy.float32)
+    for row, vector in enumerate(exact):
+        # Scaled first: the squares of very large or small numbers would leave the range.
+        largest = float(numpy.abs(vector).max())
+        if largest == 0.0:
+            raise ValueError("gave a vector of zeros")
+        scaled = vector / largest
+        result[row] = scaled / math.sqrt(math.fsum((scaled * scaled).tolist()))
+    return result

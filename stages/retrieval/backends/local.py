@@ -1,0 +1,166 @@
+"""The model that is in the package: offline, and the same to the bit on every machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import operator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stages.artifacts.embeddings import ModelInfo
+from stages.failures import StageError
+from stages.retrieval.backends.backend import Batch, Purpose, Store, checked
+
+if TYPE_CHECKING:
+    import numpy
+
+LOCAL_MODEL = "wordllama-l2-supercat"
+
+
+def local_release() -> str:
+    """Return the release of the installed package that the local model is part of; empty if it is not installed."""
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version("wordllama")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+class LocalBackend:
+    """The 256-dimension static model that the wheel of `wordllama` ships: a mean of learned token vectors.
+
+    The mean is weighted: a token weighs half of one that stands 22 tokens before it (e^(-position / 32)). Such a model
+    knows no context, and in a plain mean the code of a function drowns what its name and summary say; the documents
+    begin with what matters. See ``docs/search_quality.md`` for what it brings.
+
+    Its files are read directly. The library's own loader would do, but importing it reconfigures the root logger and
+    brings in an HTTP client, and it pads the texts of a batch to one length, so that a text's vector depends on the
+    batch it is in. Here it depends on the text alone, to the bit.
+    """
+
+    remote = False
+    _WEIGHTS = "weights/l2_supercat_256.safetensors"
+    _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+    # e^(-1/32), as a literal and multiplied up: exp() may differ between processors in the last bit.
+    _DECAY = 0.9692332344763441
+    # What is read of a text. The rest, from about its 230th token on, would weigh less than a thousandth of it all, and
+    # to split it into tokens takes as long as all else.
+    _CHARACTERS = 1024
+    _LONGEST = 512
+
+    def __init__(self, *, model: str = LOCAL_MODEL, dimensions: int = 0) -> None:
+        """Load the model (0.3 s, 50 MB).
+
+        Args:
+            model: Must be `LOCAL_MODEL`.
+            dimensions: 64, 128 or 256 (the model was trained so that its first 64 or 128 dimensions stand alone);
+                0 for 256.
+
+        Raises:
+            StageError: No such model, or its files are missing or broken.
+        """
+        if model != LOCAL_MODEL:
+            raise StageError(f'embeddings.model: "{model}" is not known to the local backend; use "{LOCAL_MODEL}".')
+        if dimensions not in {0, 64, 128, 256}:
+            raise StageError(f"embeddings.dimensions: {dimensions} is not possible with {model}; use 64, 128 or 256.")
+        self.dimension = dimensions or 256
+        self._model = model
+        self._load(_package_folder("wordllama"))
+
+    def _load(self, folder: Path | None) -> None:
+        import hashlib
+
+        repair = "Install it again: pip install --force-reinstall wordllama"
+        if folder is None:
+            raise StageError(
+                "embeddings: wordllama, the local model's package, is not installed: pip install wordllama"
+            )
+        digest = hashlib.sha256()
+        for name in (self._WEIGHTS, self._TOKENIZER):
+            try:
+                digest.update((folder / name).read_bytes())
+            except OSError as error:
+                raise StageError(
+                    f"{folder / name}: the local model cannot be read ({error.strerror}). {repair}"
+                ) from error
+        digest.update(f"decay {self._DECAY} {self._CHARACTERS} {self._LONGEST}".encode())
+        self._revision = digest.hexdigest()[:16]
+        try:
+            import numpy
+            from safetensors import safe_open
+            from tokenizers import Tokenizer
+
+            self._tokenizer = Tokenizer.from_file(str(folder / self._TOKENIZER))
+            self._tokenizer.no_padding()
+            self._tokenizer.no_truncation()
+            with safe_open(str(folder / self._WEIGHTS), framework="np") as weights:
+                table = weights.get_tensor("embedding.weight")
+            self._table = numpy.ascontiguousarray(table[:, : self.dimension], dtype=numpy.float32)
+            weights_by_position = itertools.accumulate(
+                itertools.repeat(self._DECAY, self._LONGEST - 1), operator.mul, initial=1.0
+            )
+            self._decay = numpy.fromiter(weights_by_position, dtype=numpy.float64, count=self._LONGEST)
+        except Exception as error:
+            raise StageError(f"{folder}: the local model cannot be loaded ({error}). {repair}") from error
+        if self._table.ndim != 2 or self._table.shape[1] != self.dimension:
+            raise StageError(f"{folder / self._WEIGHTS}: holds a table of shape {table.shape}, not 256 wide. {repair}")
+
+    @property
+    def description(self) -> ModelInfo:
+        """See `Backend.description`; the revision is the hash of the model's files."""
+        return ModelInfo(backend="local", model=self._model, revision=self._revision, endpoint=None)
+
+    def space(self, purpose: Purpose) -> str:
+        """See `Backend.space`; this model embeds questions and passages alike."""
+        return f"local {self._model} {self._revision} {self.dimension}"
+
+    def embed(self, batches: Iterable[Batch], store: Store, *, purpose: Purpose, label: str, total: int) -> None:
+        """See `Backend.embed`."""
+        for number, (batch, encodings) in enumerate(self._encoded(batches), start=1):
+            try:
+                vectors = self._vectors(encodings)
+            except ValueError as error:
+                raise StageError(f"batch {number} of {total}: the local model {error}.") from error
+            store([digest for digest, _ in batch], vectors)
+
+    def _encoded(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Any]]]:
+        """Yield each batch with its texts split into tokens, while a second thread splits those of the next."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting: tuple[Batch, Any] | None = None
+            for batch in batches:
+                beginnings = [text[: self._CHARACTERS] for _, text in batch]
+                encoding = pool.submit(self._tokenizer.encode_batch_fast, beginnings, add_special_tokens=False)
+                if waiting is not None:
+                    yield waiting[0], waiting[1].result()
+                waiting = batch, encoding
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+
+    def _vectors(self, encodings: list[Any]) -> numpy.ndarray:
+        import numpy
+
+        sums = numpy.zeros((len(encodings), self.dimension), dtype=numpy.float64)
+        # Made once: to ask the system for a megabyte for every text takes longer than to fill it.
+        rows = numpy.empty((self._LONGEST, self.dimension), dtype=numpy.float32)
+        weighted = numpy.empty((self._LONGEST, self.dimension), dtype=numpy.float64)
+        for number, encoding in enumerate(encodings):
+            # The mean's direction is the sum's. Rows are added one after the other, in float64: no order that
+            # depends on the machine, as that of a matrix product does.
+            ids = numpy.array(encoding.ids[: self._LONGEST], dtype=numpy.int64)
+            some = slice(len(ids))
+            numpy.take(self._table, ids, axis=0, out=rows[some], mode="clip")
+            numpy.multiply(rows[some], self._decay[some, None], out=weighted[some])
+            numpy.add.reduce(weighted[some], axis=0, out=sums[number])
+        return checked(sums, count=len(encodings), dimension=self.dimension)
+
+
+def _package_folder(name: str) -> Path | None:
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0])
