@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ class Candidate:
     name: str
     marks: tuple[tuple[str, bytes], ...]
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from every other thing of its data set."""
+        return self.subject, self.extension, self.name
+
 
 def digest(text: str) -> bytes:
     """Return a short digest of a text."""
@@ -36,28 +42,55 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
     """Yield what is the same thing in both data sets, in an order that depends on nothing but the names.
 
     Two things are the same if their importable name is the same, or if a mark is the same that no third thing has.
-    Where several have the mark, the ends of their names decide: as many parts of them as it takes. It is linear in the
-    number of candidates.
+    Where several have the mark, the ends of their names decide: as many parts of them as it takes. What is left is the
+    same as what has its name in the place that the things around it have moved to: it has moved with them, and changed.
+    It is linear in the number of candidates.
 
     Args:
         removed: What the old data set alone has.
         added: What the new data set alone has.
     """
-    before = {(one.subject, one.extension, one.name): one for one in removed}
-    after = {(one.subject, one.extension, one.name): one for one in added}
+    removed, added = (sorted(side, key=lambda one: one.key) for side in (removed, added))
+    before, after = {one.key: one for one in removed}, {one.key: one for one in added}
     kinds = dict.fromkeys(word for one in (*before.values(), *after.values()) for word, _ in one.marks)
     passes: list[tuple[str, int]] = [("", 0)]
     passes += [(word, tail) for word in sorted(kinds, key=_ORDER.index) for tail in range(_LONGEST_TAIL, -1, -1)]
+    places: dict[str, Counter[str]] = {}
     for word, tail in passes:
         if not before or not after:
             return
-        there = _alone(after.values(), word, tail)
-        for key, one in _alone(before.values(), word, tail).items():
+        # Among all, not among what is left: the last of many is no more its own than it was before.
+        there = _alone(added, word, tail)
+        for key, one in _alone(removed, word, tail).items():
             other = there.get(key)
-            if one is not None and other is not None:
-                del before[(one.subject, one.extension, one.name)]
-                del after[(other.subject, other.extension, other.name)]
+            if one is not None and other is not None and one.key in before and other.key in after:
+                del before[one.key], after[other.key]
+                _note(places, one, other)
                 yield one, other
+    named = _alone(after.values(), "", 0)
+    for one in list(before.values()):
+        other = next((named[key] for key in _expected(places, one) if named.get(key)), None)
+        if other is not None and other.key in after:
+            del after[other.key]
+            yield one, other
+
+
+def _note(places: dict[str, Counter[str]], one: Candidate, other: Candidate) -> None:
+    """Note where a pair says that a module or class has moved to: what is left of the two names without their end."""
+    before, after = one.name.split("."), other.name.split(".")
+    while before and after and before[-1] == after[-1]:
+        del before[-1], after[-1]
+    if before and after and len(before) < one.name.count(".") + 1:
+        places.setdefault(".".join(before), Counter())[".".join(after)] += 1
+
+
+def _expected(places: dict[str, Counter[str]], one: Candidate) -> Iterator[tuple[object, ...]]:
+    """Yield the keys that a thing has if it has moved with what is around it, the likeliest first."""
+    place = one.name
+    while "." in place:
+        place = place.rpartition(".")[0]
+        for to, _ in sorted(places.get(place, Counter()).items(), key=lambda item: (-item[1], item[0])):
+            yield one.subject, to + one.name[len(place) :]
 
 
 _ORDER = ("code", "members", "docstring", "signature")

@@ -1,5 +1,6 @@
 """The part of a data set's records that is compared; other fields are skipped while a file is decoded.
 
+They are fewer and looser than the types of the stages: a data set of an older or a newer release can be read with them.
 No record can be part of a cycle, so the garbage collector need not go through them (``gc=False``).
 """
 

@@ -1,0 +1,110 @@
+"""Lookups in a data set with nodes and app templates, without a process between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving import lookup_tools, search_tools
+from serving.arguments import WrongArgument
+from serving.catalogue import Catalogue, NotFound
+from stages.failures import StageError
+from tests.project import make_project
+
+PORT = {"type": "double", "description": "A number.", "default": 1.5, "optional": False}
+NODES = {
+    "made.up01.Multiply": {
+        "extension": "made.up01",
+        "version": "1.1.0",
+        "node_version": 2,
+        "language": "python",
+        "description": "Multiplies two numbers.",
+        "ui_name": "Times",
+        "categories": ["math"],
+        "class_full_name": None,
+        "file_path": "nodes/Multiply.ogn",
+        "inputs": {"a": PORT, "b": PORT | {"default": None, "optional": True}},
+        "outputs": {"product": PORT | {"default": None}},
+        "state": {},
+    },
+    "made.up02.Other": {"extension": "made.up02", "inputs": {}, "outputs": {}, "state": {}},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_project(tmp_path_factory.mktemp("lookup").resolve() / "project", count=2)
+    run = made.run("data_collection_pipeline.py")
+    assert run.code == 0, run.output
+    data_set = made.data / "107.3"
+    (data_set / "nodes").mkdir()
+    (data_set / "nodes/nodes_database.json").write_text(json.dumps({"nodes": NODES}))
+    template = data_set / "app_templates/apps/viewer"
+    template.mkdir(parents=True)
+    (template / "README.md").write_text("# Viewer\n\nStreams a stage to a browser.\n")
+    (template / "viewer.kit").write_text('[dependencies]\n"made.up01" = {}\n')
+    return data_set
+
+
+@pytest.fixture
+def catalogue(folder: Path) -> Iterator[Catalogue]:
+    opened = Catalogue(folder)
+    yield opened
+    opened.close()
+
+
+def test_a_node_is_told_with_its_ports(catalogue: Catalogue) -> None:
+    told = lookup_tools.get_kit_node_details(catalogue, "Multiply, made.up02.Other")
+    assert "## made.up01.Multiply\nMultiplies two numbers." in told
+    assert "- shown as: Times" in told
+    assert "- a (double, default 1.5): A number." in told
+    assert "- b (double, optional): A number." in told
+    assert "## made.up02.Other" in told
+    with pytest.raises(NotFound, match=r"did you mean made\.up01\.Multiply"):
+        lookup_tools.get_kit_node_details(catalogue, "made.up01.Multiplly")
+    assert "nodes: made.up01.Multiply" in lookup_tools.get_kit_extension_details(catalogue, "made.up01")
+
+
+def test_nodes_without_an_index_cannot_be_searched_and_that_is_said(catalogue: Catalogue) -> None:
+    with pytest.raises(NotFound, match="no search index for nodes"):
+        search_tools.search_kit_nodes(catalogue, "multiply")
+
+
+def test_an_app_template_is_found_and_told(catalogue: Catalogue) -> None:
+    found = search_tools.search_kit_app_templates(catalogue, "stream to a browser")
+    assert "## apps/viewer\nviewer.kit" in found
+    assert "No app templates were found." in search_tools.search_kit_app_templates(catalogue, "zebra")
+    assert "No app templates" in search_tools.search_kit_app_templates(catalogue, "stream", category_filter="editor")
+    told = lookup_tools.get_kit_app_template_details(catalogue, "viewer")
+    assert "Streams a stage to a browser." in told
+    assert '```toml\n[dependencies]\n"made.up01" = {}\n' in told
+    assert "- apps/viewer" in lookup_tools.get_kit_app_template_details(catalogue)
+    with pytest.raises(NotFound, match="no app template"):
+        lookup_tools.get_kit_app_template_details(catalogue, "../../../etc")
+
+
+def test_instructions_name_the_sets_that_there_are(catalogue: Catalogue) -> None:
+    told = lookup_tools.get_kit_instructions(catalogue, ["kit_system", "data_set"])
+    assert "2 extensions, 4 settings, 2 nodes, 1 app templates" in told
+    assert "There is no instruction set kit_system here" in told
+
+
+def test_test_examples_are_those_of_tests(catalogue: Catalogue) -> None:
+    assert "code_examples_scan_mode" in search_tools.search_kit_test_examples(catalogue, "anything")
+
+
+@pytest.mark.parametrize("names", ["[1, 2]", '["a", ["b"]]', "[" * 10_000, '{"a": 1}', "[not json"])
+def test_what_is_no_list_of_names_is_refused_or_looked_up_as_a_name(catalogue: Catalogue, names: str) -> None:
+    with pytest.raises((WrongArgument, NotFound)):
+        lookup_tools.get_kit_extension_details(catalogue, names)
+
+
+def test_a_data_set_that_is_not_whole_is_not_opened(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy/extensions/extensions_database.json").write_text("[]")
+    with pytest.raises(StageError, match="not in the form"):
+        Catalogue(tmp_path / "copy")
