@@ -34,35 +34,105 @@ _NO_INDEX = (
 )
 
 
-# Files of long tests, whole; and files (or folders) of which the quick tests keep the first case of each test.
+# Files of long tests, whole.
 _LONG = (
     "tests/benchmarks/",
     "tests/console/report/test_browser.py",
     "tests/test_wheel.py",
     "tests/docs/test_ninth_stage.py",
 )
-_FIRST_OF_EACH = (
-    "tests/faults/",
-    "tests/security/",
-    "tests/test_documented_commands.py",
-    "tests/checkpoint/test_embedding_service.py",
-    "tests/checkpoint/test_interruption.py",
-    "tests/checkpoint/test_run_command.py",
-    "tests/checkpoint/test_specification.py",
+# Files and folders of which the quick tests keep the first case of each test.
+_FIRST_OF_EACH = ("tests/faults/", "tests/security/", "tests/test_documented_commands.py", "tests/checkpoint/")
+# Files of which they keep the first case of these tests alone: together, one of each kind of fault and of each feature.
+_QUICK = {
+    "tests/checkpoint/test_early_end.py": {"test_a_comment_goes_as_far_as_the_source_code"},
+    "tests/checkpoint/test_embedding_service.py": {
+        "test_a_stage_before_the_service_needs_no_key",
+        "test_an_unset_variable_is_told_before_anything_runs",
+    },
+    "tests/checkpoint/test_interruption.py": {
+        "test_a_second_run_is_refused_and_says_who_holds_it",
+        "test_interrupted_with_plain_doit",
+        "test_worker_processes_end_with_a_killed_run",
+    },
+    "tests/checkpoint/test_run_command.py": {
+        "test_a_pattern_selects_subtasks",
+        "test_an_early_interruption_is_one_line",
+        "test_an_ignored_task_is_not_nothing_to_do",
+        "test_an_unusable_checkpoint_and_a_plain_run",
+        "test_another_backend_is_one_clear_line",
+        "test_any_reporter_starts_in_the_middle",
+        "test_force_of_a_subtask_cleans_and_runs_that_one_and_the_merge",
+        "test_force_wins_over_resume_with_a_notice",
+        "test_the_last_spelling_of_a_key_wins",
+        "test_the_path_of_a_target_makes_it",
+        "test_what_selects_nothing_is_an_error",
+    },
+    "tests/checkpoint/test_specification.py": {
+        "test_a_corrupted_checkpoint_warns_and_starts_from_the_beginning",
+        "test_a_newer_checkpoint_is_refused",
+        "test_all_stages_completed_exits_early_with_success",
+        "test_config_persistence_in_the_checkpoint",
+        "test_flow_failed_stage_keeps_the_completed_ones",
+        "test_pre_stages_run_again_if_one_failed",
+        "test_start_says_which_earlier_output_is_missing",
+        "test_usage_force_with_limited_extensions",
+        "test_usage_resume_up_to_a_stage",
+    },
+    "tests/console/commands/test_diff.py": {"test_the_table_has_the_most_changed_extension_first"},
+    "tests/console/display/test_plain.py": {
+        "test_a_terminal_shows_the_eight_stages_live_and_a_closing_table",
+        "test_the_log_file_has_everything_with_times",
+        "test_warnings_are_shown_with_file_and_line",
+    },
+    "tests/console/outputs/test_run_outputs.py": {
+        "test_annotations_are_on_where_github_reads_and_off_elsewhere",
+        "test_junit_has_a_case_for_each_stage_and_says_what_failed",
+    },
+    "tests/faults/test_at_once.py": {"test_on_one_work_directory"},
+    "tests/faults/test_changing_input.py": set(),
+    "tests/faults/test_kills.py": {"test_a_killed_run_resumes"},
+    "tests/faults/test_load.py": {"test_too_little_memory_is_told"},
+    "tests/faults/test_publishing.py": {"test_killed_while_publishing"},
+    "tests/faults/test_signals.py": {"test_a_signalled_run_resumes"},
+    "tests/faults/test_times.py": {"test_the_clock_jumps_between_runs"},
+    "tests/faults/test_writes.py": {"test_a_full_disk", "test_killed_at_the_nth_rename", "test_something_in_the_way"},
+    "tests/tasks/workers/test_dask.py": {"test_two_workers_make_what_one_machine_makes"},
+}
+# Real files and whole pipelines among tests of functions.
+_LONG_TESTS = frozenset(
+    {
+        "tests/config/test_load.py::test_the_quick_check_agrees_with_jsonschema",
+        "tests/console/report/test_page.py::test_a_failed_run_with_report_writes_the_page_and_keeps_its_code",
+        "tests/console/report/test_page.py::test_a_file_that_cannot_be_read_is_noted",
+        "tests/console/report/test_page.py::test_a_run_with_report_writes_the_page_when_it_ends",
+        "tests/console/report/test_page.py::test_an_edit_shows_what_is_out_of_date",
+        "tests/console/report/test_page.py::test_extensions_are_there_before_the_database_is",
+        "tests/console/report/test_page.py::test_removed_intermediates_are_read_from_the_data_set",
+        "tests/stages/publishing/test_portable.py::test_a_data_set_can_be_copied_anywhere",
+        "tests/stages/retrieval/test_search.py::test_a_filtered_search_of_an_approximate_index_loses_nothing",
+        "tests/stages/setting_scan/test_calls.py::test_skipping_files_early_loses_nothing",
+        "tests/stages/setting_scan/test_calls.py::test_the_wheel_against_a_plain_text_search",
+    }
 )
-# Of a cluster the quick tests keep one run.
-_ONE = {"tests/tasks/workers/test_dask.py": "test_two_workers_make_what_one_machine_makes"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the long tests; each kind of fault keeps a quick one."""
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     for item in items:
         path = item.path.relative_to(item.config.rootpath).as_posix()
-        function = f"{path}::{getattr(item, 'originalname', item.name)}"
-        long = path.startswith(_LONG) or (path in _ONE and getattr(item, "originalname", "") != _ONE[path])
-        long = long or (path.startswith(_FIRST_OF_EACH) and function in seen)
-        seen.add(function)
+        name = getattr(item, "originalname", item.name)
+        # Of the cases of bad input, one of each kind of input is quick.
+        area = item.name.partition("[")[2].partition("-")[0] if path.startswith("tests/bad_input/") else ""
+        function = f"{path}::{name}"
+        first = (function, area) not in seen
+        seen.add((function, area))
+        long = path.startswith(_LONG) or function in _LONG_TESTS
+        if path in _QUICK:
+            long = long or name not in _QUICK[path] or not first
+        elif path.startswith((*_FIRST_OF_EACH, "tests/bad_input/")):
+            long = long or not first
         if long:
             item.add_marker(pytest.mark.long)
 

@@ -425,7 +425,7 @@ CASES = [
         2,
     ),
     # --- extension.toml ---
-    Case("extension.toml", "empty", _extension(""), "has no [package] table", reported=True),
+    Case("extension.toml", "empty", _extension(""), "taken for no extension", reported=True),
     Case("extension.toml", "no [package]", _extension("[settings]\na = 1\n"), "no [package] table", reported=True),
     Case("extension.toml", "a line that is no TOML", _extension(GOOD + "x = = 1\n"), "left out", reported=True),
     Case(
@@ -549,7 +549,7 @@ CASES = [
         "names",
         "a module name with ..",
         _extension(GOOD.replace("bad.ext", "../../etc")),
-        "outside the declared modules",
+        "The declared Python module '../../etc' is not there",
         reported=True,
     ),
     # --- Python sources ---
