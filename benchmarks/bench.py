@@ -1,13 +1,13 @@
-"""Measure the pipeline and compare the figures with their bars: ``make bench``.
+"""Benchmark the pipeline and compare the results with their limits: ``make bench``.
 
-Everything is measured in one run and judged as ratios, so that the figures mean the same on another machine: one
-*unit* is one process that reads every Python file of the same extensions and only calls ``ast.parse`` on it. Snakemake,
-which is installed in an environment of its own, decides on an equivalent task graph (``Snakefile``) whether there is
-anything to do. Prints a table; writes ``docs/benchmarks/results.json`` and ``docs/benchmarks/cost.svg``, and the table
-into ``docs/benchmarks.md`` between its two markers.
+One run measures everything. Most results are ratios, so that they are comparable across machines: one *unit* is the
+time of one process that reads every Python file of the same extensions and only calls ``ast.parse`` on it. Snakemake,
+installed in its own environment, checks an equivalent task graph (``Snakefile``) with nothing to do. The script prints
+a table. It writes ``docs/benchmarks/results.json`` and ``docs/benchmarks/cost.svg``, and puts the table between the
+two markers in ``docs/benchmarks.md``.
 
-    python benchmarks/bench.py                     everything; some ten minutes on two cores
-    python benchmarks/bench.py --sizes 20 60       smaller sets, to try it out; the bars are those of 150 and 1500
+    python benchmarks/bench.py                     everything; about ten minutes on two cores
+    python benchmarks/bench.py --sizes 20 60       smaller sets, for a trial; the limits are those of 150 and 1500
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ _MARKERS = ("<!-- measured: begin -->", "<!-- measured: end -->")
 
 @dataclass
 class Run:
-    """A process that has ended.
+    """A finished process.
 
     Attributes:
         seconds: Wall-clock time.
-        peak_mib: Peak resident memory of the largest process of its session; 0 if it was not watched.
-        output: What it printed.
+        peak_mib: Peak resident memory of the largest process in its session; 0 if not measured.
+        output: Its output.
     """
 
     seconds: float
@@ -73,21 +73,21 @@ class Run:
 
     @property
     def ran(self) -> dict[str, int]:
-        """How many tasks ran in each stage, as the pipeline prints it."""
+        """Number of tasks that ran in each stage, from the pipeline's output."""
         return {match[1]: int(match[3] or 0) for match in _STAGE.finditer(self.output)}
 
 
 @dataclass
 class Row:
-    """A line of the table.
+    """A row of the table.
 
     Attributes:
-        what: What is measured.
-        measured: The figures, in words.
-        value: The figure that is compared.
-        bar: The largest that it may be, or with ``at_least`` the smallest.
-        unit: Unit of the two.
-        at_least: Whether larger is better.
+        what: The measurement.
+        measured: The measured values, as text.
+        value: The value to compare with the limit.
+        bar: The largest allowed value; the smallest with ``at_least``.
+        unit: Unit of ``value`` and ``bar``.
+        at_least: True if larger is better.
     """
 
     what: str
@@ -98,14 +98,14 @@ class Row:
     at_least: bool = False
 
     @property
-    def holds(self) -> bool:
-        """Whether the bar is met."""
+    def within_limit(self) -> bool:
+        """True if the value is within the limit."""
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
 @dataclass
 class Cost:
-    """What one set of extensions costs, for the plot; seconds and MiB, 0 where not measured."""
+    """The cost of one set of extensions, for the plot. Seconds and MiB; 0 if not measured."""
 
     extensions: int
     files: int
@@ -122,20 +122,20 @@ class Cost:
 
 def _environment() -> dict[str, str]:
     environment = dict(os.environ)
-    # With it set, Python would compile the project's modules at every start; no user runs it so.
+    # With this variable set, Python would compile the project's modules at every start. No user runs it this way.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     return environment
 
 
 def run(command: Sequence[str | Path], *, watch: bool = False) -> Run:
-    """Run a command in the project's folder, in a session of its own.
+    """Run a command in the project's folder, in a new session.
 
     Args:
         command: Program and arguments.
-        watch: Whether to follow the memory of all its processes.
+        watch: True to measure the memory of all its processes.
 
     Raises:
-        SystemExit: It failed; what it printed is told.
+        SystemExit: The command failed. The message contains its output.
     """
     with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
@@ -160,16 +160,16 @@ def run(command: Sequence[str | Path], *, watch: bool = False) -> Run:
 
 @contextlib.contextmanager
 def _memory_of_session(session: int) -> Iterator[Callable[[], float]]:
-    """Follow the processes of a session; what is given tells the largest peak of resident memory in MiB.
+    """Monitor the processes of a session. Yields a function that returns the largest peak of resident memory in MiB.
 
-    The kernel keeps each process's peak, so that only one that lives shorter than the interval is missed; those of the
-    pipeline live as long as the run.
+    The kernel records each process's peak. Only a process that lives shorter than the interval is missed; those of
+    the pipeline live as long as the run.
     """
     peak, over = 0, threading.Event()
 
     def follow() -> None:
         nonlocal peak
-        while not over.wait(1):  # more often, it would take a good part of a core
+        while not over.wait(1):  # a shorter interval would occupy a good part of a core
             for entry in os.listdir("/proc"):
                 if entry.isdigit():
                     with contextlib.suppress(OSError, ValueError, IndexError):
@@ -187,7 +187,7 @@ def _memory_of_session(session: int) -> Iterator[Callable[[], float]]:
 
 
 def median(times: int, measure: Callable[[], Run]) -> float:
-    """Return the median wall-clock time of some runs."""
+    """Return the median wall-clock time of several runs."""
     return statistics.median(measure().seconds for _ in range(times))
 
 
@@ -195,7 +195,7 @@ def median(times: int, measure: Callable[[], Run]) -> float:
 
 
 class Extensions:
-    """A generated set of extensions and the pipeline on it, driven as a user would."""
+    """A generated set of extensions, and the pipeline's commands on it."""
 
     def __init__(self, count: int, mean_files: int = generate.MEAN_FILES) -> None:
         self.folder = WORK / f"{count}x{mean_files}"
@@ -214,11 +214,11 @@ class Extensions:
         self.work_dir = WORK / f"out-{self.folder.name}"
 
     def unit(self, times: int = 1) -> float:
-        """Return the seconds that one process takes to ``ast.parse`` every file."""
+        """Return the seconds that one process needs to ``ast.parse`` every file."""
         return median(times, lambda: run([sys.executable, "-c", _PARSE_ALL, self.folder / "exts"]))
 
     def start_afresh(self) -> None:
-        """Remove what the pipeline made of this set."""
+        """Remove all outputs of the pipeline for this set."""
         shutil.rmtree(self.work_dir, ignore_errors=True)
         shutil.rmtree(WORK / f"data-{self.folder.name}", ignore_errors=True)
 
@@ -228,28 +228,28 @@ class Extensions:
         return run(command, watch=watch)
 
     def a_file(self) -> Path:
-        """Return a module in the middle of the set, of middling size."""
+        """Return a module of median size from the middle of the set."""
         owner = self.folder / "exts" / generate.extension_id(self.facts["extensions"] // 2)
         modules = sorted(owner.rglob("*.py"), key=lambda path: (path.stat().st_size, path))
         return modules[len(modules) // 2]
 
 
 def cold_2_to_5(extensions: Extensions) -> float:
-    """Return the seconds of stages 2 to 5 from nothing; the sources are pulled before."""
+    """Return the seconds of a cold run of stages 2 to 5. The sources are already pulled."""
     extensions.start_afresh()
     extensions.doit("pull_repo_exts")
     return extensions.doit("preparation", "extension_data", "code_examples", "settings").seconds
 
 
 def cold_3_to_5(extensions: Extensions, processes: int) -> float:
-    """Return the seconds of stages 3 to 5 from nothing in so many processes."""
+    """Return the seconds of a cold run of stages 3 to 5 with the given number of processes."""
     extensions.start_afresh()
     extensions.doit("preparation")
     return extensions.doit("extension_data", "code_examples", "settings", processes=processes).seconds
 
 
 def after_an_edit(extensions: Extensions) -> tuple[float, dict[str, int]]:
-    """Return the seconds of a run after one function was added to one file, and the tasks that ran in each stage."""
+    """Add a function to one file and run. Return the seconds, and the number of tasks that ran in each stage."""
     file = extensions.a_file()
     before, status = file.read_bytes(), file.stat()
     try:
@@ -260,16 +260,16 @@ def after_an_edit(extensions: Extensions) -> tuple[float, dict[str, int]]:
     finally:
         file.write_bytes(before)
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    extensions.doit()  # back to how it was, for whatever is measured next
+    extensions.doit()  # restore the outputs for the next measurement
     return done.seconds, {stage: ran for stage, ran in done.ran.items() if ran}
 
 
 def cost(extensions: Extensions, times: int) -> Cost:
-    """Measure everything that is measured on each size.
+    """Run the measurements that apply to every size.
 
     Args:
         extensions: The set.
-        times: How often what is short is repeated; the median counts.
+        times: Repetitions of short measurements. The median counts.
     """
     facts = extensions.facts
     found = Cost(facts["extensions"], facts["python_files"], facts["python_bytes"] / 1e6, extensions.unit(times))
@@ -287,7 +287,7 @@ def cost(extensions: Extensions, times: int) -> Cost:
 
 
 def install_snakemake() -> bool:
-    """Install Snakemake in its own environment; return whether it is there."""
+    """Install Snakemake in its own environment. Return True if it is available."""
     if not SNAKEMAKE.exists():
         subprocess.run([sys.executable, "-m", "venv", SNAKEMAKE_VENV], check=True)
         pip: list[str | Path] = [
@@ -305,11 +305,11 @@ def install_snakemake() -> bool:
 
 
 def snakemake_nothing(extensions: Extensions) -> float:
-    """Return the seconds that Snakemake takes on the same graph when all outputs are there; 0 without Snakemake.
+    """Return the seconds that Snakemake takes on the same graph with all outputs present; 0 without Snakemake.
 
-    The outputs are made without running it: a cold run of its thousands of jobs, or declaring them up to date with
-    ``--touch``, takes longer than everything else together. So it has no records of earlier jobs to compare with and
-    judges by times alone, which is in its favour.
+    The outputs are created without Snakemake: a cold run of its thousands of jobs, or ``--touch``, would take longer
+    than all other measurements. Snakemake therefore has no records of earlier jobs and compares only times, which is
+    in its favour.
     """
     if not SNAKEMAKE.exists():
         return 0.0
@@ -326,13 +326,11 @@ def snakemake_nothing(extensions: Extensions) -> float:
     outputs = [f"{kind}/{owner}.json" for kind in each for owner in files]
     later = [f"embeddings/{kind}.npy" for kind in kinds] + [f"faiss/{kind}/index.faiss" for kind in kinds]
     made = [*single[:2], *outputs, *single[2:-1], *later, single[-1]]
-    begin = (
-        time.time() - len(made) / 100
-    )  # newer than every file that is read, of which one was edited by an earlier run
+    begin = time.time() - len(made) / 100  # newer than every input; an earlier measurement edited one
     for place, output in enumerate(made):
         (out / output).parent.mkdir(parents=True, exist_ok=True)
         (out / output).touch()
-        os.utime(out / output, (begin + place / 100, begin + place / 100))  # what is made later is newer
+        os.utime(out / output, (begin + place / 100, begin + place / 100))  # later outputs are newer
     graph = folder / "graph.json"
     graph.write_text(json.dumps({"files": files, "out": str(out)}))
     command: list[str | Path] = [SNAKEMAKE, "-s", HERE / "Snakefile", "-d", folder, "-c", str(PROCESSES)]
@@ -347,12 +345,12 @@ def snakemake_nothing(extensions: Extensions) -> float:
 
 
 def database_milliseconds(tasks: int = 5000, files: int = 16) -> float:
-    """Return the milliseconds that it takes to write one task's success through, with so many dependencies."""
+    """Return the milliseconds to save one task's success with the given number of dependencies."""
     from doit.dependency import JSONCodec
 
     from checkpoint.database import WriteThroughDatabase
 
-    # Beside the other results: a temporary folder may lie in memory, where syncing costs nothing.
+    # In the work folder: the system's temporary folder may be in memory, where syncing costs nothing.
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         database = WriteThroughDatabase(f"{folder}/.doit.db", JSONCodec())
         database.open_for_writing()
@@ -374,7 +372,7 @@ def database_milliseconds(tasks: int = 5000, files: int = 16) -> float:
 
 
 def rows(costs: Sequence[Cost], six: Extensions, small: Extensions, large: Extensions) -> Iterator[Row]:
-    """Measure what is not in ``costs`` yet, and yield the table line by line."""
+    """Run the remaining measurements, and yield the rows of the table."""
     by_size = {each.extensions: each for each in costs}
     few, many = by_size[small.facts["extensions"]], by_size[large.facts["extensions"]]
     size = f"{few.extensions} extensions, {few.files} files, {few.megabytes:.0f} MB"
@@ -425,7 +423,7 @@ def rows(costs: Sequence[Cost], six: Extensions, small: Extensions, large: Exten
     )
     most = max((ran.get(stage, 0) for stage in ("extension_data", "code_examples", "settings")), default=0)
     yield Row(
-        "tasks that run then in any of stages 3 to 5: one extension's and the merge",
+        "most tasks that then run in one of stages 3 to 5: one extension and the merge",
         ", ".join(f"{stage} {count}" for stage, count in ran.items()),
         most,
         2,
@@ -448,23 +446,21 @@ def rows(costs: Sequence[Cost], six: Extensions, small: Extensions, large: Exten
     one, two = cold_3_to_5(small, 1), cold_3_to_5(small, 2)
     yield Row("scaling from 1 to 2 processes, stages 3 to 5", f"{one:.1f} s / {two:.1f} s", one / two, 1.7, "×", True)
     per_task = database_milliseconds()
-    yield Row(
-        "writing one task's success through, 5,000 subtasks of 16 files", f"{per_task:.2f} ms", per_task, 1, "ms a task"
-    )
+    yield Row("saving one task's success, 5,000 subtasks of 16 files", f"{per_task:.2f} ms", per_task, 1, "ms a task")
 
 
 def table(lines: Sequence[Row]) -> str:
     """Return the rows as a Markdown table."""
-    text = ["| what | measured | ratio or figure | bar | holds |", "|---|---|---|---|---|"]
+    text = ["| measurement | measured | result | limit | met |", "|---|---|---|---|---|"]
     for row in lines:
         sign = "≥" if row.at_least else "≤"
-        verdict = "yes" if row.holds else "**no**"
+        verdict = "yes" if row.within_limit else "**no**"
         text.append(f"| {row.what} | {row.measured} | {row.value:.2f} {row.unit} | {sign} {row.bar:.4g} | {verdict} |")
     return "\n".join(text)
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
+    """Return a description of the machine and the software versions."""
     from importlib.metadata import version
 
     with contextlib.suppress(OSError):
@@ -485,7 +481,7 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "cost"  # the same figures give the same file
+    mpl.rcParams["svg.hashsalt"] = "cost"  # makes the file reproducible
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
@@ -511,7 +507,7 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
 
 
 def publish(found: dict[str, Any], costs: Sequence[Cost], text: str) -> None:
-    """Write the figures, the plot, and the table into the page of the documentation."""
+    """Write the results, the plot, and the table of the documentation page."""
     folder = DOCS / "benchmarks"
     draw(costs, folder / "cost.svg")
     (folder / "results.json").write_text(json.dumps(found, indent=2) + "\n")
@@ -530,10 +526,10 @@ def publish(found: dict[str, Any], costs: Sequence[Cost], text: str) -> None:
 
 def main() -> None:
     """Run as a command."""
-    parser = argparse.ArgumentParser(description="Measure the pipeline and compare the figures with their bars.")
+    parser = argparse.ArgumentParser(description="Benchmark the pipeline and compare the results with their limits.")
     parser.add_argument("--sizes", type=int, nargs="+", default=[150, 500, 1500], help="numbers of extensions")
-    parser.add_argument("--times", type=int, default=3, help="how often to repeat what is short (default 3)")
-    parser.add_argument("--no-docs", action="store_true", help="print the table alone, write nothing into docs/")
+    parser.add_argument("--times", type=int, default=3, help="repetitions of short measurements (default 3)")
+    parser.add_argument("--no-docs", action="store_true", help="only print the table, write nothing to docs/")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     WORK.mkdir(exist_ok=True)
@@ -551,7 +547,7 @@ def main() -> None:
     print(text)
     found = {
         "machine": machine(),
-        "rows": [asdict(row) | {"holds": row.holds} for row in lines],
+        "rows": [asdict(row) | {"holds": row.within_limit} for row in lines],
         "costs": [asdict(each) for each in costs],
     }
     if not chosen.no_docs:

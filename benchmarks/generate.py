@@ -1,10 +1,10 @@
-"""Made-up Kit extensions of realistic sizes and shapes, for measuring.
+"""Generate synthetic Kit extensions of realistic sizes and shapes for benchmarks.
 
     python benchmarks/generate.py FOLDER --extensions 150
 
-The same arguments give the same bytes. What "realistic" means was measured once on a real set of extensions (six, 969
-Python files, 7.1 MB, 749,000 syntax nodes) and is kept below as quantiles; no text of it is here. The mean file size is
-a parameter, since extensions of Kit itself have larger files than that set.
+The output is reproducible: the same arguments give the same bytes. The quantiles below were measured on a real set of
+six extensions (969 Python files, 7.1 MB, 749,000 syntax nodes). The generator copies no text from that set. The mean
+file size is a parameter, because Kit's own extensions have larger files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 # Measured quantiles at these probabilities.
 _AT = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
-_MODULE_BYTES = (456, 1147, 1436, 3015, 6636, 11211, 20296, 33735, 59985, 107526)  # of modules that define something
+_MODULE_BYTES = (456, 1147, 1436, 3015, 6636, 11211, 20296, 33735, 59985, 107526)  # of modules with definitions
 _FUNCTION_LINES = (2, 3, 3, 7, 16, 32, 56, 76, 128, 387)
 _ARGUMENTS = (0, 0, 1, 1, 1, 2, 4, 5, 8, 20)
 _FIELDS = (0, 0, 0, 0, 2, 4, 8, 11, 22, 53)
@@ -28,14 +28,14 @@ _IMPORTS = (0, 2, 2, 4, 7, 11, 15, 18, 25, 36)
 _METHODS = (0, 0, 0, 0, 1, 3, 5, 8, 14, 30)  # of one class
 # Shares measured on all files, functions and lines.
 _PACKAGE_FILES = 0.25  # __init__.py
-_MODULE_MEAN = 12_450  # what modules drawn from _MODULE_BYTES come out as, on average
+_MODULE_MEAN = 12_450  # bytes; mean size of modules drawn from _MODULE_BYTES
 _PACKAGE_MEAN = 700  # bytes of an __init__.py, licence header included
-_OVERSHOOT = 1_500  # bytes by which the last definition of a module exceeds its size, roughly
+_OVERSHOOT = 1_500  # bytes by which a module typically exceeds its drawn size, because its last definition is complete
 _DOCUMENTED = 0.77
 _BRANCHING = 0.12  # of the statements; gives the measured cyclomatic complexity, 3.3 on average
 _CLASSES = 0.41  # of the definitions at the top of a module
 
-_WRITTEN = 1_700_000_000  # time of last change of every file; what people collect has lain there for a while
+_WRITTEN = 1_700_000_000  # modification time of every file; real collections are not fresh either
 
 # Files of an extension in a block of ten; the mean is 16 whatever the number of extensions.
 _FILES = (3, 5, 7, 9, 11, 13, 16, 20, 28, 48)
@@ -93,7 +93,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: counts of extensions and Python files, and the bytes of the latter."""
+    """The numbers of written extensions and Python files, and the total size of the Python files in bytes."""
 
     extensions: int
     python_files: int
@@ -109,17 +109,17 @@ def generate(
     mean_files: int = MEAN_FILES,
     workers: int = 2,
 ) -> Generated:
-    """Write made-up extensions to ``folder/exts`` and one app to ``folder/apps``.
+    """Write synthetic extensions to ``folder/exts`` and one app to ``folder/apps``.
 
-    Extension number ``i`` depends on ``seed`` and ``i`` alone, so that a larger set holds the smaller one.
+    Extension number ``i`` depends only on ``seed`` and ``i``. A larger set therefore contains the smaller one.
 
     Args:
-        folder: Where to; what is there stays.
-        extensions: How many; multiples of ten have exactly ``mean_files`` Python files on average.
-        seed: Another seed, other extensions of the same kind.
+        folder: Target folder. Existing files stay.
+        extensions: Number of extensions. Multiples of ten have exactly ``mean_files`` Python files on average.
+        seed: Seed of the random generator.
         mean_bytes: Mean size of a Python file.
         mean_files: Mean number of Python files in an extension.
-        workers: Processes that write.
+        workers: Number of writing processes.
     """
     write = partial(_write_extension, folder / "exts", seed=seed, mean_bytes=mean_bytes, mean_files=mean_files)
     with ProcessPoolExecutor(workers) as pool:
@@ -129,12 +129,12 @@ def generate(
 
 
 def extension_id(number: int) -> str:
-    """Return the id of an extension, which is also its Python module."""
+    """Return the id of an extension. Its Python module has the same name."""
     return f"bench.{_NOUNS[number % len(_NOUNS)]}.{_NOUNS[number * 7 % len(_NOUNS)]}_{number:04d}"
 
 
 def _draw(rng: random.Random, quantiles: Sequence[float]) -> int:
-    """Draw from a distribution given by its quantiles, linear between them."""
+    """Return a random number from a distribution given by its quantiles, with linear interpolation."""
     chance = rng.random()
     above = next(place for place in range(1, len(_AT)) if chance <= _AT[place])
     share = (chance - _AT[above - 1]) / (_AT[above] - _AT[above - 1])
@@ -149,7 +149,7 @@ def _camel(*words: str) -> str:
 
 
 def _block(rng: random.Random) -> str:
-    """Return one to six lines of statements as they stand in function bodies."""
+    """Return one to six lines of typical statements of a function body."""
     a, b, c, d = rng.sample(_NOUNS, 4)
     verb, number, ratio = rng.choice(_VERBS), rng.randrange(2, 4096), round(rng.uniform(0.01, 10), 2)
     plain = (
@@ -184,7 +184,7 @@ def _block(rng: random.Random) -> str:
 
 @cache
 def _bodies(indent: int) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Return a pool of statement blocks, indented, and the lines of each; a body is a run of them."""
+    """Return a pool of indented statement blocks, and the number of lines of each. Bodies are slices of the pool."""
     rng = random.Random("statements of every seed")
     space = " " * indent
     blocks = tuple(_block(rng) for _ in range(30_000))
@@ -200,7 +200,7 @@ def _sentence(rng: random.Random) -> str:
 
 
 def _sentences(rng: random.Random, count: int, space: str = "") -> str:
-    """Return a paragraph of so many sentences, each on a line of its own."""
+    """Return a paragraph of ``count`` sentences, one per line."""
     return f"\n{space}".join(_sentence(rng) for _ in range(count))
 
 
@@ -266,7 +266,7 @@ def _class(rng: random.Random, name: str, base: str, imported: Sequence[str]) ->
 
 
 def _constants(rng: random.Random) -> list[str]:
-    """Return a table of constants, as configuration modules have them."""
+    """Return a table of constants, typical of configuration modules."""
     rows = [
         f'    "{rng.choice(_NOUNS)}_{rng.choice(_NOUNS)}_{row}": {rng.choice((12, 0.5, 100, 1.25, 7))},\n'
         for row in range(rng.randrange(3, 20))
@@ -280,7 +280,7 @@ def _constants(rng: random.Random) -> list[str]:
 def _module(
     rng: random.Random, size: int, owner: str, others: Sequence[str], settings: Sequence[str]
 ) -> tuple[str, list[str]]:
-    """Return a module's text of about ``size`` bytes and the public classes that it defines."""
+    """Return the text of a module of about ``size`` bytes, and its public classes."""
     imports = [f"import {name}\n" for name in rng.sample(_MODULES, min(_draw(rng, _IMPORTS), len(_MODULES)))]
     imports += [f"{line}\n" for line in rng.sample(_IMPORTED, rng.randrange(len(_IMPORTED)))]
     imported: list[str] = []
@@ -312,7 +312,7 @@ def _module(
 
 
 def _package(rng: random.Random, exports: Sequence[tuple[str, Sequence[str]]], base: str) -> str:
-    """Return an ``__init__.py`` that re-exports what its modules define, and one base class for other extensions."""
+    """Return an ``__init__.py`` that re-exports its modules' classes and defines a base class for other extensions."""
     lines = [_HEADER, f'"""{_sentences(rng, 1)}"""\n\n']
     names = [base] if base else []
     for module, classes in exports:
@@ -329,7 +329,7 @@ def _write_extension(folder: Path, number: int, *, seed: int, mean_bytes: int, m
     """Write one extension.
 
     Returns:
-        How many Python files it has, and their bytes.
+        The number of its Python files, and their total size in bytes.
     """
     rng = random.Random(f"{seed}/{number}")
     owner = extension_id(number)
@@ -397,7 +397,7 @@ def _write_app(folder: Path, extensions: int) -> None:
 
 def main() -> None:
     """Run as a command."""
-    parser = argparse.ArgumentParser(description="Write made-up Kit extensions of realistic sizes and shapes.")
+    parser = argparse.ArgumentParser(description="Write synthetic Kit extensions of realistic sizes and shapes.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--extensions", type=int, default=150)
     parser.add_argument("--mean-files", type=int, default=MEAN_FILES)

@@ -1,10 +1,11 @@
-"""How well search finds what is looked for: hit@1, hit@5 and mean reciprocal rank (MRR) over known answers.
+"""Measure the quality of search: hit@1, hit@5 and mean reciprocal rank (MRR) over queries with known answers.
 
     python benchmarks/search_quality.py [--data data] [--no-docs]
 
-The queries and their answers are in ``search_queries.toml``, written from the sources before any search was run. The
-data set is that of the default configuration (the six extensions of the isaaclab 2.3.2 wheel). A query asks for one
-kind of document, as ``doit search --in`` does. Prints the table and writes it into ``docs/search_quality.md``.
+``search_queries.toml`` holds the queries and their answers. They were written from the sources before any search was
+run. The data set is that of the default configuration (the six extensions of the isaaclab 2.3.2 wheel). A query
+searches one kind of document, like ``doit search --in``. The script prints the table and writes it to
+``docs/search_quality.md``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ NAMES = {"vector": "vectors alone", "lexical": "words alone (BM25)", "hybrid": "
 
 @dataclass(frozen=True)
 class Quality:
-    """What a way of searching reaches, each as a mean over queries.
+    """The quality of a search mode, averaged over queries.
 
     Attributes:
         hit_1: Share of queries whose first hit is an answer.
@@ -46,20 +47,20 @@ class Quality:
 
 
 def is_answer(hit: Hit, answers: Sequence[str]) -> bool:
-    """Return whether a hit is one of the answers; an example is named by the end of its full name."""
+    """Return True if a hit is one of the answers. An answer names an example by the end of its full name."""
     if hit.kind != "code_examples":
         return hit.id in answers
     return any(hit.id == answer or hit.id.endswith((f".{answer}", f":{answer}")) for answer in answers)
 
 
 def rank(query: dict[str, Any], data_dir: Path, mode: Mode) -> int:
-    """Return the rank of the first answer, 1 for the first hit; 0 if none is among the first `DEPTH`."""
+    """Return the 1-based rank of the first answer; 0 if no answer is among the first `DEPTH` hits."""
     hits = search(query["text"], data_dir=data_dir, kind=query["kind"], k=DEPTH, mode=mode)
     return next((number for number, hit in enumerate(hits, 1) if is_answer(hit, query["answers"])), 0)
 
 
 def quality(ranks: Sequence[int]) -> Quality:
-    """Return the figures of some ranks, see `rank`."""
+    """Return the quality for the ranks of some queries, see `rank`."""
     count = len(ranks)
     return Quality(
         sum(number == 1 for number in ranks) / count,
@@ -69,12 +70,12 @@ def quality(ranks: Sequence[int]) -> Quality:
 
 
 def measure(queries: Sequence[dict[str, Any]], data_dir: Path) -> dict[str, list[int]]:
-    """Return the ranks of all queries for each way of searching."""
+    """Return the ranks of all queries for each search mode."""
     return {mode: [rank(query, data_dir, mode) for query in queries] for mode in get_args(Mode)}
 
 
 def as_table(queries: Sequence[dict[str, Any]], ranks: dict[str, list[int]]) -> str:
-    """Return the figures as a Markdown table: over all queries, and for each kind."""
+    """Return the results as a Markdown table: for all queries, and for each kind."""
     lines = ["| queries | searched by | hit@1 | hit@5 | MRR |", "|---|---|---:|---:|---:|"]
     kinds = sorted({query["kind"] for query in queries})
     for label, wanted in [("all", kinds), *((kind, [kind]) for kind in kinds)]:
@@ -97,7 +98,7 @@ def missed(queries: Sequence[dict[str, Any]], ranks: Sequence[int]) -> str:
 
 
 def main() -> int:
-    """Measure, print and write down; return the exit code."""
+    """Measure, print and save the results. Return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="target folder (default: data)")
     parser.add_argument("--no-docs", action="store_true", help="only print")
