@@ -338,7 +338,7 @@ CASES = [
     Case("checkpoint", "100,000 nested lists", _checkpoint("[" * 100_000), "it is not JSON", command=RESUME),
     Case("checkpoint", "5 MB", _checkpoint('"' + STRING + '"'), "larger than 4000000 bytes", command=RESUME),
     Case("checkpoint", "of a newer version", _checkpoint(_documented(schema_version=99)), "Update", 2, RESUME),
-    Case("checkpoint", "another project's", _foreign, "of another work directory", command=RESUME),
+    Case("checkpoint", "another project's", _foreign, "for another work directory", command=RESUME),
     Case(
         "checkpoint",
         "no permission",
