@@ -12,6 +12,7 @@ from stages import artifacts
 from stages.artifacts.code_examples import SUMMARY as EXAMPLE_SUMMARY
 from stages.artifacts.embeddings import CACHE, Document, EmbeddingInfo, embedding_files
 from stages.artifacts.extension_data import DATABASE
+from stages.artifacts.nodes import DATABASE as NODES
 from stages.artifacts.preparation import EXTENSIONS, Extensions
 from stages.artifacts.settings import SUMMARY as SETTING_SUMMARY
 from stages.failures import StageError
@@ -28,7 +29,12 @@ _LOG = logging.getLogger(__name__)
 # Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
 _CHUNK = 500
 
-_INPUTS = {"extensions": [DATABASE], "code_examples": [EXAMPLE_SUMMARY], "settings": [SETTING_SUMMARY]}
+_INPUTS = {
+    "extensions": [DATABASE],
+    "code_examples": [EXAMPLE_SUMMARY],
+    "settings": [SETTING_SUMMARY],
+    "nodes": [NODES],
+}
 
 
 def targets(kind: str) -> list[str]:

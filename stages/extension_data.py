@@ -1,4 +1,4 @@
-"""Stage 3: what each extension offers: its database entry, code atlas and API documentation.
+"""Stage 3: what each extension offers: its database entry, code atlas, API documentation and OmniGraph nodes.
 
 `extract` reads and parses every Python file of one extension, the only time in the whole run that this happens, and so
 also writes what the later stages need of them: the functions that may become code examples, and the settings they use.
@@ -47,6 +47,8 @@ from stages.artifacts.extension_data import (
     has_python,
     setting_uses_file,
 )
+from stages.artifacts.nodes import DATABASE as NODES_DATABASE
+from stages.artifacts.nodes import ExtensionNodes, Node, NodesDatabase, nodes_file
 from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
 from stages.artifacts.settings import SettingUse
 from stages.failures import StageWarning, contained, warning, warning_order
@@ -55,7 +57,7 @@ from stages.python.files import PythonFile, UnreadableSource
 from stages.storage.jsonfile import to_json, write_bytes, write_json
 from stages.storage.stale import remove_stale
 
-MERGE_TARGETS = [DATABASE, SUMMARY, REPORT]
+MERGE_TARGETS = [DATABASE, SUMMARY, REPORT, NODES_DATABASE]
 
 _COUNTS = ("total_modules", "total_classes", "total_methods")
 _TOKEN_COUNTS = ("codeatlas_token_count", "api_docs_token_count")
@@ -66,24 +68,25 @@ logger = logging.getLogger(__name__)
 def targets(extension: Extension) -> list[str]:
     """Return the files that `extract` writes for an extension, relative to the work directory.
 
-    Code atlas and API documentation exist for extensions with Python files or stubs alone.
+    Code atlas and API documentation exist for extensions with Python files or stubs alone, node types for those with
+    ``.ogn`` files.
     """
     own = [entry_file(extension), functions_file(extension), setting_uses_file(extension)]
-    return [*own, *api_files(extension)]
+    return [*own, *api_files(extension), *_nodes_files(extension)]
 
 
 def dependencies(extension: Extension) -> list[str]:
     """Return the files that `extract` may read, relative to the extension's folder.
 
-    Python files, stubs and the readme or overview; the manifest is read by the stage before. Files of excluded modules
-    are among them, although `extract` never opens those.
+    Python files, stubs, descriptions of nodes and the readme or overview; the manifest is read by the stage before.
+    Files of excluded modules are among them, although `extract` never opens those.
     """
-    return sorted({*_python_files(extension), *_descriptions(extension)})
+    return sorted({*_python_files(extension), *extension.files.ogn, *_descriptions(extension)})
 
 
 def merge_dependencies(extensions: list[Extension]) -> list[str]:
     """Return the files that `merge` reads besides ``extensions.json``, relative to the work directory."""
-    return [entry_file(extension) for extension in extensions]
+    return [path for extension in extensions for path in (entry_file(extension), *_nodes_files(extension))]
 
 
 def extract(
@@ -182,6 +185,8 @@ def _write(extension: Extension, work_dir: Path, reading: _Reading, include_sour
         python_modules=_declared(extension),
         **counts,
     )
+    for path in _nodes_files(extension):
+        write_json(work_dir / path, ExtensionNodes(extension=extension.id, nodes=reading.nodes()))
     # The entry comes last: where it is, the rest is.
     found = sorted(reading.warnings, key=warning_order)
     record = ExtractedEntry(entry=entry, files=list(reading.report.values()), outputs=outputs, warnings=found)
@@ -189,7 +194,7 @@ def _write(extension: Extension, work_dir: Path, reading: _Reading, include_sour
 
 
 def merge(work_dir: Path) -> None:
-    """Put the entries of all extensions together: database, summary and report.
+    """Put the entries of all extensions together: database, summary, report and the database of OmniGraph nodes.
 
     ``extensions_database.json`` is what the output contract says. ``extensions_summary.json`` counts, names the
     versions that were not chosen and what was excluded, and holds the SHA-256 of every code atlas and API
@@ -248,6 +253,7 @@ def merge(work_dir: Path) -> None:
         excluded=chosen.excluded,
     )
     write_json(work_dir / SUMMARY, summary, indent=True)
+    write_json(work_dir / NODES_DATABASE, _merged_nodes(work_dir, chosen, found), indent=True)
     left_out.sort(key=lambda item: (item.extension, item.file))
     report = ExtractionReport(
         files=PythonFileCounts(**files, left_out=left_out), warnings=sorted(found, key=warning_order)
@@ -256,6 +262,19 @@ def merge(work_dir: Path) -> None:
     kept = [path for extension in chosen.extensions for path in targets(extension)]
     remove_stale(work_dir, [f"{FOLDER}/{folder}/*.json" for folder in FOLDERS_OF_EACH], kept)
     logger.info("%d extensions, %d Python files parsed of %d", len(entries), files["parsed"], files["seen"])
+
+
+def _merged_nodes(work_dir: Path, chosen: Extensions, found: list[StageWarning]) -> NodesDatabase:
+    """Return the node types of all extensions; of two of one name that of the first extension is taken, and told."""
+    nodes: dict[str, Node] = {}
+    for extension in chosen.extensions:
+        for path in _nodes_files(extension):
+            for name, node in artifacts.read(work_dir / path, ExtensionNodes).nodes.items():
+                known = nodes.setdefault(name, node)
+                if known is not node:
+                    message = f"The node type {name} is left out: the extension {known.extension} has it already."
+                    found.append(warning("ogn-twice", extension.id, node.file_path, 0, message))
+    return NodesDatabase(kit_version=chosen.kit_version, total_nodes=len(nodes), nodes=nodes)
 
 
 class _Reading:
@@ -274,6 +293,8 @@ class _Reading:
 
         self.id: str = extension.id
         self.folder = folder
+        self.extension = extension
+        self.excluded_modules = excluded_modules
         self.declared: list[str] = _declared(extension)
         self.files = python_source.classify(
             _python_files(extension),
@@ -394,6 +415,35 @@ class _Reading:
         importable = (python_source.API, python_source.TESTS)
         return {file.path: file.module for file in self.files if file.use in importable and file.path in files}
 
+    def nodes(self) -> dict[str, Node]:
+        """Return the OmniGraph node types; those in excluded folders are left out, as the Python files there are."""
+        from stages.nodes.collection import collect_nodes
+
+        # An exclusion is of names of modules: a description has that of the Python file that may lie beside it.
+        beside = {f"{path.rpartition('.')[0]}.py": path for path in self.extension.files.ogn}
+        named = python_source.classify(
+            list(beside),
+            declared=self.declared,
+            roots=self.extension.python_roots,
+            excluded_modules=self.excluded_modules,
+        )
+        paths = [beside[file.path] for file in named if file.use != python_source.EXCLUDED]
+        return collect_nodes(self.extension, self.folder, paths, class_of=self._node_class, warnings=self.warnings)
+
+    def _node_class(self, path: str, name: str) -> str | None:
+        """Return the full name of the class in a file that implements a node type; None if there is none."""
+        from stages.python.model import Class
+
+        module = next((module for module in self._modules.values() if module.path == path), None)
+        classes = [item for item in (module.members if module else []) if isinstance(item, Class)]
+        stem, short = path.rpartition("/")[2].removesuffix(".py"), name.rpartition(".")[2]
+        for wanted in (stem, short, f"Ogn{short}"):
+            for item in classes:
+                if item.name == wanted:
+                    return self.api.full_name(item)
+        computing = [item for item in classes if any(member.name == "compute" for member in item.members)]
+        return self.api.full_name(computing[0]) if computing else None
+
     def example_functions(self) -> list[Function]:
         """Return what stage 4 chooses from: every function and method with a body, also of scripts and tests."""
         return [
@@ -458,6 +508,10 @@ def _name(path: str) -> str:
 
 def _is_overview(path: str) -> bool:
     return _name(path).startswith("overview")
+
+
+def _nodes_files(extension: Extension) -> list[str]:
+    return [nodes_file(extension)] * bool(extension.files.ogn)
 
 
 def _python_files(extension: Extension) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import artifacts
-from stages.artifacts import extension_data, settings
+from stages.artifacts import extension_data, nodes, settings
 from stages.artifacts.code_examples import ExampleFile
 from stages.artifacts.embeddings import KINDS
 from stages.artifacts.final_assembly import (
@@ -329,6 +329,7 @@ def _counts(work_dir: Path, chosen: Extensions, published: _Published, *, templa
         code_examples=published.code_examples(),
         settings=statistics.total_settings,
         documented_settings=statistics.documented,
+        nodes=artifacts.read(work_dir / nodes.DATABASE, nodes.NodesDatabase).total_nodes,
         app_template_files=templates,
         warnings=warnings,
     )

@@ -16,6 +16,8 @@ from stages.artifacts.extension_data import (
     ExtractionReport,
     PythonFileCounts,
 )
+from stages.artifacts.nodes import DATABASE as NODES
+from stages.artifacts.nodes import Node, NodesDatabase
 from stages.artifacts.preparation import (
     EXTENSIONS,
     App,
@@ -43,7 +45,9 @@ def extension(
     id_: str, *, files: dict[str, list[str]] | None = None, modules: Iterable[str] = (), **more: Any
 ) -> Extension:
     """An extension with the given files by kind and declared modules."""
-    kinds: dict[str, list[str]] = {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": [], **(files or {})}
+    kinds: dict[str, list[str]] = {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": [], "ogn": []} | (
+        files or {}
+    )
     metadata = Metadata(
         title="",
         description="",
@@ -175,6 +179,27 @@ def write_extraction(work_dir: Path, extensions: Iterable[Extension], warnings: 
     write_json(work_dir / SUMMARY, {"summary": list(entries)})
     counts = PythonFileCounts(seen=2, parsed=2, api=2, tests=0, outside=0, excluded=0, unreadable=0, left_out=[])
     write_json(work_dir / REPORT, ExtractionReport(files=counts, warnings=warnings))
+
+
+def write_nodes(work_dir: Path, *, total: int) -> None:
+    """Write the database of node types, with so many in it."""
+    node = Node(
+        extension="my.a",
+        version="1.2.3",
+        node_version=1,
+        language="python",
+        description="",
+        ui_name=None,
+        categories=[],
+        class_full_name=None,
+        file_path="nodes/OgnX.ogn",
+        implementation_path=None,
+        inputs={},
+        outputs={},
+        state={},
+    )
+    nodes = {f"my.a.N{number}": node for number in range(total)}
+    write_json(work_dir / NODES, NodesDatabase(kit_version="107.3.3", total_nodes=total, nodes=nodes))
 
 
 def write_settings(work_dir: Path, *, total: int, documented: int, warnings: list[StageWarning]) -> None:

@@ -18,15 +18,15 @@ from stages.retrieval.search import Hit, SearchError, find_index, search
 from tasks.doit_internals import command_line_variables
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
-_KINDS = {"extensions": "extensions", "code": "code_examples", "settings": "settings"}
+_KINDS = {"extensions": "extensions", "code": "code_examples", "settings": "settings", "nodes": "nodes"}
 _OPT_IN: dict[str, Any] = {
     "name": "kind",
     "short": "",
     "long": "in",
     "type": str,
     "default": "",
-    "choices": (("extensions", ""), ("code", "code examples"), ("settings", "")),
-    "help": "what to search; all three if not given",
+    "choices": (("extensions", ""), ("code", "code examples"), ("settings", ""), ("nodes", "OmniGraph node types")),
+    "help": "what to search; all of them if not given",
 }
 _OPT_COUNT: dict[str, Any] = {
     "name": "k",
@@ -171,7 +171,7 @@ def text(hits: list[Hit], *, in_full: bool = False) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-_NOUNS = {"extensions": "extension", "code_examples": "example", "settings": "setting"}
+_NOUNS = {"extensions": "extension", "code_examples": "example", "settings": "setting", "nodes": "node"}
 _WIDTH = 110
 
 
@@ -179,6 +179,9 @@ def _told(hit: Hit) -> str:
     data = hit.metadata
     if hit.kind == "extensions":
         return " — ".join(part for part in (data["title"], data["description"]) if part)
+    if hit.kind == "nodes":
+        ports = f"({data['inputs']}) -> ({data['outputs']})"
+        return " — ".join(part for part in (data["ui_name"], data["description"], ports) if part)
     if hit.kind == "settings":
         default = json.dumps(data["default_value"], ensure_ascii=False)
         return f"{data['type']}, default {default}" + (f" — {data['documentation']}" if data["documentation"] else "")

@@ -21,7 +21,12 @@ _WARNING_FILES = (
     ("settings", "settings/settings_report.json"),
 )
 # Folder of the work directory -> folder of the finished data set.
-_PLACES = (("extension_data/", "extensions/"), ("code_examples/", "code_examples/"), ("settings/", "settings/"))
+_PLACES = (
+    ("extension_data/", "extensions/"),
+    ("code_examples/", "code_examples/"),
+    ("settings/", "settings/"),
+    ("nodes/", "nodes/"),
+)
 _NO_FILE_CHARACTERS = re.compile(r"[/\\\0]")
 
 
@@ -33,6 +38,7 @@ class Content:
         kit_version: The full Kit version; empty if it is not known yet.
         extensions: Database entries by id, each with ``id``; sorted by id.
         settings: ``setting_summary.json``'s settings.
+        nodes: ``nodes_database.json``'s nodes.
         warnings: Warnings of all stages, each with the ``stage`` that gave it.
         sources: kind, name, revision and kit_version of each source.
         examples: Number of code examples by extension.
@@ -45,6 +51,7 @@ class Content:
     kit_version: str = ""
     extensions: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
     examples: Counter[str] = field(default_factory=Counter)
@@ -147,6 +154,7 @@ def collect(files: DataFiles) -> Content:
     content.excluded = dict(sorted(prepared.get("excluded", completion.get("excluded", {})).items()))
     content.extensions = _extensions(files, prepared)
     content.settings = dict(sorted(files.read("settings/setting_summary.json").get("settings", {}).items()))
+    content.nodes = dict(sorted(files.read("nodes/nodes_database.json").get("nodes", {}).items()))
     content.warnings = _warnings(reports)
     if completion:
         content.warnings = content.warnings or [{"stage": "", **item} for item in completion.get("warnings", [])]

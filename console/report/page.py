@@ -107,6 +107,7 @@ def render(
             totals=_totals(content),
             index=_embedded(_index(content, run)),
             settings=_packed(_setting_rows(content)),
+            nodes=_packed(_node_rows(content)),
             details=details,
             style=style(),
             script=Markup(script),  # noqa: S704  the project's own file
@@ -216,6 +217,32 @@ def _setting_rows(content: Content) -> list[dict[str, Any]]:
     ]
 
 
+def _node_rows(content: Content) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "title": node.get("ui_name") or "",
+            "description": node.get("description") or "",
+            "version": node.get("node_version", 1),
+            "language": node.get("language") or "",
+            "categories": node.get("categories", []),
+            "extension": node.get("extension") or "",
+            "ports": [
+                {
+                    "name": f"{group}:{port}",
+                    "type": attribute.get("type") or "",
+                    "default": _shown(attribute.get("default")),
+                    "optional": bool(attribute.get("optional")),
+                    "description": attribute.get("description") or "",
+                }
+                for group in ("inputs", "outputs", "state")
+                for port, attribute in node.get(group, {}).items()
+            ],
+        }
+        for name, node in content.nodes.items()
+    ]
+
+
 def _shown(value: Any) -> str:
     return "" if value is None else _pretty(value) if not isinstance(value, dict | list) else to_json(value).decode()
 
@@ -280,5 +307,6 @@ def _totals(content: Content) -> list[tuple[str, int, str]]:
         ("methods", sum(entry.get("total_methods", 0) for entry in entries), "#/extensions"),
         ("code examples", sum(content.examples.values()), "#/extensions"),
         ("settings", len(content.settings), "#/settings"),
+        *[("nodes", len(content.nodes), "#/nodes")] * bool(content.nodes),
         ("warnings", len(content.warnings), "#/warnings"),
     ]

@@ -10,6 +10,7 @@ from stages.artifacts import (
     extension_data,
     faiss,
     final_assembly,
+    nodes,
     preparation,
     pull_repo_exts,
     python_api,
@@ -99,6 +100,7 @@ PUBLISHED = (
         settings.STATISTICS,
         "settings/setting_statistics.json",
     ),
+    PublishedFile("nodes_database", "OmniGraph node types", nodes.NodesDatabase, nodes.DATABASE, nodes.DATABASE),
     PublishedFile("settings_report", "Search for settings", settings.SettingsReport, settings.REPORT),
     PublishedFile(
         "faiss_index",
@@ -128,6 +130,7 @@ INTERNAL: dict[str, Any] = {
     "extension_data/entries/<id>.json": extension_data.ExtractedEntry,
     "extension_data/examples/<id>.json": extension_data.Functions,
     "extension_data/setting_uses/<id>.json": extension_data.SettingUses,
+    "extension_data/nodes/<id>.json": nodes.ExtensionNodes,
     extension_data.REPORT: extension_data.ExtractionReport,
     "code_examples/selected/<id>.json": code_examples.ExampleFile,
     "code_examples/digests/<id>.json": code_examples.SelectedDigests,

@@ -12,8 +12,8 @@ from stages.artifacts.record import Count, Positive, Record, Text
 FOLDER = "embeddings"
 CACHE = f"{FOLDER}/cache.sqlite3"
 
-Kind = Literal["extensions", "code_examples", "settings"]
-KINDS: tuple[Kind, ...] = ("extensions", "code_examples", "settings")
+Kind = Literal["extensions", "code_examples", "settings", "nodes"]
+KINDS: tuple[Kind, ...] = ("extensions", "code_examples", "settings", "nodes")
 
 
 class EmbeddingFiles(NamedTuple):
@@ -159,18 +159,49 @@ class SettingMetadata(Record):
     extensions: str
 
 
+class NodeMetadata(Record):
+    """What a search result shows of an OmniGraph node type.
+
+    Attributes:
+        node_type: The name that it is registered by.
+        extension: The extension's id.
+        node_version: The version of the node type.
+        language: The language that it is implemented in.
+        ui_name: Its name in the user interface; empty if it has none.
+        description: What it does; empty if nothing says so.
+        categories: Its categories, joined by ", ".
+        inputs: Its inputs with their types (``reset: bool``), joined by ", ".
+        outputs: Its outputs with their types, joined by ", ".
+        class_full_name: The Python class that implements it; null if there is none.
+        file_path: Its ``.ogn`` file, relative to the extension.
+    """
+
+    node_type: Text
+    extension: Text
+    node_version: int
+    language: Literal["python", "cpp", "cuda"]
+    ui_name: str
+    description: str
+    categories: str
+    inputs: str
+    outputs: str
+    class_full_name: str | None
+    file_path: Text
+
+
 class Document(Record):
     """One entry of an index.
 
     Attributes:
-        id: Unique within its kind: an extension's id, ``<extension id>:<full name>`` of an example, a setting's path.
+        id: Unique within its kind: an extension's id, ``<extension id>:<full name>`` of an example, a setting's path, a
+            node type's name.
         page_content: The text that is embedded, at most ``max_tokens`` long; never blank.
         metadata: What a search result shows.
     """
 
     id: Text
     page_content: Text
-    metadata: ExtensionMetadata | CodeExampleMetadata | SettingMetadata
+    metadata: ExtensionMetadata | CodeExampleMetadata | SettingMetadata | NodeMetadata
 
 
 class StoredDocument(Record):

@@ -18,7 +18,7 @@ REPORT = f"{FOLDER}/extraction_report.json"
 
 DATABASE_VERSION = "1.0"
 # The folders with a file for each extension.
-FOLDERS_OF_EACH = ("codeatlas", "api_docs", "entries", "examples", "setting_uses")
+FOLDERS_OF_EACH = ("codeatlas", "api_docs", "entries", "examples", "setting_uses", "nodes")
 
 FileUse = Literal["api", "tests", "outside", "excluded", "unreadable"]
 Atlas = Annotated[str, Meta(extra_json_schema={"pattern": r"^codeatlas/.+\.codeatlas\.json$"})]

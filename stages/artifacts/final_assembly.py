@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from stages.artifacts import code_examples, embeddings, extension_data, faiss, settings
+from stages.artifacts import code_examples, embeddings, extension_data, faiss, nodes, settings
 from stages.artifacts.extension_data import PythonFileCounts
 from stages.artifacts.preparation import Extension
 from stages.artifacts.pull_repo_exts import Kind
@@ -46,7 +46,7 @@ def data_set_files(extensions: Iterable[Extension], *, mode: str, with_search: b
     ):
         files[f"extensions/{path.removeprefix('extension_data/')}"] = path
     for path in (
-        *(settings.SUMMARY, settings.SIMPLE, settings.STATISTICS, code_examples.SUMMARY),
+        *(settings.SUMMARY, settings.SIMPLE, settings.STATISTICS, code_examples.SUMMARY, nodes.DATABASE),
         *code_examples.example_files(extensions, mode),
     ):
         files[path] = path
@@ -117,6 +117,7 @@ class Counts(Record):
         code_examples: Code examples.
         settings: Settings.
         documented_settings: Settings with documentation.
+        nodes: OmniGraph node types.
         app_template_files: Files of app templates.
         warnings: Warnings.
     """
@@ -130,6 +131,7 @@ class Counts(Record):
     code_examples: Count
     settings: Count
     documented_settings: Count
+    nodes: Count
     app_template_files: Count
     warnings: Count
 

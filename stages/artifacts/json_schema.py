@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from stages.artifacts.catalog import PUBLISHED, PublishedFile
-from stages.artifacts.embeddings import CodeExampleMetadata, ExtensionMetadata, SettingMetadata
+from stages.artifacts.embeddings import CodeExampleMetadata, ExtensionMetadata, NodeMetadata, SettingMetadata
 from stages.artifacts.faiss import IndexedDocument
 from stages.failures import StageWarning
 
 FOLDER = Path(__file__).resolve().parent.parent / "schemas"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_FORMS = (ExtensionMetadata, CodeExampleMetadata, SettingMetadata)
+_FORMS = (ExtensionMetadata, CodeExampleMetadata, SettingMetadata, NodeMetadata)
 _REFERENCE = "#/$defs/{name}"
 
 

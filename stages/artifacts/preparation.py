@@ -20,7 +20,7 @@ from stages.failures import StageWarning
 
 EXTENSIONS = "extensions.json"
 
-_SEEN = "^((folder|kit|archive|app)s_found|files_(python|stubs|toml|cpp|docs|other))$"
+_SEEN = "^((folder|kit|archive|app)s_found|files_(python|stubs|toml|cpp|docs|ogn|other))$"
 _MANIFEST = r"^(config/extension\.toml|extension\.toml|[^/]+\.[kK][iI][tT])$"
 
 
@@ -71,6 +71,7 @@ class ExtensionFiles(Record):
         toml: TOML files that may hold settings.
         cpp: C++ sources and headers.
         docs: Documents.
+        ogn: Descriptions of OmniGraph nodes.
     """
 
     python: Files
@@ -78,10 +79,11 @@ class ExtensionFiles(Record):
     toml: Files
     cpp: Files
     docs: Files
+    ogn: Files
 
     def all(self) -> list[str]:
         """Return every file."""
-        return [*self.python, *self.stubs, *self.toml, *self.cpp, *self.docs]
+        return [*self.python, *self.stubs, *self.toml, *self.cpp, *self.docs, *self.ogn]
 
 
 class Extension(Record):

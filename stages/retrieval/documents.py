@@ -1,4 +1,4 @@
-"""What is embedded and found: one document for each extension, code example and setting."""
+"""What is embedded and found: one document for each extension, code example, setting and OmniGraph node type."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 
 from stages import artifacts
-from stages.artifacts import extension_data, settings
+from stages.artifacts import extension_data, nodes, settings
 from stages.artifacts.code_examples import FOLDER as EXAMPLES
 from stages.artifacts.code_examples import Example, ExampleFile
 from stages.artifacts.embeddings import (
     CodeExampleMetadata,
     Document,
     ExtensionMetadata,
+    NodeMetadata,
     SettingMetadata,
     StoredDocument,
 )
@@ -44,7 +45,12 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
         # A token has at least one byte, so a text of so few bytes is never too long: spares counting most settings.
         return text if len(text.encode()) <= limit else tokens.truncate(text, limit, encoding)
 
-    source = {"extensions": _extensions, "code_examples": _code_examples, "settings": _settings}[kind]
+    source = {
+        "extensions": _extensions,
+        "code_examples": _code_examples,
+        "settings": _settings,
+        "nodes": _nodes,
+    }[kind]
     return source(work_dir, cut, max_tokens)
 
 
@@ -163,6 +169,47 @@ def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Itera
         )
         text = cut("\n".join(part.strip() for part in parts if part.strip()))
         yield Document(id=key, page_content=text, metadata=metadata)
+
+
+def _nodes(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:
+    database = artifacts.read(work_dir / nodes.DATABASE, nodes.NodesDatabase)
+    for name, node in sorted(database.nodes.items()):
+        groups = {"inputs": node.inputs, "outputs": node.outputs, "state": node.state}
+        parts = [
+            f"{node.ui_name or ' '.join(words(name.rpartition('.')[2]))} ({name})",
+            node.description,
+            f"OmniGraph node in {_LANGUAGES[node.language]}" + "".join(f", {one}" for one in node.categories),
+            *(_attribute_text(group, attributes) for group, attributes in groups.items() if attributes),
+        ]
+        metadata = NodeMetadata(
+            node_type=name,
+            extension=node.extension,
+            node_version=node.node_version,
+            language=node.language,
+            ui_name=node.ui_name or "",
+            description=node.description,
+            categories=", ".join(node.categories),
+            inputs=_types(node.inputs),
+            outputs=_types(node.outputs),
+            class_full_name=node.class_full_name,
+            file_path=node.file_path,
+        )
+        text = cut("\n".join(part.strip() for part in parts if part.strip()))
+        yield Document(id=name, page_content=text, metadata=metadata)
+
+
+_LANGUAGES = {"python": "Python", "cpp": "C++", "cuda": "CUDA"}
+
+
+def _attribute_text(group: str, attributes: dict[str, nodes.NodeAttribute]) -> str:
+    lines = [
+        f"{name} ({one.type})" + f": {one.description}" * bool(one.description) for name, one in attributes.items()
+    ]
+    return f"{group}:\n" + "\n".join(lines)
+
+
+def _types(attributes: dict[str, nodes.NodeAttribute]) -> str:
+    return ", ".join(f"{name}: {attribute.type}" for name, attribute in attributes.items())
 
 
 def read_documents(path: Path) -> Iterator[StoredDocument]:

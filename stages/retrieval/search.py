@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -80,11 +81,12 @@ def search(
     Args:
         query: Words, a question, a name or a part of one.
         data_dir: A target folder (its highest Kit version is searched), one version's folder in it, or a work folder.
-        kind: One of ``extensions``, ``code_examples``, ``settings``; None for all three.
+        kind: One of ``extensions``, ``code_examples``, ``settings``, ``nodes``; None for all four.
         k: How many hits at most.
         mode: By meaning and words together, or by one of them.
         extensions: Ids or patterns (``omni.ui*``) of the extensions to search in; all if empty.
-        prefix: How the names of what is found begin: an extension's id, an example's full name, a setting's path.
+        prefix: How the names of what is found begin: an extension's id, an example's full name, a setting's path,
+            a node type's name.
         options: The ``[embeddings]`` section of a configuration: its model must be the index's, and its endpoint is
             asked. None: what the index says of its model is used.
         api_key: For an index whose model is behind a service.
@@ -105,7 +107,7 @@ def search(
     hits: list[Hit] = []
     left_out: list[Facets] = []
     searched = False
-    for one in KINDS if kind is None else (kind,):
+    for one in _kinds_in(data_dir) if kind is None else (kind,):
         with Index(find_index(data_dir, one), one) as index:
             rows = index.rows(only)
             if only and not len(rows if rows is not None else ()):
@@ -125,6 +127,15 @@ def search(
     if not searched:
         raise SearchError(only.why_nothing(left_out))
     return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
+
+
+def _kinds_in(data_dir: Path) -> list[str]:
+    """Return the kinds to search: data sets that were made before there were nodes do without."""
+    kinds: list[str] = [kind for kind in KINDS if kind != "nodes"]
+    with contextlib.suppress(SearchError):
+        find_index(data_dir, "nodes")
+        kinds.append("nodes")
+    return kinds
 
 
 def find_index(data_dir: Path, kind: str) -> Path:
@@ -223,7 +234,10 @@ class Index:
             extension, _, name = place.id.partition(":")
             return Facets(name, (extension,))
         try:
-            return Facets(place.id, tuple(self._entry(place)["metadata"]["extensions"].split(", ")))
+            metadata = self._entry(place)["metadata"]
+            if self.kind == "nodes":
+                return Facets(place.id, (metadata["extension"],))
+            return Facets(place.id, tuple(metadata["extensions"].split(", ")))
         except KeyError as error:
             raise SearchError(
                 f"{self._folder}: does not say whose its documents are. Run the pipeline again."

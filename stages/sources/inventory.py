@@ -18,6 +18,7 @@ _KINDS = {
     "py": "python",
     "pyi": "stubs",
     "kit": "toml",
+    "ogn": "ogn",
     **dict.fromkeys(["c", "cc", "cpp", "cxx", "cu", "cuh", "h", "hh", "hpp", "hxx", "inl", "ipp"], "cpp"),
 }
 _DOC_NAMES = ("readme", "overview", "changelog")
@@ -33,7 +34,7 @@ class Listing:
     """What an extension's folder holds.
 
     Attributes:
-        files: Paths of its files by kind (``python``, ``stubs``, ``toml``, ``cpp``, ``docs``), relative to the
+        files: Paths of its files by kind (``python``, ``stubs``, ``toml``, ``cpp``, ``docs``, ``ogn``), relative to the
             extension with ``/``, sorted.
         folders: Paths of all its folders, ``""`` for itself.
         modules: Paths of its Python, stub and compiled files without suffixes.
@@ -42,7 +43,7 @@ class Listing:
     """
 
     files: dict[str, list[str]] = field(
-        default_factory=lambda: {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": []}
+        default_factory=lambda: {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": [], "ogn": []}
     )
     folders: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)

@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-NO_FILES: dict[str, list[str]] = {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": []}
+NO_FILES: dict[str, list[str]] = {"python": [], "stubs": [], "toml": [], "cpp": [], "docs": [], "ogn": []}
 
 
 def _forge(project: Project, name: str, change: Change) -> None:

@@ -22,7 +22,7 @@ from stages.storage.jsonfile import read_json, write_bytes, write_json
 from tests import records
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
-KINDS = ("extensions", "code_examples", "settings")
+KINDS = ("extensions", "code_examples", "settings", "nodes")
 
 
 def entry(id_: str, *, python: bool = True) -> Extension:
@@ -73,6 +73,7 @@ class Work:
         records.write_extraction(self.work, self.extensions, [warning("python-syntax", "my.b", "b.py", 3)])
         same = warning("python-syntax", "my.b", "b.py", 3)
         records.write_settings(self.work, total=7, documented=4, warnings=[same, warning("too-large", "my.a", "a.h")])
+        records.write_nodes(self.work, total=2)
         for kind in KINDS:
             for target in faiss_index.targets(kind):
                 write_bytes(self.work / target, f"{target} \0 bytes".encode())
@@ -103,6 +104,7 @@ def test_the_layout_of_the_data_set(work: Work) -> None:
         "107.3/settings/setting_summary.json",
         "107.3/settings/setting_summary_simple.json",
         "107.3/settings/setting_statistics.json",
+        "107.3/nodes/nodes_database.json",
     }
     for id_ in ("my.a", "my.b"):
         expected |= {
@@ -429,6 +431,7 @@ def test_the_completion_report_counts_and_gathers(work: Work) -> None:
         "code_examples": 2 * sum(name.endswith(".example.json") for name in work.targets()),
         "settings": 7,
         "documented_settings": 4,
+        "nodes": 2,
         "app_template_files": 0,
         "warnings": 4,
     }

@@ -151,6 +151,7 @@ def test_an_entry_by_hand(cache: Cache) -> None:
             "python": ["extra/omni/ui/scene.py", "omni/ui/__init__.py", "omni/ui/x.py"],
             "stubs": ["omni/ui/_ui.pyi"],
             "toml": ["config/extension.gen.toml", "config/extension.toml", "data/preset.kit"],
+            "ogn": [],
             "cpp": ["include/Ui.h", "plugins/ui.CPP"],
             "docs": ["docs/CHANGELOG.md", "docs/README.md", "docs/guide/how.rst"],
         },
@@ -404,7 +405,14 @@ def test_single_file_extensions_and_apps(cache: Cache) -> None:
     (entry,) = result["extensions"]
     assert (entry["id"], entry["version"], entry["manifest"]) == ("my.bundle", "1.2.0", "my.bundle-1.2.0.kit")
     assert entry["folder"] == str(cache.root / "exts")
-    assert entry["files"] == {"python": [], "stubs": [], "toml": ["my.bundle-1.2.0.kit"], "cpp": [], "docs": []}
+    assert entry["files"] == {
+        "python": [],
+        "stubs": [],
+        "toml": ["my.bundle-1.2.0.kit"],
+        "cpp": [],
+        "docs": [],
+        "ogn": [],
+    }
     assert entry["metadata"]["dependencies"] == ["omni.ui"]
     assert result["apps"] == [
         {

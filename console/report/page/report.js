@@ -242,6 +242,41 @@
     if (prefix) tables.settings.filter("Prefix", prefix);
   }
 
+  const ports = (row) => h("details", {}, h("summary", {}, plural(row.ports.length, "attribute")),
+    row.ports.map((port) => h("div", {}, h("code", {}, `${port.name}: ${port.type}`),
+      port.default ? [" = ", h("code", {}, port.default)] : null, port.optional ? " (optional)" : null,
+      port.description ? h("span", { class: "muted" }, ` ${port.description}`) : null)));
+
+  async function showNodes() {
+    if (tables.nodes) return;
+    const rows = await unpack("data-nodes");
+    const choices = (values) => [...new Set(values)].sort(compare).map((name) => [name, name]);
+    tables.nodes = new DataTable({
+      name: "OmniGraph nodes",
+      noun: "node",
+      placeholder: "name, description, category, attribute",
+      rows,
+      sort: ["name", 1],
+      text: (row) => [row.name, row.title, row.description, ...row.categories, ...row.ports.map((port) => port.name)].join("\n"),
+      filters: [
+        { label: "Language", options: choices(rows.map((row) => row.language)), value: (row) => row.language },
+        { label: "Extension", options: choices(rows.map((row) => row.extension)), value: (row) => row.extension },
+      ],
+      columns: [
+        { key: "name", label: "Node", value: (row) => row.name, cell: (row) => [
+          h("code", { class: "id" }, row.name),
+          (row.title || row.description) && h("span", { class: "muted clamp" }, [row.title, row.description].filter(Boolean).join(". "))] },
+        { key: "version", label: "Version", number: true, value: (row) => row.version, cell: (row) => number(row.version) },
+        { key: "language", label: "Language", value: (row) => row.language, cell: (row) => row.language },
+        { key: "categories", label: "Categories", value: (row) => row.categories.join(), cell: (row) => row.categories.join(", ") },
+        { key: "extension", label: "Extension", value: (row) => row.extension, cell: (row) =>
+          position.has(row.extension) ? h("a", { href: address(row.extension) }, row.extension) : row.extension },
+        { key: "ports", label: "Attributes", value: (row) => row.ports.length, cell: (row) => row.ports.length ? ports(row) : "" },
+      ],
+    });
+    byId("nodes").replaceChildren(tables.nodes.element);
+  }
+
   function showWarnings(owner) {
     if (!tables.warnings) {
       const kinds = [...new Set(index.warnings.map((row) => row.kind))].sort(compare);
@@ -477,7 +512,7 @@
   const views = [...document.querySelectorAll("[data-view]")];
   const links = [...document.querySelectorAll("nav a")];
   const title = document.title;
-  const show = { extensions: showExtensions, extension: showExtension, dependencies: showDependencies, settings: showSettings, warnings: showWarnings };
+  const show = { extensions: showExtensions, extension: showExtension, dependencies: showDependencies, settings: showSettings, nodes: showNodes, warnings: showWarnings };
 
   async function route(first) {
     if (location.hash && !location.hash.startsWith("#/")) return; // the link that skips to the content

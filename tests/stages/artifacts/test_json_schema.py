@@ -65,8 +65,8 @@ def extensions(**more: Any) -> dict[str, Any]:
         ({"size": -1}, "size"),
         ({"manifest": "setup.py"}, "manifest"),
         ({"python_roots": {}}, "python_roots"),
-        ({"files": {"python": ["/etc/passwd"], "stubs": [], "toml": [], "cpp": [], "docs": []}}, "python"),
-        ({"files": {"python": ["a", "a"], "stubs": [], "toml": [], "cpp": [], "docs": []}}, "python"),
+        ({"files": {"python": ["/etc/passwd"], "stubs": [], "toml": [], "cpp": [], "docs": [], "ogn": []}}, "python"),
+        ({"files": {"python": ["a", "a"], "stubs": [], "toml": [], "cpp": [], "docs": [], "ogn": []}}, "python"),
     ],
 )
 def test_constraints_stand_in_the_schema(more: dict[str, Any], at: str | None) -> None:

@@ -26,6 +26,7 @@ _NO_RECORDS = ("code_examples/copies.json", "final_assembly/copies.json")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = make_project(tmp_path_factory.mktemp("records").resolve() / "project", count=3)
+    (project.extensions / "made.up01/OgnMade.ogn").write_text('{"Made": {"inputs": {"a": {"type": "any"}}}}')
     assert project.run("doit").code == 0, project.output()
     return project
 
