@@ -96,7 +96,7 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
     ):
         digests = _write_documents(kind, work_dir, options, documents_path, cache, use_cache=use_cache)
         _embed_missing(kind, backend, cache, options, len(digests), use_cache=use_cache)
-        dimension = cache.dimension or backend.dimension
+        dimension = cache.dimension or backend.dimension or _asked_dimension(backend)
         _write_vectors(vectors_path, digests, dimension, cache)
     model = backend.description
     info = EmbeddingInfo(
@@ -111,6 +111,14 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
         max_tokens=options.get("max_tokens", 500),
     )
     write_json(work_dir / files.embeddings, info)
+
+
+def _asked_dimension(backend: Backend) -> int:
+    """Return the dimension of a service's vectors where there is no document to learn it from.
+
+    An index without documents has the dimension of the others, so that a search asks all of them alike.
+    """
+    return int(embedding_backends.embed_query(backend, "dimension").shape[0])
 
 
 def _write_documents(

@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 import sqlite3
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +20,8 @@ FORMAT_VERSION = 1
 # A word in the document's name counts as much as two in its text.
 _NAME_WEIGHT = 2.0
 # An acronym before a capitalised word, a word, an acronym, a number.
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
-# The same where all of the text is ASCII, in half the time.
-_ASCII_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_OTHER = re.compile(r"[^\x00-\x7f]")
 
 # No text is stored again (content=''): index.json has it, and `place` says where.
 _SCHEMA = """
@@ -46,7 +46,21 @@ def words(text: str) -> list[str]:
 
 def spaced(text: str) -> str:
     """Return the words of a text as `words` does, with a space between."""
-    return " ".join((_ASCII_WORD if text.isascii() else _WORD).findall(text)).lower()
+    if text.isascii():
+        return " ".join(_WORD.findall(text)).lower()
+    text = unicodedata.normalize("NFC", text)
+    # The same rule for every script: it looks at a text of the same length that shows the case of each letter.
+    shadow = _OTHER.sub(_shadow, text)
+    return " ".join(text[match.start() : match.end()] for match in _WORD.finditer(shadow)).lower()
+
+
+def _shadow(match: re.Match[str]) -> str:
+    character = match[0]
+    if character.isupper() or character.istitle():
+        return "A"
+    if character.isalpha() or unicodedata.category(character)[0] == "M":
+        return "a"
+    return "0" if character.isalnum() else " "
 
 
 def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> None:

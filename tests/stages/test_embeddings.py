@@ -193,11 +193,12 @@ def test_nothing_to_embed(work_dir: Path, server: EmbeddingServer) -> None:
     path = work_dir / "settings" / "setting_summary.json"
     summary = json.loads(path.read_text())
     path.write_text(json.dumps({**summary, "settings": {}}))
-    for options, dimension in ({}, 256), (service(server), 0), (service(server, dimensions=64), 64):
+    for options, dimension in ({}, 256), (service(server, dimensions=64), 64), (service(server), 256):
         embed("settings", work_dir=work_dir, options=options, api_key=None)
         assert numpy.load(work_dir / "embeddings" / "settings_embeddings.npy").shape == (0, dimension)
         assert list(read_documents(work_dir / "embeddings" / "settings_documents.json")) == []
-    assert server.requests == []
+    # Where nothing else tells the dimension, the service is asked once.
+    assert len(server.requests) == 1
 
 
 def test_the_key_is_written_nowhere(
