@@ -357,12 +357,14 @@ class _Reading:
             )
 
     def _read_file(self, file: PythonFile) -> None:
+        from stages.python.grammar import parse
         from stages.python.visitor import visit
         from stages.setting_scan.calls import python_uses
         from stages.setting_scan.strings import Where
 
         text = python_source.decode(python_source.read_bytes(self.folder, file.path))
-        tree = python_source.parse(text)
+        parsed = parse(text)
+        tree = parsed.tree
         try:
             # Of a compiled module the stub alone tells its constants.
             settings = not file.is_stub or file.module not in self._with_source
@@ -371,7 +373,7 @@ class _Reading:
             where = Where(self.id, module_name, file.is_package)
             uses = python_uses(tree, file=file.path, source=text, where=where, warn=warn) if settings else []
             if file.use in (python_source.API, python_source.TESTS) or file.is_script:
-                module = visit(file.module, file.path, is_package=file.is_package, text=text, tree=tree)
+                module = visit(file.module, file.path, is_package=file.is_package, parsed=parsed)
         except (RecursionError, MemoryError) as error:
             raise UnreadableSource("python-nesting", 0, "is nested too deeply to be read") from error
         self.setting_uses += uses

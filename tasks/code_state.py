@@ -6,10 +6,13 @@ The digest is an input of the stage's tasks: an edit runs them again. Later task
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from functools import cache
 from pathlib import Path
+
+import doit
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = "stages"
@@ -18,12 +21,13 @@ _PACKAGE = "stages"
 _IMPORT = re.compile(
     rb"from stages([\w.]*) import (?:\(([^)]*)\)|([^\n#]*))|import stages([\w.]+)",
 )
+_GRAMMAR = re.compile(r"tree_sitter[\w.-]*\.dist-info\Z")
 _NAME = re.compile(rb"(\w+)(?:[ \t]+as[ \t]+\w+)?")
 
 
 @cache
 def code_digest(module: str) -> str:
-    """Return the digest of a ``stages`` module, its imports from ``stages``, and the Python version.
+    """Return the digest of a ``stages`` module, its imports from ``stages``, Python's version and the grammars.
 
     Args:
         module: Full name, such as ``stages.settings``.
@@ -32,10 +36,18 @@ def code_digest(module: str) -> str:
         128 bits, hexadecimal. Does not depend on the project's location.
     """
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{sys.version_info.major}.{sys.version_info.minor}\n".encode())
+    digest.update(f"{sys.version_info.major}.{sys.version_info.minor} {' '.join(_grammars())}\n".encode())
     for name in sorted(closure(module)):
         digest.update(name.encode() + b" " + _read(name)[1] + b"\n")
     return digest.hexdigest()
+
+
+@cache
+def _grammars() -> tuple[str, ...]:
+    """Return the names and versions of the installed grammars, as the names of their folders tell them."""
+    # Where doit lies, which is loaded already: looking for a package costs more than all else here.
+    folder = os.path.dirname(os.path.dirname(doit.__file__))
+    return tuple(sorted(name for name in os.listdir(folder) if _GRAMMAR.match(name)))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import codecs
 import fnmatch
 import io
@@ -221,24 +220,6 @@ def decode(data: bytes) -> str:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text
-
-
-def parse(text: str) -> ast.Module:
-    """Return the tree of a Python file; nothing is run.
-
-    Raises:
-        UnreadableSource: It is not Python 3 of this interpreter's version, or nested too deeply for it.
-    """
-    try:
-        return ast.parse(text)
-    except SyntaxError as error:
-        # A NUL byte, which no line number comes with, shows where it stands.
-        line = error.lineno or (text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0)
-        raise UnreadableSource("python-syntax", line, f"is not valid Python 3 ({error.msg})") from error
-    except (RecursionError, MemoryError) as error:
-        raise UnreadableSource("python-nesting", 0, "is nested too deeply to be parsed") from error
-    except ValueError as error:  # other releases of Python have it for a NUL byte, a lone surrogate or a huge number
-        raise UnreadableSource("python-syntax", 0, f"is not valid Python 3 ({error})") from error
 
 
 def read_bytes(folder: Path, path: str) -> bytes:

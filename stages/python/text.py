@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import Any
 
 # Longer values of class variables are tables and nested configurations, which say little in a list of attributes.
@@ -10,9 +11,15 @@ _LONGEST_VALUE = 200
 
 
 class SourceText:
-    """The lines of one file, for the text of its nodes."""
+    """The lines of one file, for the text of its nodes.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: The text that the nodes' positions refer to.
+        written: What stands in it -> what stands in the file instead; see `grammar.Parsed`.
+    """
+
+    def __init__(self, text: str, written: Mapping[str, str] | None = None) -> None:
+        self._written = written or {}
         self._lines = text.split("\n")
         self._ascii = text.isascii()
         self._encoded: dict[int, bytes] = {}
@@ -21,6 +28,15 @@ class SourceText:
         """Return the source of an expression: as written where it is on one line, else on one line."""
         if type(node) is ast.Name:
             return node.id
+        return self._as_written(self._source(node)) if self._written else self._source(node)
+
+    def _as_written(self, text: str) -> str:
+        for older, written in self._written.items():
+            if "\n" not in older:
+                text = text.replace(older, written)
+        return text
+
+    def _source(self, node: ast.expr) -> str:
         first, last = node.lineno, node.end_lineno
         if first == last:
             if self._ascii:

@@ -9,6 +9,7 @@ from typing import Any
 
 from stages.python.exports import ExportsReader, adds_to_exports, dotted
 from stages.python.function_body import BUILTINS, walk
+from stages.python.grammar import Parsed
 from stages.python.model import (
     KEYWORD_ONLY,
     POSITIONAL,
@@ -24,31 +25,32 @@ from stages.python.model import (
 from stages.python.overloads import settle
 from stages.python.text import SourceText, docstring, string
 
+# ``type Name = …``, where the interpreter knows it; elsewhere the grammar makes it an assignment.
+_TYPE_ALIAS = getattr(ast, "TypeAlias", None)
 _LOGGER = re.compile(r"(?:logging\.)?getLogger\(")
 
 
-def visit(name: str, path: str, *, is_package: bool, text: str, tree: ast.Module) -> Module:
+def visit(name: str, path: str, *, is_package: bool, parsed: Parsed) -> Module:
     """Return the records of one file.
 
     Args:
         name: Dotted name that imports it.
         path: File, relative to the extension's folder.
         is_package: Whether it is an ``__init__`` file.
-        text: Its text.
-        tree: Its tree.
+        parsed: Its tree and text.
     """
     module = Module(name, path, is_package=is_package)
-    _Visitor(module, text).read(tree)
+    _Visitor(module, parsed).read(parsed.tree)
     return module
 
 
 class _Visitor:
     """Fills the records of one module."""
 
-    def __init__(self, module: Module, text: str) -> None:
+    def __init__(self, module: Module, parsed: Parsed) -> None:
         self._module = module
-        self._text = SourceText(text)
-        self._names_exports = "__all__" in text
+        self._text = SourceText(parsed.text, parsed.written)
+        self._names_exports = "__all__" in parsed.text
         self._exports = ExportsReader(module)
         self._functions: list[tuple[Function, ast.FunctionDef | ast.AsyncFunctionDef]] = []
         self._classes: list[tuple[Class, list[ast.expr]]] = []
@@ -91,6 +93,11 @@ class _Visitor:
                     self._class_variable(node, owner, text)
                 else:
                     self._assignment(node, text)
+            elif owner is None and kind is _TYPE_ALIAS:
+                following = body[index + 1] if index + 1 < len(body) else None
+                assignment = ast.Assign([node.name], node.value)  # type: ignore[attr-defined]
+                text = string(following) if type(following) is ast.Expr else None
+                self._assignment(ast.copy_location(assignment, node), text)
             elif owner is None and (kind is ast.Import or kind is ast.ImportFrom):
                 for name, target in self._imported(node, top=True):
                     self._module.bindings[name] = target

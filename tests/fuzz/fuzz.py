@@ -25,7 +25,8 @@ with atheris.instrument_imports(include=["stages", "checkpoint", "config", "task
     from checkpoint import file as checkpoint_file
     from config import ConfigError, load
     from stages import kit_toml
-    from stages.python.files import UnreadableSource, decode, parse
+    from stages.python.files import UnreadableSource, decode
+    from stages.python.grammar import parse
     from stages.sources import premake as build_links
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tasks import code_state
 from tasks.code_state import closure, code_digest
 from tasks.stage_names import STAGES
 
@@ -35,3 +36,10 @@ def test_stages_differ() -> None:
 
 def test_a_stage_does_not_depend_on_the_others() -> None:
     assert "stages.settings" not in closure("stages.extension_data")
+
+
+def test_another_grammar_is_another_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = code_digest.__wrapped__("stages.extension_data")
+    assert any(name.startswith("tree_sitter_python-") for name in code_state._grammars())
+    monkeypatch.setattr(code_state, "_grammars", lambda: ("tree_sitter_python-9.9.dist-info",))
+    assert code_digest.__wrapped__("stages.extension_data") != before

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stages.python import renderer
-from stages.python.files import parse
+from stages.python.grammar import parse
 from stages.python.resolver import Api
 from stages.python.visitor import visit
 from tests import records
@@ -33,7 +33,7 @@ def api_of(files: dict[str, str]) -> Api:
         text, package = textwrap.dedent(source), name.endswith(".")
         name = name.rstrip(".")
         path = name.replace(".", "/") + ("/__init__.py" if package else ".py")
-        modules.append(visit(name, path, is_package=package, text=text, tree=parse(text)))
+        modules.append(visit(name, path, is_package=package, parsed=parse(text)))
     return Api(modules, [], ["k"])
 
 

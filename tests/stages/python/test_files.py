@@ -13,9 +13,9 @@ from stages.python.files import (
     UnreadableSource,
     classify,
     decode,
-    parse,
     read_bytes,
 )
+from stages.python.grammar import parse
 
 
 def use_of(

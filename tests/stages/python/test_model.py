@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from radon.visitors import ComplexityVisitor
 
-from stages.python.files import decode, parse
+from stages.python.files import decode
+from stages.python.grammar import Parsed, parse
 from stages.python.model import Class, Definition, Function, Module
 from stages.python.resolver import functions_of
 from stages.python.text import dedent, docstring
@@ -25,7 +26,7 @@ from stages.python.visitor import visit
 
 def module_of(source: str, name: str = "pkg.mod", *, is_package: bool = False) -> Module:
     text = textwrap.dedent(source)
-    return visit(name, "pkg/mod.py", is_package=is_package, text=text, tree=parse(text))
+    return visit(name, "pkg/mod.py", is_package=is_package, parsed=parse(text))
 
 
 def function_of(source: str) -> Function:
@@ -73,7 +74,7 @@ def test_definitions_of_real_files_are_those_a_plain_count_finds(
 ) -> None:
     classes = functions = 0
     for path, text, tree in real_files:
-        module = visit("m", path, is_package=False, text=text, tree=tree)
+        module = visit("m", path, is_package=False, parsed=Parsed(tree, text, {}))
         found = sorted((item.line, item.name, isinstance(item, Class)) for item in _everything(module.members))
         expected = sorted((node.lineno, node.name, isinstance(node, ast.ClassDef)) for node in _importable(tree.body))
         assert found == expected, path
@@ -93,7 +94,7 @@ def test_complexities_of_real_functions_are_radons(real_files: list[tuple[str, s
     compared = 0
     for path, text, tree in real_files:
         nodes = {node.lineno: node for node in _importable(tree.body) if not isinstance(node, ast.ClassDef)}
-        for function in functions_of(visit("m", path, is_package=False, text=text, tree=tree).members):
+        for function in functions_of(visit("m", path, is_package=False, parsed=Parsed(tree, text, {})).members):
             visitor = ComplexityVisitor.from_ast(nodes[function.line])
             assert function.complexity == visitor.functions[0].complexity, f"{path}:{function.line}"
             compared += 1
@@ -123,7 +124,7 @@ def test_signatures_of_real_functions_are_griffes(wheel_root: Path) -> None:
     compared = 0
     for path in sorted(root.glob("utils/*.py")):
         text = decode(path.read_bytes())
-        module = visit("m", path.name, is_package=False, text=text, tree=parse(text))
+        module = visit("m", path.name, is_package=False, parsed=parse(text))
         other = griffe.visit("m", path, text)
         for function in module.members:
             if not isinstance(function, Function) or function.overloads or "#" in function.qualname:
@@ -165,7 +166,7 @@ def test_dedented_source_of_real_functions_is_the_same_function(
     for path, text, tree in real_files[::5]:
         lines = text.split("\n")
         nodes = {node.lineno: node for node in _importable(tree.body) if not isinstance(node, ast.ClassDef)}
-        for function in functions_of(visit("m", path, is_package=False, text=text, tree=tree).members):
+        for function in functions_of(visit("m", path, is_package=False, parsed=Parsed(tree, text, {})).members):
             source = dedent(lines[function.start - 1 : function.end])
             # Inside strings of several lines the indentation goes too, as it does in a docstring that is shown.
             again = ast.parse(source).body[0]

@@ -13,6 +13,7 @@ import pytest
 from stages import artifacts, extension_data, preparation
 from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
 from stages.python import renderer
+from stages.python.grammar import Parsed
 from stages.python.resolver import Api
 from stages.python.visitor import visit
 from stages.storage.jsonfile import read_json
@@ -172,7 +173,7 @@ def linked(**sources: str) -> Api:
     for name, source in sources.items():
         dotted = name.replace("__", ".").removesuffix(".init")
         is_package = name.endswith("__init")
-        modules.append(visit(dotted, f"{name}.py", is_package=is_package, text=source, tree=ast.parse(source)))
+        modules.append(visit(dotted, f"{name}.py", is_package=is_package, parsed=Parsed(ast.parse(source), source, {})))
     return Api(modules, [], ["a"])
 
 
