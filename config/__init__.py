@@ -1,4 +1,4 @@
-"""The configuration: loading, validation, overrides and the values that may be shown."""
+"""The configuration: loading, validation, overrides, and removal of secrets for display."""
 
 from config.errors import ConfigError
 from config.load import Config, load

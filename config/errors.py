@@ -1,10 +1,10 @@
-"""The one error of a configuration."""
+"""The error class of the configuration."""
 
 from __future__ import annotations
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the message is one line that says where, what and how to mend it.
+    """The configuration cannot be used. The message is one line: the place, the problem and the remedy.
 
-    For a file of the former pipeline it is a line more for each of its keys.
+    For a file of the former pipeline, the message has one more line per former key.
     """

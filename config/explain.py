@@ -1,4 +1,4 @@
-"""Say in one line what is wrong with a configuration: where, what is expected, what was found."""
+"""Error messages for an invalid configuration: one line with the place, the expected and the actual value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def explain(error: Any) -> str:
-    """Return what is wrong in one line: the key, what is expected, what was found. ``error`` is jsonschema's."""
+    """Return a one-line message for an error of jsonschema: the key, the expected and the actual value."""
     key = _dotted(error.absolute_path)
     if error.validator == "additionalProperties":
         unknown = next(name for name in error.instance if name not in error.schema["properties"])
@@ -28,11 +28,11 @@ def explain(error: Any) -> str:
 
 
 def unknown_key(name: str, siblings: Mapping[str, Any] | None = None) -> str:
-    """Say that a dotted key is unknown and which known one is nearest.
+    """Return a message for an unknown dotted key, with the closest known key.
 
     Args:
-        name: The key, as it is shown.
-        siblings: The keys that its table knows, if the table itself is known.
+        name: The key, in the form to show.
+        siblings: The known keys of its table, if the table is known.
     """
     import difflib
 
@@ -54,7 +54,7 @@ def unknown_key(name: str, siblings: Mapping[str, Any] | None = None) -> str:
 
 
 def expectation(rule: dict[str, Any]) -> str:
-    """Word what a schema allows."""
+    """Return a description of the values that a schema allows."""
     if "$ref" in rule:
         rule = config_schema()["$defs"][rule["$ref"].rpartition("/")[2]]
     if "x-expected" in rule:
@@ -71,7 +71,7 @@ def expectation(rule: dict[str, Any]) -> str:
 
 
 def describe(value: Any) -> str:
-    """Word what a file holds, without credentials and on one short line."""
+    """Return a short one-line description of a value, without credentials."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -84,7 +84,7 @@ def describe(value: Any) -> str:
 
 
 def leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """Yield each value that is no table or list, with its dotted key."""
+    """Yield each value that is not a table or list, with its dotted key."""
     if isinstance(value, dict):
         for name, item in value.items():
             yield from leaves(item, f"{key}.{_key_text(name)}".lstrip("."))
@@ -107,7 +107,7 @@ def _key_text(name: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text in double quotes, on one line."""
+    """Return a text on one line, in double quotes."""
     return '"' + one_line(text).replace('"', '\\"') + '"'
 
 
@@ -116,10 +116,10 @@ def _shortened(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text with its control characters and line breaks written out."""
+    """Return a text with escaped control characters and line breaks."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def shown_path(path: Path) -> str:
-    """Return a path as it stands in messages."""
+    """Return a path in the form to show in messages."""
     return one_line(str(path))

@@ -1,7 +1,7 @@
-"""Keys of the data-collection pipeline that this one replaces, and where each of them now belongs.
+"""The keys of the former data-collection pipeline, and their replacements.
 
-That pipeline is the one of NVIDIA's kit-usd-agents: ``data_collection_pipeline.py`` with a ``pipeline_config.toml`` of
-the same name and sections. It knew one way of embedding, NVIDIA's service, and built every repository that it cloned.
+The former pipeline is that of NVIDIA's kit-usd-agents: ``data_collection_pipeline.py`` and a ``pipeline_config.toml``
+with the same sections. It embedded only with NVIDIA's service, and built every repository that it cloned.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Keys of the former [[input.repo]]; exts_path was a folder of the build, and has_version has no counterpart.
+# Keys of the former [[input.repo]]. exts_path was a folder of the build. has_version has no replacement.
 REPO_KEYS = ("url", "branch", "exts_path", "has_version", "app_template_path")
-# Key → where it now belongs, in words that follow it.
+# Key → its replacement, as the rest of a sentence.
 FORMER_KEYS: dict[str, str] = {
     "input.repo": 'now an [[input.sources]] table each, with kind = "git"; its build_command '
     "is the build, which does not run by itself",
@@ -27,12 +27,12 @@ FORMER_KEYS: dict[str, str] = {
 
 
 def former_keys(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the former keys of a document, each with where it now belongs; empty if there are none."""
+    """Return the former keys of a document with their replacements; empty if there are none."""
     return list(_found(document))
 
 
 def now_at(key: str) -> str:
-    """Return where a key now belongs, of which perhaps only the last part is given; empty if it is no former key."""
+    """Return the replacement of a former key, given in full or by its last part; empty if it is not a former key."""
     for former, now in FORMER_KEYS.items():
         if key and key in (former, former.partition(".")[2]):
             return now

@@ -1,6 +1,6 @@
-"""Load ``pipeline_config.toml``, check it, and apply overrides.
+"""Load ``pipeline_config.toml``, validate it, and apply overrides.
 
-Whatever is wrong with a configuration ends in a `ConfigError` of one line; no input ends in another exception.
+Every invalid configuration raises a `ConfigError` of one line. No input raises another exception.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from stages.storage.ownership import INTERMEDIATE_FOLDERS
 _DEFAULT_FILE = Path(__file__).parent.parent / "pipeline_config.toml"
 
 
-# Far beyond any real configuration, and small enough that reading it by mistake costs nothing.
+# Far beyond any real configuration, and small enough to read by mistake.
 _MAX_FILE_BYTES = 1 << 20
 
 
 class _Hidden:
-    """Holds values that may contain secrets: never shown, never pickled, never copied into a report."""
+    """A holder of values that may contain secrets. It is never shown, pickled or copied to a report."""
 
     __slots__ = ("value",)
 
@@ -51,17 +51,17 @@ class _Hidden:
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration that has been checked.
+    """A valid configuration.
 
     Attributes:
-        path: The file it was read from, absolute.
+        path: The configuration file, absolute.
         work_dir: Absolute path of the folder for intermediate results.
         target_dir: Absolute path of the folder for the finished data set.
         log_file: Absolute path of the log file.
-        values: Every section with every key, defaults filled in. Holds no secret: ``${NAME}`` is left as it is, a
-            literal secret is ``***``, and credentials in an address are replaced. Fit for reports and logs.
-        overrides: What was overridden: dotted key to value. Holds no secret: a literal one is refused.
-        given: Section and name of each key that the file gives.
+        values: Every section with every key, including defaults. Safe for reports and logs: ``${NAME}`` is not
+            expanded, a literal secret is ``***``, and credentials in an address are replaced.
+        overrides: The overridden values by dotted key, without secrets. A literal secret is refused.
+        given: Section and name of each key in the file.
     """
 
     path: Path
@@ -84,18 +84,18 @@ class Config:
 
     @cached_property
     def in_force(self) -> dict[str, dict[str, Any]]:
-        """`options` of every section: the values to work with, not to be shown."""
+        """`options` of every section. The values may contain secrets: do not show them."""
         return {name: self.options(name) for name in self.values}
 
     @property
     def uses_service(self) -> bool:
-        """Whether texts are embedded by a service rather than by this machine."""
+        """True if a service embeds the texts, False if this machine does."""
         return bool(self._expand(self._raw.value["embeddings"]["backend"], "embeddings.backend") == "openai")
 
     def section(self, name: str) -> dict[str, Any]:
-        """Return a copy of one section of `values` without its secrets, for up-to-date checks.
+        """Return a copy of a section of `values` without its secrets, for up-to-date checks.
 
-        ``${NAME}`` is not expanded: the result does not depend on the environment.
+        Does not expand ``${NAME}``, so that the result does not depend on the environment.
         """
         return {
             key: copy.deepcopy(value)
@@ -104,11 +104,11 @@ class Config:
         }
 
     def options(self, name: str) -> dict[str, Any]:
-        """Return a copy of one section without its secrets, with ``${NAME}`` expanded: the values to work with.
+        """Return a copy of a section without its secrets and with ``${NAME}`` expanded.
 
         Raises:
-            ConfigError: A variable that a value names is not set. The address of the embedding service counts only
-                when that backend is chosen.
+            ConfigError: A variable in a value is not set. The address of the embedding service is checked only if
+                that backend is selected.
         """
         unused = {"endpoint_url"} if name == "embeddings" and not self.uses_service else set()
         return {
@@ -119,10 +119,10 @@ class Config:
         }
 
     def sources(self) -> list[dict[str, Any]]:
-        """Return the sources with ``${NAME}`` expanded, paths of this machine absolute and ``…_path`` globs as lists.
+        """Return the sources with ``${NAME}`` expanded, local paths absolute and ``…_path`` globs as lists.
 
         Raises:
-            ConfigError: A variable that a value names is not set.
+            ConfigError: A variable in a value is not set.
         """
         found = []
         for number, source in enumerate(self._raw.value["input"]["sources"]):
@@ -138,13 +138,13 @@ class Config:
         return found
 
     def secret(self, key: str) -> str | None:
-        """Return the value of a secret, such as ``embeddings.api_key``, read from the environment at this moment.
+        """Return the value of a secret, such as ``embeddings.api_key``. Reads the environment on each call.
 
         Returns:
-            The value; None if it is empty, or if the configuration does not use it (backend ``local``).
+            The value; None if it is empty or unused (backend ``local``).
 
         Raises:
-            ConfigError: The environment variable that the secret names is not set.
+            ConfigError: The environment variable of the secret is not set.
         """
         section, name = key.split(".")
         if key == "embeddings.api_key" and not self.uses_service:
@@ -153,10 +153,10 @@ class Config:
         return value or None
 
     def check_expanded(self) -> None:
-        """Look up every variable now, not an hour into the run, and check what the values have come to.
+        """Expand every variable and validate the results, so that an error shows before the run starts.
 
         Raises:
-            ConfigError: A variable is not set, or a value is wrong.
+            ConfigError: A variable is not set, or a value is invalid.
         """
         rules = config_schema()
         tables = [(name, self._raw.value[name], self.options(name), rules["properties"][name]) for name in self.values]
@@ -172,7 +172,7 @@ class Config:
                     validate_expanded(value, table["properties"][key], f"{name}.{key}", self._where(f"{name}.{key}"))
 
     def public(self) -> dict[str, Any]:
-        """Return a copy of `values`, for reports: secrets stand as ``${NAME}``, or ``***`` if written literally."""
+        """Return a copy of `values` for reports. A secret is ``${NAME}``, or ``***`` if written literally."""
         return copy.deepcopy(self.values)
 
     def _expand(self, value: Any, key: str) -> Any:
@@ -190,7 +190,7 @@ class Config:
             raise ConfigError(
                 f"{self._where(key)}: {key}: the environment variable {name} is not set; set it or write a value here."
             )
-        if "\0" in value:  # only a mapping that is not the process's environment can hold one
+        if "\0" in value:  # possible only in a mapping other than the process's environment
             raise ConfigError(f"{self._where(key)}: {key}: the environment variable {name} holds a NUL character.")
         return value
 
@@ -204,18 +204,18 @@ def load(
     *,
     environ: Mapping[str, str] = os.environ,
 ) -> Config:
-    """Read and check a configuration file.
+    """Read and validate a configuration file.
 
     Args:
         path: The file; by default ``pipeline_config.toml`` in the project's folder.
-        overrides: Values that replace those of the file. A key is dotted (``processing.max_extensions``) or just the
-            last part (``max_extensions``). A string is read as the schema says (``"25"``, ``"true"``, a TOML list);
-            any other value is taken as it is. Relative paths begin at the file's folder, as they do in the file.
-        environ: Where ``${NAME}`` is looked up.
+        overrides: Values that replace those of the file. A key is dotted (``processing.max_extensions``) or its last
+            part (``max_extensions``). A string is converted to the type in the schema (``"25"``, ``"true"``, a TOML
+            list). Other values are used unchanged. Paths are relative to the file's folder, as in the file.
+        environ: The variables for ``${NAME}``.
 
     Raises:
-        ConfigError: The file cannot be read or is not valid, or an override is not. One line: file, key, what is
-            expected, what was found, the nearest known key.
+        ConfigError: The file cannot be read or is not valid, or an override is not valid. One line: file, key,
+            expected value, actual value, closest known key.
     """
     path = Path(os.path.abspath(path or _DEFAULT_FILE))
     document = parse(path)
@@ -230,9 +230,7 @@ def load(
     raw = _with_defaults(document)
     values = without_secrets(raw)
     for section, key in replaced:
-        if (
-            values[section][key] != raw[section][key]
-        ):  # a command line is seen in lists of processes and kept in histories
+        if values[section][key] != raw[section][key]:  # command lines show up in process lists and shell histories
             raise ConfigError(
                 f"{COMMAND_LINE}: {section}.{key}: expected the name of an environment variable, as ${{NAME}}, "
                 "found a literal secret, which other users of this machine could read."
@@ -273,10 +271,10 @@ def load(
 
 
 def _refuse_former(document: dict[str, Any], path: Path) -> None:
-    """Refuse a configuration of the former pipeline: a line for each key says where it now belongs.
+    """Refuse a configuration of the former pipeline.
 
     Raises:
-        ConfigError: It is one.
+        ConfigError: It is one. The message has a line per former key with its replacement.
     """
     found = former_keys(document)
     if found:
@@ -298,10 +296,10 @@ def _refuse_limit_without_price(path: Path, values: dict[str, Any]) -> None:
 
 
 def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
-    """Refuse two folders of which one lies where the pipeline replaces or removes whole folders of the other.
+    """Refuse a folder that lies in a part of the other one that the pipeline replaces or removes.
 
     Raises:
-        ConfigError: They lie so.
+        ConfigError: The folders are nested in this way.
     """
     if target_dir.is_relative_to(work_dir):
         name = target_dir.relative_to(work_dir).parts[0]
@@ -320,10 +318,10 @@ def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds, unchecked.
+    """Return the contents of a TOML file without validation.
 
     Raises:
-        ConfigError: It cannot be read, or is no TOML.
+        ConfigError: The file cannot be read or is not TOML.
     """
     text = read_text(path)
     try:
@@ -331,7 +329,7 @@ def parse(path: Path) -> dict[str, Any]:
     except tomli.TOMLDecodeError as error:
         message = error.msg[:1].lower() + error.msg[1:]
         raise ConfigError(f"{shown_path(path)}:{error.lineno}: not valid TOML ({one_line(message)}).") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits; hundreds of nested lists
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, hundreds of nested lists
         raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
 
 
@@ -339,7 +337,7 @@ def read_text(path: Path) -> str:
     """Return the text of a configuration file.
 
     Raises:
-        ConfigError: It cannot be read, is no text, or holds nothing.
+        ConfigError: The file cannot be read, is not text, or is empty.
     """
     try:
         status = path.stat()
@@ -369,7 +367,7 @@ def read_text(path: Path) -> str:
 
 
 def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a valid document with every key."""
+    """Return a valid document with defaults for missing keys."""
     schema = config_schema()
     filled: dict[str, Any] = {
         section: {
@@ -389,7 +387,7 @@ def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_local(url: str) -> bool:
-    """Whether git takes the address for a path: no scheme, no ``host:path``, no option."""
+    """Return True if git treats the address as a path: no scheme, no ``host:path``, no option."""
     return ":" not in url.split("/", 1)[0] and not url.startswith("-")
 
 

@@ -1,4 +1,4 @@
-"""Turn a configuration of the former pipeline into one of this pipeline, comments kept."""
+"""Convert a configuration of the former pipeline to this pipeline's form. Keeps comments."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from config.schema import config_schema, known_keys
 from config.secrets import only_variables, without_credentials, without_userinfo
 from config.validate import validate
 
-# The build that the former pipeline ran in every clone, in the words of the repositories that it was made for.
+# The build command that the former pipeline ran in every clone.
 _BUILD = ["./repo.sh", "build", "-r"]
-# Where that build puts what `exts_path` of the former [[input.repo]] names.
+# The output folder of that build, which `exts_path` of the former [[input.repo]] is relative to.
 _BUILT = "_build/*/release/"
 _SCAN_MODES = {"test": "tests"}
 
 
 @dataclass
 class Migration:
-    """A configuration that has been carried over.
+    """A converted configuration.
 
     Attributes:
         text: The new file.
-        changed: A line for each key that stands elsewhere or reads otherwise now.
-        left: A line for each key that could not be carried over, and why.
+        changed: A line for each moved or changed key.
+        left: A line for each key that could not be converted, with the reason.
     """
 
     text: str = ""
@@ -45,26 +45,26 @@ class Migration:
 
 
 def migrate(path: Path) -> Migration:
-    """Return what a configuration of the former pipeline reads in this one.
+    """Return the converted configuration of the former pipeline.
 
-    No secret is carried over: of a key that stands in the file only the name of its variable is written.
+    Copies no secret: a literal key is replaced by the name of its variable.
 
     Raises:
-        ConfigError: The file cannot be read, or is no TOML.
+        ConfigError: The file cannot be read or is not TOML.
     """
-    parse(path)  # says what is wrong in the words of this project, and with the line
+    parse(path)  # raises this project's error, with the line number
     try:
         document = tomlkit.parse(read_text(path))
     except (TOMLKitError, ValueError, RecursionError) as error:
         raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
     if any(key is not None and key.is_dotted() for key, _ in document.body):
-        document = tomlkit.parse(tomlkit.dumps(document.unwrap()))  # one table for each section
+        document = tomlkit.parse(tomlkit.dumps(document.unwrap()))  # merges split sections
     migration = _Migrating().run(document)
     return migration if migration.changed or migration.left else Migration(read_text(path))
 
 
 class _Migrating:
-    """One migration: sections in their order, keys and comments in theirs."""
+    """A running conversion. Keeps the order of sections, keys and comments."""
 
     def __init__(self) -> None:
         self.result = Migration()
@@ -110,7 +110,7 @@ class _Migrating:
             self._changed(f"{', '.join(relative)}: relative paths begin at the folder that the new file lies in.")
 
     def _embed_by_service(self, new: TOMLDocument) -> None:
-        """The former pipeline knew NVIDIA's service alone; a file without a word on it means it as well."""
+        """Select the service backend: the former pipeline used NVIDIA's service, even if a file did not name it."""
         if "embeddings" not in new:
             new.add(tomlkit.nl())
             new.add("embeddings", tomlkit.table())
@@ -135,7 +135,7 @@ class _Migrating:
             if key is None:
                 new.value.append(None, item)
             elif section == "input" and (f"input.{key.key}" in FORMER_KEYS or (inline and key.key == "sources")):
-                # Tables stand behind all values, or these would be theirs.
+                # Tables follow all plain values. Values after a table would belong to it.
                 if sources and isinstance(item, AoT | Table) and (own is None or inline):
                     _add_sources(new, sources)
                     sources = []
@@ -147,7 +147,7 @@ class _Migrating:
         return new
 
     def _key(self, section: str, name: str, item: Item) -> Iterator[tuple[str, Item]]:
-        """Give what becomes of a key: names and values."""
+        """Yield the new names and values of a key."""
         dotted, value = f"{section}.{name}", item.unwrap()
         if dotted == "embeddings.nvidia_api_key":
             self._changed('embeddings.nvidia_api_key is now embeddings.api_key, and embeddings.backend is "openai".')
@@ -184,7 +184,7 @@ class _Migrating:
     # --- sources -----------------------------------------------------------------------------------------------------
 
     def _sources(self, table: Table) -> list[Table]:
-        """Return the sources that the former keys of ``[input]`` stand for."""
+        """Return the sources for the former keys of ``[input]``."""
         found: list[Table | None] = []
         values = table.unwrap()
         repos = table.get("repo")
@@ -215,12 +215,12 @@ class _Migrating:
         return new
 
     def _git(self, repo: Any, where: str) -> Table | None:
-        """Return the source that a repository of the former pipeline is; its comments stay."""
+        """Return the source for a former repository, with its comments."""
         if not isinstance(repo, Table | InlineTable) or not _is_text(repo.unwrap().get("url")):
             self.result.left.append(f"{where}: expected a table with a url, to be an [[input.sources]] table.")
             return None
         body: list[tuple[str, Item]] = [("kind", tomlkit.item("git"))]
-        end = 1  # what is new stands behind the last key, before the comment on whatever follows
+        end = 1  # insert new keys after the last key, before the comment of the next table
         for key, item in repo.value.body:
             if key is None:
                 body += [("", item)] if isinstance(repo, Table) else []
@@ -258,7 +258,7 @@ class _Migrating:
 
 
 def _add_sources(table: Table, sources: list[Table]) -> None:
-    """Add sources at the end of the table, or of those that it has already."""
+    """Add sources at the end of the table, or after its existing sources."""
     found: Any = table["sources"] if "sources" in table else tomlkit.aot()
     for source in sources:
         found.append(source)

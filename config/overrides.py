@@ -1,4 +1,4 @@
-"""Configuration values of a command line: full keys and types."""
+"""Configuration values on the command line: their full keys and types."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ COMMAND_LINE = "command line"
 
 
 def typed_overrides(overrides: Mapping[str, object]) -> dict[tuple[str, str], Any]:
-    """Return the values by section and key, text read as the schema says. The last spelling of a key wins.
+    """Return the values by section and key. Text is converted to the type in the schema. The last value wins.
 
     Raises:
-        ConfigError: A name is no key, or ends several keys.
+        ConfigError: A name matches no key, or several.
     """
     typed: dict[tuple[str, str], Any] = {}
     for name, value in overrides.items():
@@ -28,10 +28,10 @@ def typed_overrides(overrides: Mapping[str, object]) -> dict[tuple[str, str], An
 
 
 def override_key(name: str) -> str:
-    """Return the full key (``processing.max_extensions``) of a full key or of the last part of one.
+    """Return the full key (``processing.max_extensions``) for a full key or its last part.
 
     Raises:
-        ConfigError: There is no such key, or several keys end so.
+        ConfigError: The name matches no key, or several.
     """
     return ".".join(_find_key(name))
 
@@ -47,7 +47,7 @@ def _find_key(name: str) -> tuple[str, str]:
 
 
 def _typed(text: str, target: tuple[str, str]) -> Any:
-    """Return the value that the text of a command line stands for; text that fits no type is left to validation."""
+    """Return the typed value of a command-line text. Returns unsuitable text unchanged, for validation."""
     kinds = schema_property(config_schema(), *target)["type"]
     if "boolean" in kinds:
         return {"true": True, "false": False}.get(text.lower(), text)
@@ -61,7 +61,7 @@ def _typed(text: str, target: tuple[str, str]) -> Any:
 
 
 def nested(flat: dict[tuple[str, str], Any]) -> dict[str, Any]:
-    """Return values by section and key as a document of sections."""
+    """Return values by section and key as a document with sections."""
     document: dict[str, Any] = {}
     for (section, key), value in flat.items():
         document.setdefault(section, {})[key] = value

@@ -1,4 +1,4 @@
-"""What a command line asks for: flags, and configuration values that replace those of the file.
+"""A parsed command line: flags, and configuration values that replace those of the file.
 
 Each flag is an option of ``doit run`` and a doit variable of the same name (``doit --resume``, ``doit resume=1``).
 """
@@ -15,9 +15,9 @@ from config.errors import ConfigError
 from config.overrides import override_key
 
 _YES_OR_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
-# Flags that say how much is done. The checkpoint keeps them for a resume, together with `RESTORED_KEYS`.
+# Flags that control the amount of work. The checkpoint stores them for a resume, together with `RESTORED_KEYS`.
 _KEPT_FLAGS = ("quick", "kit_cache")
-# Configuration values that a resume takes over from the run that failed: they say how much is done, and nothing else.
+# Configuration values that a resume restores. They control only the amount of work.
 RESTORED_KEYS = (
     "processing.max_extensions",
     "processing.include_source_code",
@@ -30,16 +30,16 @@ class Request:
     """A parsed command line.
 
     Attributes:
-        config: The configuration file; relative to where the command was started.
+        config: The configuration file, relative to the folder where the command was started.
         resume: Continue after the last complete stage.
-        force: Clean and forget what is selected first.
+        force: Clean and forget the selected tasks first.
         start: The first stage to run.
         end: The last stage to run.
         update: Let git sources look for a newer commit.
-        no_cache: Embed again what the embedding cache holds.
-        quick: Leave out embeddings and FAISS.
-        kit_cache: A Kit cache that takes the place of the configured sources.
-        quiet: Print only what is wrong.
+        no_cache: Ignore the embedding cache and embed every text again.
+        quick: Skip embeddings and FAISS.
+        kit_cache: A Kit cache that replaces the configured sources.
+        quiet: Print only warnings and errors.
         verbose: Print each task that runs.
         json: Print a JSON summary on standard output, and all else on standard error.
         junit: A JUnit file to write; relative to where the command was started.
@@ -101,7 +101,7 @@ class Request:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """What the checkpoint keeps: all overrides as given, and the flags that say how much is done."""
+        """The values to save in the checkpoint: all overrides, and the flags that control the amount of work."""
         return {**self.overrides, **{name: getattr(self, name) for name in _KEPT_FLAGS if getattr(self, name)}}
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of the configuration: the one place that knows keys, types and defaults."""
+"""The JSON Schema of the configuration, which defines all keys, types and defaults."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SCHEMA_FILE = Path(__file__).with_name("pipeline_config.schema.json")
 
 @cache
 def config_schema() -> dict[str, Any]:
-    """Return the schema, read once."""
+    """Return the schema. Reads it once."""
     schema: dict[str, Any] = orjson.loads(_SCHEMA_FILE.read_bytes())
     return schema
 
 
 def schema_property(schema: dict[str, Any], section: str, key: str) -> dict[str, Any]:
-    """Return the rule of one key."""
+    """Return the schema of a key."""
     found: dict[str, Any] = schema["properties"][section]["properties"][key]
     return found
 

@@ -1,4 +1,4 @@
-"""Secrets and credentials in a configuration: found, and left out of what is shown."""
+"""Removal of secrets and credentials from a configuration."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from config.schema import config_schema, known_keys, schema_property
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-# The userinfo of an address; for ssh it is a login name, for http(s) usually a token.
+# The userinfo of a URL: a login name for ssh, usually a token for http(s).
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def without_secrets(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy that is fit for reports: a literal secret is ``***``, ``${NAME}`` stays."""
+    """Return a copy for reports. A literal secret becomes ``***``; ``${NAME}`` stays."""
     shown: dict[str, Any] = without_credentials(raw)
     for section, key in known_keys():
         if schema_property(config_schema(), section, key).get("writeOnly") and not only_variables(raw[section][key]):
@@ -24,12 +24,12 @@ def without_secrets(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def only_variables(text: str) -> bool:
-    """Return whether a text is nothing but ``${NAME}``, one or several."""
+    """Return True if a text consists only of ``${NAME}`` references."""
     return not VARIABLE.sub("", text)
 
 
 def without_credentials(value: Any) -> Any:
-    """Return a copy in which no address holds a password or token: ``https://me:pw@host`` → ``https://***@host``."""
+    """Return a copy without passwords and tokens in addresses: ``https://me:pw@host`` → ``https://***@host``."""
     if isinstance(value, str):
         return _USERINFO.sub(lambda match: match[0] if _is_login_name(value, match[0][:-1]) else "***@", value)
     if isinstance(value, list):
@@ -40,7 +40,7 @@ def without_credentials(value: Any) -> Any:
 
 
 def without_userinfo(address: str) -> str:
-    """Return an address without the user, password or token in it."""
+    """Return an address without its user, password and token."""
     return _USERINFO.sub("", address)
 
 

@@ -1,4 +1,4 @@
-"""Check a configuration against its JSON Schema."""
+"""Validate a configuration against its JSON Schema."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from config.secrets import VARIABLE
 
 
 def validate(document: dict[str, Any], where: str) -> None:
-    """Check a document, complete or not, against the schema.
+    """Validate a document against the schema. Keys may be missing.
 
-    A text with ``${NAME}`` in it is only known to be a text; what it comes to is checked when it is expanded.
+    A text with ``${NAME}`` passes as text. Its value is validated when it is expanded.
 
     Raises:
-        ConfigError: The first thing that is wrong, unknown keys before all else.
+        ConfigError: Names the first error. Unknown keys come first.
     """
     for key, value in leaves(document, ""):
         if isinstance(value, str) and "\0" in value:
@@ -37,17 +37,17 @@ def validate(document: dict[str, Any], where: str) -> None:
 
 
 def validate_expanded(value: Any, rule: dict[str, Any], key: str, where: str) -> None:
-    """Check what a value with ``${NAME}`` has come to. What comes out of the environment is not shown.
+    """Validate the expanded value of a text with ``${NAME}``. The message does not show the value.
 
     Raises:
-        ConfigError: The value does not keep to its rule.
+        ConfigError: The value violates its schema.
     """
     if not _conforms(value, rule):
         raise ConfigError(f"{where}: {key}: expected {expectation(rule)}, found something else in the environment.")
 
 
 def _validator() -> Any:
-    """Return the full validator: JSON Schema 2020-12, in which as in TOML 25.0 is no whole number."""
+    """Return the full validator: JSON Schema 2020-12, except that 25.0 is not an integer, as in TOML."""
     from jsonschema import Draft202012Validator
     from jsonschema.validators import extend
 
@@ -58,7 +58,7 @@ def _validator() -> Any:
 
 
 def _unless_expanded(rule: Any) -> Any:
-    """Return a rule of jsonschema that lets a text pass which is not what it will be."""
+    """Return a jsonschema rule that accepts a text with unexpanded variables."""
     return lambda *args: () if _is_open(args[2], args[3]) else rule(*args)
 
 
@@ -78,13 +78,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _conforms(value: Any, rule: dict[str, Any]) -> bool:
-    """Whether a value is plainly valid by the part of JSON Schema that this project's schema uses.
+    """Return True if a value is valid by the subset of JSON Schema that this project's schema uses.
 
-    Importing jsonschema takes as long as everything else in a run that has nothing to do, and the configuration of
-    nearly every run is valid: so jsonschema is left to judge and explain what does not conform here.
+    Importing jsonschema takes as long as the rest of a run that has nothing to do. Nearly every configuration is valid,
+    so jsonschema only checks and explains values that fail here.
 
     Raises:
-        KeyError: The rule has a keyword that only jsonschema knows.
+        KeyError: The schema has a keyword that only jsonschema supports.
     """
     return all(_KEYWORDS[name](value, limit, rule) for name, limit in rule.items())
 
@@ -100,7 +100,7 @@ def _has_properties(value: Any, limit: dict[str, Any], _: Any) -> bool:
     )
 
 
-# Keyword → whether a value keeps to it, given its operand and the whole rule that it stands in.
+# Keyword → a check of a value, given the keyword's operand and the whole schema.
 _KEYWORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "type": _has_type,
     "properties": _has_properties,
@@ -119,7 +119,7 @@ _KEYWORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
     "not": lambda value, limit, _: not _conforms(value, limit),
     "allOf": lambda value, limit, _: all(_conforms(value, part) for part in limit),
     "if": lambda value, limit, rule: not _conforms(value, limit) or _conforms(value, rule["then"]),
-    "then": lambda *_: True,  # read with "if"
+    "then": lambda *_: True,  # handled by "if"
     "$ref": lambda value, limit, _: _conforms(value, config_schema()["$defs"][limit.rpartition("/")[2]]),
 }
 
