@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -69,6 +70,23 @@ def test_every_class_is_in_the_code_atlas_once(projects: tuple[Project, Project]
             }
             counted += sum(isinstance(n, ast.ClassDef) and id(n) not in inside_functions for n in ast.walk(tree))
         assert entry["total_classes"] == counted, id_
+
+
+def test_no_name_that_was_once_found_is_lost(projects: tuple[Project, Project]) -> None:
+    """``wheel_names.json`` has a digest of each full name and setting that an earlier version found."""
+    data = projects[0].data / "107.3"
+    found: dict[str, set[str]] = {}
+    for path in (data / "extensions/codeatlas").glob("*.json"):
+        atlas = json.loads(path.read_text())
+        names = [name for kind in ("modules", "classes", "methods") for name in atlas[kind]]
+        found[path.name.partition("-")[0]] = set(names)
+    found["settings"] = set(json.loads((data / "settings/setting_summary.json").read_text())["settings"])
+    known: dict[str, str] = json.loads((ROOT / "tests/fixtures/wheel_names.json").read_text())
+    assert known.keys() == found.keys()
+    for group, digests in known.items():
+        now = {hashlib.sha256(name.encode()).hexdigest()[:12] for name in found[group]}
+        lost = set(digests.split()) - now
+        assert not lost, f"{group}: {len(lost)} of {len(digests.split())} names are gone"
 
 
 def test_a_query_finds_an_extension_in_the_index(projects: tuple[Project, Project]) -> None:
