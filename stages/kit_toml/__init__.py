@@ -1,19 +1,10 @@
 """Kit's dialect of TOML: ``extension.toml`` and ``.kit`` files."""
 
 from stages.kit_toml.combine import Given, combine
-from stages.kit_toml.document import (
-    DEFAULT_CONFIG,
-    DEFAULT_PLATFORM,
-    MAX_BYTES,
-    MAX_ERRORS,
-    Document,
-    KitTomlError,
-    Leaf,
-    loads,
-    matches_target,
-    parse,
-    salvage,
-)
+from stages.kit_toml.document import loads, parse, parse_lenient
+from stages.kit_toml.filters import DEFAULT_CONFIG, DEFAULT_PLATFORM, matches_target
+from stages.kit_toml.lexer import MAX_BYTES, MAX_ERRORS
+from stages.kit_toml.model import Document, KitTomlError, Leaf
 
 __all__ = [
     "DEFAULT_CONFIG",
@@ -28,5 +19,5 @@ __all__ = [
     "loads",
     "matches_target",
     "parse",
-    "salvage",
+    "parse_lenient",
 ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stages.kit_toml.document import FILTER, _Reader, matches_target
+from stages.kit_toml.filters import FILTER, matches_target
+from stages.kit_toml.reader import Reader
 
 _KEY = "value"
 
@@ -38,7 +39,7 @@ def combine(statements: Sequence[Given]) -> tuple[Any, int]:
         The value, as `Document.values` would hold it. The decisive statement is the last that replaces the value, of
         those without a filter or with the target's filters; where there is none, of all.
     """
-    reader = _Reader("", lenient=True)
+    reader = Reader("", lenient=True)
     for item in statements:
         filters = tuple(part for name, wanted in item.filters for part in (f"{FILTER}{name}", wanted))
         reader.filtered = reader.filtered or bool(filters)

@@ -47,7 +47,7 @@ def toml_settings(
             itself, which the application lays over its own (``rendering_modes/quality.kit``).
         broken_known: Whether what is broken in the file is already reported elsewhere.
     """
-    document = kit_toml.salvage(data, name=file)
+    document = kit_toml.parse_lenient(data, name=file)
     depth = 0 if preset and not _APP_TABLES & document.values.keys() else 1
     definitions: list[dict[str, Any]] = []
     uses: list[dict[str, Any]] = []
@@ -120,4 +120,4 @@ def _is_disabled(line: str) -> bool:
         return False
     if line.rstrip().endswith(("[", "{")) or line.count('"""') == 1:
         return True  # the first line of a longer value
-    return not kit_toml.salvage(line.encode(), name="").errors
+    return not kit_toml.parse_lenient(line.encode(), name="").errors

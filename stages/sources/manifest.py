@@ -86,7 +86,7 @@ def read_candidate(
     warnings: list[StageWarning] = []
     try:
         with open(manifest, "rb") as stream:
-            document = kit_toml.salvage(stream.read(kit_toml.MAX_BYTES + 1), name=item.manifest)
+            document = kit_toml.parse_lenient(stream.read(kit_toml.MAX_BYTES + 1), name=item.manifest)
     except OSError as error:
         notes.warn("unreadable", "", item.relative, f"The manifest cannot be read ({error.strerror or error}).")
         return None

@@ -836,7 +836,7 @@ def test_what_is_appended_to_a_list_is_in_it(tmp_path: Path) -> None:
 @given(st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(VALUES)), min_size=1, max_size=5))
 def test_the_manifest_reader_and_the_settings_agree(statements: list[tuple[str, str]]) -> None:
     data = "[settings]\n" + "".join(f"{key} = {value}\n" for key, value in statements)
-    document = kit_toml.salvage(data.encode(), name="a.toml")
+    document = kit_toml.parse_lenient(data.encode(), name="a.toml")
     definitions = toml_settings(data.encode(), file="a.toml", owner="a").definitions
     value, decisive = owner_value(definitions)
     assert value == document.values["settings"]["a"]["b"]

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stages import kit_toml
-from stages.kit_toml.document import KitTomlError, Leaf, loads, parse, salvage
+from stages.kit_toml import KitTomlError, Leaf, loads, parse, parse_lenient
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "toml"
 
@@ -92,8 +92,8 @@ def test_broken_file_names_the_line() -> None:
     assert str(again) == str(caught.value) and again.line == 3
 
 
-def test_salvage_keeps_what_can_be_read() -> None:
-    document = salvage((FIXTURES / "broken.toml").read_bytes(), name="broken.toml")
+def test_parse_lenient_keeps_what_can_be_read() -> None:
+    document = parse_lenient((FIXTURES / "broken.toml").read_bytes(), name="broken.toml")
     assert document.values == {
         "package": {"version": "1.2.3", "category": "tools"},
         # The keys under a broken header are dropped: nothing tells which table they belong to.
@@ -109,9 +109,9 @@ def test_salvage_keeps_what_can_be_read() -> None:
     ]
 
 
-def test_salvage_of_a_sound_file_is_parse() -> None:
+def test_parse_lenient_of_a_sound_file_is_parse() -> None:
     data = (FIXTURES / "filters.toml").read_bytes()
-    assert salvage(data, name="x") == parse(data, name="x")
+    assert parse_lenient(data, name="x") == parse(data, name="x")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_errors(text: bytes, line: int, reason: str) -> None:
     with pytest.raises(KitTomlError, match=reason) as caught:
         parse(text, name="x.toml")
     assert caught.value.line == line
-    assert salvage(text, name="x.toml").errors[0].line == line
+    assert parse_lenient(text, name="x.toml").errors[0].line == line
 
 
 def test_contradictions_are_noted() -> None:
@@ -182,7 +182,7 @@ def test_leaves_do_not_change_with_later_lines() -> None:
 
 
 def test_a_hopeless_file_ends() -> None:
-    document = salvage(b"a = [\n" * 200_000, name="x")
+    document = parse_lenient(b"a = [\n" * 200_000, name="x")
     assert len(document.errors) == kit_toml.MAX_ERRORS + 1
     assert document.errors[-1].reason == "too many errors; the rest was not read"
 
@@ -192,7 +192,7 @@ def test_a_hopeless_file_ends() -> None:
 @example(b"a.'filter:x'.b.'++'=[{}]")
 @example(b"'filter:x'=1\n'filter:x'.a=1")
 def test_any_bytes_give_values_or_the_one_error(data: bytes) -> None:
-    rescued = salvage(data, name="x")
+    rescued = parse_lenient(data, name="x")
     json.dumps(rescued.values)
     try:
         document = parse(data, name="x")

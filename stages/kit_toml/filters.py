@@ -1,0 +1,114 @@
+"""Configuration filters and the append operator, applied to the tree that a file makes.
+
+How filters combine: what is given without a filter; over it, in the order of the file, what is filtered for
+`DEFAULT_PLATFORM` and `DEFAULT_CONFIG`; and where neither gives a value, what any other filter gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+from stages.kit_toml.lexer import json_types
+
+DEFAULT_PLATFORM = "linux-x86_64"
+DEFAULT_CONFIG = "release"
+
+_TARGET = {"platform": DEFAULT_PLATFORM, "config": DEFAULT_CONFIG}
+
+FILTER = "filter:"
+APPEND = "++"
+# Where the plain value of a key is kept beside its filtered ones, in the tree before the filters are applied.
+UNFILTERED = "filter:"
+
+
+def matches_target(filters: Iterable[tuple[str, str]]) -> bool:
+    """Return whether all filters are those of the target that values are taken for: a release build on Linux."""
+    return all(name in _TARGET and fnmatchcase(_TARGET[name], wanted) for name, wanted in filters)
+
+
+def split_filters(key: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """Return the filters in a key, and the parts of it that are none."""
+    if not any(part.startswith(FILTER) for part in key):
+        return (), key
+    filters, path, index = [], [], 0
+    while index < len(key):
+        part = key[index]
+        if part.startswith(FILTER) and index + 1 < len(key):
+            filters.append((part[len(FILTER) :], key[index + 1]))
+            index += 2
+        else:
+            path.append(part)
+            index += 1
+    return tuple(filters), tuple(path)
+
+
+def leaves(
+    path: tuple[str, ...], value: Any, filters: tuple[tuple[str, str], ...]
+) -> Iterator[tuple[tuple[str, ...], Any, tuple[tuple[str, str], ...]]]:
+    """Yield the path, value and filters of each value in a value, tables taken apart."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            if path and path[-1].startswith(FILTER):
+                inner = (*filters, (path[-1][len(FILTER) :], key))
+                yield from leaves(path[:-1], item, inner)
+            else:
+                yield from leaves((*path, key), item, filters)
+    else:
+        # A copy: a later line may add to what the tree holds.
+        yield path, {} if value == {} else json_types(value), filters
+
+
+def without_filters(node: Any) -> Any:
+    """Return a tree in which the filters are applied, as described at the top of the module."""
+    if isinstance(node, list):
+        return [without_filters(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    plain: Any = {}
+    matching: list[Any] = []
+    others: list[Any] = []
+    for key, value in node.items():
+        if key == UNFILTERED:
+            matching.insert(0, without_filters(value))
+        elif key.startswith(FILTER) and isinstance(value, dict):
+            for wanted, content in value.items():
+                (matching if matches_target([(key[len(FILTER) :], wanted)]) else others).append(
+                    without_filters(content)
+                )
+        else:
+            plain[key] = without_filters(value)
+    result: Any = plain
+    for content in matching:
+        result = _overlay(result, content)
+    for content in others:
+        result = _overlay(content, result)
+    return result
+
+
+def _overlay(lower: Any, upper: Any) -> Any:
+    """Return ``upper`` laid over ``lower``: tables merge, appended items follow, else ``upper`` wins."""
+    if not isinstance(upper, dict):
+        return upper
+    if not isinstance(lower, dict):
+        return [*lower, *upper[APPEND]] if _is_append(upper) and isinstance(lower, list) else upper or lower
+    if _is_append(upper) and _is_append(lower):
+        return {APPEND: [*lower[APPEND], *upper[APPEND]]}
+    result = dict(lower)
+    for key, value in upper.items():
+        result[key] = _overlay(result[key], value) if key in result else value
+    return result
+
+
+def _is_append(node: dict[str, Any]) -> bool:
+    return len(node) == 1 and isinstance(node.get(APPEND), list)
+
+
+def settled(node: Any) -> Any:
+    """Turn what was appended to nothing into the array that it is."""
+    if isinstance(node, list):
+        return [settled(item) for item in node]
+    if isinstance(node, dict):
+        return settled(node[APPEND]) if _is_append(node) else {key: settled(item) for key, item in node.items()}
+    return node

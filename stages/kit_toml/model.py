@@ -1,0 +1,68 @@
+"""What a file of Kit's TOML says: its values, where each of them stands, and what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+class KitTomlError(ValueError):
+    """The text is not TOML, nor Kit's dialect of it.
+
+    Attributes:
+        name: The name of the file, as the caller gave it.
+        line: 1-based line of the statement that is broken.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, name: str, line: int, reason: str) -> None:
+        super().__init__(f"{name}:{line}: {reason}")
+        self.name = name
+        self.line = line
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[KitTomlError], tuple[str, int, str]]:
+        return type(self), (self.name, self.line, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value of a file, in the place where it is given.
+
+    Attributes:
+        path: The parts of its key, without filters and the append operator. The element of an array of tables is a
+            part of its own, its 0-based index in digits, as in Kit's setting paths.
+        value: A str, int, float, bool, list, or ``{}`` for an empty inline table. Inline tables with content are taken
+            apart into leaves; tables inside an array are not.
+        line: 1-based line on which its key stands.
+        comment: The comment block directly above that line, without ``#``, lines joined by newlines; else empty.
+        trailing_comment: The comment behind the value on its line; else empty.
+        filters: ``(("platform", "windows-x86_64"),)`` and the like; empty for a value that always holds.
+        append: Whether the value is appended to the array of that path rather than replacing it.
+    """
+
+    path: tuple[str, ...]
+    value: Any
+    line: int
+    comment: str
+    trailing_comment: str
+    filters: tuple[tuple[str, str], ...]
+    append: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says.
+
+    Attributes:
+        values: The merged view described at the top of the module, of JSON types alone.
+        leaves: Every value in the order of the file, also those that a later line or a filter overrides.
+        errors: The broken statements that `parse_lenient` left out; `parse` never returns any.
+        notes: ``(line, text)`` for each value that contradicts an earlier one and replaced it, and for an encoding
+            other than UTF-8 (line 0).
+    """
+
+    values: dict[str, Any]
+    leaves: tuple[Leaf, ...]
+    errors: tuple[KitTomlError, ...]
+    notes: tuple[tuple[int, str], ...]
