@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -15,23 +15,16 @@ from stages.artifacts.embeddings import EmbeddingInfo, embedding_files
 from stages.artifacts.faiss import FORMAT_VERSION, IndexMetadata, index_files
 from stages.failures import StageError
 from stages.retrieval import lexical as word_index
+from stages.retrieval import vector_index
 from stages.retrieval.documents import read_documents
 from stages.storage.jsonfile import to_json, write_json
 from stages.storage.streamed_file import replacing
 
-if TYPE_CHECKING:
-    import numpy
-
 _LOG = logging.getLogger(__name__)
-_CHUNK = 4096
 
 # Above so many documents an index is approximate. Up to there a flat one, which looks at every vector and so finds the
 # best for certain, answers in some 10 ms (100,000 documents of 256 dimensions, one core).
 HNSW_ABOVE = 100_000
-# Links of a node, and how far the graph is searched when it is built and asked: recall above 0.95 of the true ten.
-_HNSW_LINKS = 32
-_HNSW_BUILD = 200
-_HNSW_SEARCH = 128
 
 
 def targets(kind: str) -> list[str]:
@@ -63,29 +56,17 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -
         StageError: An input is missing or they do not fit together, or what was written cannot be read back. The files
             of an earlier run are then as they were.
     """
-    import numpy
-
     source, target = embedding_files(kind), index_files(kind)
     described = artifacts.read(work_dir / source.embeddings, EmbeddingInfo)
-    path = work_dir / source.vectors
-    try:
-        vectors = numpy.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise StageError(f"{path}: cannot be read ({error}). Delete it and run again.") from error
-    count, dimension = described.count, described.dimension
-    if vectors.shape != (count, dimension) or vectors.dtype != numpy.float32:
-        raise StageError(
-            f"{path}: holds {vectors.shape} {vectors.dtype} where {kind}_embeddings.json says {count} × {dimension}. "
-            "Delete both and run again."
-        )
+    count = described.count
+    vectors = vector_index.VectorFile(work_dir / source.vectors, count=count, dimension=described.dimension)
     approximate = count > relevant_options(options or {})["hnsw_above"]
     with (
         replacing(work_dir / target.vectors) as index_path,
         replacing(work_dir / target.store) as store_path,
         replacing(work_dir / target.words) as words_path,
     ):
-        _write_index(index_path, vectors, approximate=approximate)
-        _verify_index(index_path, vectors)
+        vector_index.write(index_path, vectors, approximate=approximate, shown=work_dir / target.vectors)
         try:
             places = _write_store(store_path, work_dir / source.documents, count)
             word_index.write(words_path, places, store_path)
@@ -99,51 +80,7 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -
         format_version=FORMAT_VERSION,
     )
     write_json(work_dir / target.metadata, metadata)
-    _LOG.info("faiss:%s: %d documents, %d dimensions, %s", kind, count, dimension, "hnsw" if approximate else "flat")
-
-
-def _write_index(path: Path, vectors: numpy.ndarray, *, approximate: bool) -> None:
-    import numpy
-
-    faiss = _faiss()
-    dimension = vectors.shape[1]
-    if approximate:
-        index = faiss.IndexHNSWFlat(dimension, _HNSW_LINKS, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction = _HNSW_BUILD
-        index.hnsw.efSearch = _HNSW_SEARCH
-    else:
-        index = faiss.IndexFlatIP(dimension)
-    threads = faiss.omp_get_max_threads()
-    # Threads link the nodes of a graph in an order that changes from run to run.
-    faiss.omp_set_num_threads(1)
-    try:
-        for start in range(0, len(vectors), _CHUNK):
-            chunk = numpy.ascontiguousarray(vectors[start : start + _CHUNK])
-            if not numpy.isfinite(chunk).all():
-                raise StageError(f"embeddings: a vector in rows {start} to {start + len(chunk) - 1} is not finite.")
-            index.add(chunk)
-        faiss.write_index(index, str(path))
-    except RuntimeError as error:
-        raise StageError(f"{path.parent / 'index.faiss'}: cannot be written ({_first_line(error)}).") from error
-    finally:
-        faiss.omp_set_num_threads(threads)
-
-
-def _verify_index(path: Path, vectors: numpy.ndarray) -> None:
-    """Read the index back and compare every vector: what cannot be read must not take the place of what could."""
-    import numpy
-
-    faiss = _faiss()
-    try:
-        index = faiss.read_index(str(path))
-        whole = index.ntotal == len(vectors) and index.d == vectors.shape[1]
-        for start in range(0, len(vectors) if whole else 0, _CHUNK):
-            chunk = vectors[start : start + _CHUNK]
-            whole = whole and numpy.array_equal(index.reconstruct_n(start, len(chunk)), chunk)
-    except RuntimeError as error:
-        raise StageError(f"{path.parent / 'index.faiss'}: cannot be read back ({_first_line(error)}).") from error
-    if not whole:
-        raise StageError(f"{path.parent / 'index.faiss'}: reads back other than it was written. Is the disk full?")
+    _LOG.info("faiss:%s: %d documents, %d dimensions, %s", kind, count, described.dimension, metadata.index_type)
 
 
 def _write_store(path: Path, documents: Path, count: int) -> Iterator[tuple[word_index.Place, str]]:
@@ -183,15 +120,3 @@ def _verify_store(path: Path, words_path: Path, count: int) -> None:
         index.close()
     if not whole:
         raise StageError(f"{path.parent / 'index.json'}: reads back other than it was written. Is the disk full?")
-
-
-def _faiss() -> Any:
-    # Its loader tells at INFO which processor features it looks for.
-    logging.getLogger("faiss").setLevel(logging.WARNING)
-    import faiss
-
-    return faiss
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
