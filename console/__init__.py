@@ -1,1 +1,1 @@
-"""Console: what a person or a CI job sees."""
+"""The user interface of the pipeline, for people and CI jobs."""

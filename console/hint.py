@@ -1,4 +1,4 @@
-"""The command line that continues a run that failed, as one would type it."""
+"""The command line that resumes a failed run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _DROPPED_VARIABLES = ("force", "resume", "start")
 
 
 def resume_command(argv: Sequence[str], executable: str, search_path: str | None = None) -> str:
-    """Return the command that resumes the run that ``argv`` started; empty if another program started it.
+    """Return the command that resumes a run started with ``argv``; empty if another program started it.
 
     Args:
-        argv: The command line, with the program's name.
-        executable: The Python that runs it; it is named where there is none on the search path.
-        search_path: Where a shell looks for programs; by default ``PATH``.
+        argv: The command line, including the program's name.
+        executable: The running Python. The command names it if the search path has none.
+        search_path: The search path of the shell; by default ``PATH``.
     """
     program, *words = argv
     name = os.path.basename(program)
@@ -50,13 +50,13 @@ def _kept(words: Sequence[str]) -> list[str]:
 
 
 def _script_python(executable: str, search_path: str | None) -> str:
-    """Return what to type before a script: it goes on in the project's own environment, whichever Python begins it."""
+    """Return the Python to type before a script. Any Python works: a script switches to the project's environment."""
     names = (name for name in ("python", "python3") if shutil.which(name, path=search_path))
     return next(names, None) or _typed(executable, search_path)
 
 
 def _typed(program: str, search_path: str | None) -> str:
-    """Return a program's name if a shell finds this very program by it, else the path to it."""
+    """Return a program's name if a shell finds that program by it, else its path."""
     for name in dict.fromkeys((os.path.basename(program), "python" if "python" in os.path.basename(program) else "")):
         found = shutil.which(name, path=search_path) if name else None
         if found is not None and os.path.abspath(found) == os.path.abspath(program):

@@ -1,4 +1,4 @@
-"""Everything that a run tells: the display for people, and the outputs for machines."""
+"""All outputs of a run: the display for people, and the machine-readable outputs."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class RunConsole:
     """The console of one run.
 
     Attributes:
-        display: What a person sees of the run.
+        display: The display of the progress.
     """
 
     def __init__(self, invocation: Invocation, stream: TextIO) -> None:
-        """Choose the display and the outputs that the command line asks for.
+        """Create the display and outputs that the command line requests.
 
         Args:
             invocation: The configured command line.
-            stream: Where the progress goes, unless the JSON summary takes standard output.
+            stream: The stream for the progress, unless the JSON summary uses standard output.
         """
         request = invocation.request
         self._invocation = invocation
@@ -53,7 +53,7 @@ class RunConsole:
         self._warnings = WarningsOfRun(invocation.config.work_dir)
 
     def stage_complete(self, stage: StageProgress) -> None:
-        """Show a stage that is complete, with the warnings that its report holds; the log file gets all of them."""
+        """Show a complete stage with the warnings in its report. Logs all warnings."""
         self.display.stage_finished(stage)
         if not (stage.ran or self._wanted or self._invocation.request.strict):
             return
@@ -65,7 +65,7 @@ class RunConsole:
                 _log.warning("%s: %s", stage.name, warning_text(warning))
 
     def close(self, outcome: RunOutcome, *, started_at: str) -> RunOutcome:
-        """Show how the run ended, and print and write what machines are to know of it."""
+        """Show the result, and deliver the machine-readable outputs."""
         if outcome.result != "not-started":
             self.display.close(
                 list(outcome.stages), outcome.message, failed=outcome.result in ("failed", "interrupted")
@@ -83,7 +83,7 @@ class RunConsole:
         return outcome
 
     def write_report(self, tasks: list[Any], planned: list[Any], records: Mapping[str, dict[str, Any]]) -> None:
-        """Write the HTML page that ``--report`` asks for, with the checkpoint as the run has left it."""
+        """Write the HTML page for ``--report``, with the final checkpoint."""
         from console.commands.report import write_page
 
         wanted = self._invocation.request.report
@@ -98,7 +98,7 @@ class RunConsole:
             self.display.notice("info", f"Report: {written}")
 
     def _places(self) -> dict[str, str | None]:
-        """Return where things are and which Kit version was found; None for what there is not."""
+        """Return the paths of the run's files, and the Kit version; None for missing ones."""
         from stages.artifacts.final_assembly import COMPLETION_REPORT
 
         config = self._invocation.config

@@ -1,1 +1,1 @@
-"""Commands: doit's plugins."""
+"""doit commands of the pipeline, as plugins."""

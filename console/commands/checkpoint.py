@@ -28,12 +28,14 @@ _OPT_JSON: dict[str, Any] = {
 
 
 class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
-    """doit command (plugin category COMMAND)."""
+    """The doit command ``checkpoint`` (plugin category COMMAND)."""
 
     name = "checkpoint"
     doc_purpose = "show or clear the checkpoint of the last run"
     doc_usage = "show|clear"
-    doc_description = "show: stages done and when, where it failed and why, what a resume would run. clear: remove it."
+    doc_description = (
+        "show: the completed stages, the failure, and the tasks that a resume would run. clear: remove it."
+    )
     cmd_options = (_OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
 
@@ -58,7 +60,7 @@ class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
         else:
             self.outstream.write(text(found, planned))
             if found.overrides and not invocation.resuming:
-                self.outstream.write("The plan leaves them out; doit checkpoint show resume=1 takes them over.\n")
+                self.outstream.write("The plan ignores them; doit checkpoint show resume=1 includes them.\n")
         return 0
 
     def _clear(self, invocation: Invocation) -> int:
@@ -75,7 +77,7 @@ class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
 
 
 def text(found: Checkpoint, planned: list[PlannedTask]) -> str:
-    """Return a checkpoint for people."""
+    """Return a checkpoint as readable text."""
     lines = [
         f"Checkpoint of {found.timestamp} ({found.status}) in {found.work_dir}",
         f"Kit version {found.kit_version or 'not known yet'}, Kit cache {found.kit_cache_path or 'not known yet'}",

@@ -1,4 +1,4 @@
-"""``doit config show|check|migrate``: what is in force and why, whether it is valid, and a file from the old one."""
+"""``doit config show|check|migrate``: show the effective values, validate them, or convert a former configuration."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ _WIDTH = 60
 
 
 class ConfigCommand(Command):  # type: ignore[misc]
-    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+    """The doit command ``config`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "config"
-    doc_purpose = "show what is in force and where it comes from, check it, or migrate a file of the former pipeline"
+    doc_purpose = "show the effective configuration and its origin, check it, or migrate a file of the former pipeline"
     doc_usage = "show|check [KEY=VALUE …] | migrate FILE"
     doc_description = (
-        "show: each value and where it comes from (default, file, environment, command line, checkpoint), no secret. "
-        "check: read and check everything that a run reads before it starts. "
-        "migrate FILE: print FILE, a configuration of the former pipeline, as one of this pipeline; what has changed "
-        "and what could not be carried over is told on standard error. "
+        "show: print each value with its origin (default, file, environment, command line, checkpoint), no secrets. "
+        "check: validate everything that a run reads before it starts. "
+        "migrate FILE: convert FILE from the former pipeline and print the result. Changed keys, and keys that could "
+        "not be converted, are listed on standard error. "
         "The values of a command line may follow as for run: config=FILE, max_extensions=25, resume=1."
     )
     cmd_options = (_OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
 
     def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute; unlike in doit's own commands, options may also stand behind the words."""
-        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
+        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
             options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
             in_args = [word for option in options for word in option if word] + ["--", *words]
         return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """Do what the first word says; return the exit code."""
+        """Run the subcommand and return the exit code."""
         word, *files = pos_args or [""]
         if word == "migrate" and len(files) == 1:
             return _migrate(_started_in() / files[0])
@@ -96,13 +96,13 @@ def _migrate(path: Path) -> int:
     sys.stdout.write(migration.text)
     lines = [f"changed: {line}" for line in migration.changed] + [f"LEFT OUT: {line}" for line in migration.left]
     if not lines:
-        lines = [f"{path}: nothing in it is of the former pipeline; it is printed as it is."]
+        lines = [f"{path}: it has no keys of the former pipeline; it is printed unchanged."]
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
 def _in_force(invocation: Invocation, given: Request) -> dict[str, dict[str, Any]]:
-    """Return each value by its full key, with where it comes from; no secret, and no value of a variable."""
+    """Return each value and its origin by full key, without secrets and values of environment variables."""
     config = invocation.config
     found: dict[str, dict[str, Any]] = {}
     for section, table in config.public().items():
@@ -121,14 +121,14 @@ def _in_force(invocation: Invocation, given: Request) -> dict[str, dict[str, Any
 
 
 def _variables(config: Config, section: str, key: str, value: Any) -> list[str]:
-    """Return the names of the environment variables that a value is read from."""
+    """Return the names of the environment variables in a value."""
     if (section, key) in (("embeddings", "api_key"), ("embeddings", "endpoint_url")) and not config.uses_service:
         return []
     return sorted(set(VARIABLE.findall(json.dumps(value))))
 
 
 def _text(invocation: Invocation, found: dict[str, dict[str, Any]]) -> str:
-    """Return what is in force as TOML, each value with a comment that says where it comes from."""
+    """Return the effective configuration as TOML, with the origin of each value as a comment."""
     config = invocation.config
     lines = [f"# {config.path}", f"# work_dir: {config.work_dir}", f"# target_dir: {config.target_dir}"]
     lines += [f"# {message}" for _, message in invocation.notices]

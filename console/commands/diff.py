@@ -1,4 +1,4 @@
-"""``doit diff``: what differs between two data sets, and which changes break callers."""
+"""``doit diff``: compare two data sets, and find changes that break callers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OPT_EXTENSION: dict[str, Any] = {
     "long": "extension",
     "type": list,
     "default": [],
-    "help": "show this extension alone, in detail: an id or a pattern (omni.ui*); may be given several times",
+    "help": "show only this extension, in detail: an id or a pattern (omni.ui*); may be repeated",
 }
 _OPT_ONLY: dict[str, Any] = {
     "name": "only",
@@ -47,7 +47,7 @@ _OPT_ONLY: dict[str, Any] = {
     "type": str,
     "default": "",
     "choices": (("breaking", "what breaks callers"),),
-    "help": "show changes that break callers alone, in detail",
+    "help": "show only changes that break callers, in detail",
 }
 _OPT_VERBOSE: dict[str, Any] = {
     "name": "verbose",
@@ -55,7 +55,7 @@ _OPT_VERBOSE: dict[str, Any] = {
     "long": "verbose",
     "type": bool,
     "default": False,
-    "help": "show every change, not the numbers alone",
+    "help": "show every change, not only the numbers",
 }
 _OPT_JSON: dict[str, Any] = {
     "name": "as_json",
@@ -71,7 +71,7 @@ _OPT_MARKDOWN: dict[str, Any] = {
     "long": "markdown",
     "type": bool,
     "default": False,
-    "help": "print Markdown, short enough for the comment on a pull request",
+    "help": "print Markdown, short enough for a comment on a pull request",
 }
 _OPT_HTML: dict[str, Any] = {
     "name": "html",
@@ -79,7 +79,7 @@ _OPT_HTML: dict[str, Any] = {
     "long": "html",
     "type": str,
     "default": "",
-    "help": "write a page to this file as well",
+    "help": "also write an HTML page to this file",
 }
 _OPT_FAIL: dict[str, Any] = {
     "name": "fail_on",
@@ -88,12 +88,12 @@ _OPT_FAIL: dict[str, Any] = {
     "type": str,
     "default": "",
     "choices": (("breaking", "a change that breaks callers"),),
-    "help": f"end with exit code {EXIT_BREAKING} if a change shown breaks callers",
+    "help": f"exit with code {EXIT_BREAKING} if a shown change breaks callers",
 }
 
 
 class Diff(Command):  # type: ignore[misc]
-    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+    """The doit command ``diff`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "diff"
     doc_purpose = "compare two data sets: API, settings, nodes, examples, and what breaks callers"
@@ -115,14 +115,14 @@ class Diff(Command):  # type: ignore[misc]
     execute_tasks: ClassVar[bool] = False
 
     def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute; unlike in doit's own commands, options may also stand behind the data sets."""
-        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
+        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
             options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
             in_args = [word for option in options for word in option if word] + ["--", *words]
         return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """Compare and print; return the exit code."""
+        """Compare, print the result, and return the exit code."""
         if opt_values["since_last"] and len(pos_args) > 1:
             raise InvalidCommand(f"diff: expected one data set with --since-last, found {' '.join(pos_args)}.")
         if not opt_values["since_last"] and len(pos_args) != 2:
@@ -156,16 +156,16 @@ class Diff(Command):  # type: ignore[misc]
 
 
 def compared(config: Config, started_in: Path, named: list[str], *, since_last: bool) -> Comparison | None:
-    """Return what differs between two data sets; None with ``since_last`` where no run has replaced one yet.
+    """Return the comparison of two data sets. None with ``since_last`` if no run has replaced a data set yet.
 
     Args:
-        config: Says where the data sets and the previous one are.
-        started_in: What relative paths begin at.
-        named: The two data sets; with ``since_last`` the new one or nothing.
-        since_last: Whether the old one is that which the last run replaced.
+        config: The configuration, with the folders of the data sets.
+        started_in: Base folder of relative paths.
+        named: The two data sets; with ``since_last``, the new one or nothing.
+        since_last: True to compare with the data set that the last run replaced.
 
     Raises:
-        StageError: A data set is missing or not whole.
+        StageError: A data set is missing or incomplete.
     """
     from comparison.compare import compare
     from comparison.data_set import DataSet, find_data_set
@@ -181,15 +181,15 @@ def compared(config: Config, started_in: Path, named: list[str], *, since_last: 
 
 
 def _nothing_to_compare(*, as_json: bool) -> int:
-    """Say that no run has replaced a data set yet: what a first run is to find, and no failure."""
-    sys.stderr.write("No earlier data set is kept: no run has replaced a published one by another yet.\n")
+    """Report that no run has replaced a data set yet. This is normal after a first run, not a failure."""
+    sys.stderr.write("No earlier data set is kept: no run has replaced a published data set yet.\n")
     if as_json:
         sys.stdout.write("null\n")
     return 0
 
 
 def _narrowed(comparison: Comparison, extensions: list[str], *, only_breaking: bool) -> Comparison:
-    """Return the part that is asked for; that a pattern matches nothing that has changed is said."""
+    """Return the selected part of a comparison. Warns about a pattern without changes."""
     for pattern in extensions:
         if not comparison.narrowed(extensions=[pattern]).extensions:
             sys.stderr.write(f'WARNING: nothing has changed in an extension "{pattern}", or there is none.\n')

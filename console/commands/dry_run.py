@@ -1,4 +1,4 @@
-"""``doit dry-run``: what a run would do, and why, changing nothing on disk."""
+"""``doit dry-run``: show the tasks that a run would execute, and why. Changes nothing on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _READ = ("code_examples", "settings")
 
 
 class DryRun(DoitCmdBase):  # type: ignore[misc]
-    """doit command (plugin category COMMAND)."""
+    """The doit command ``dry-run`` (plugin category COMMAND)."""
 
     name = "dry-run"
     doc_purpose = "show what a run would do, and why, without doing it"
@@ -60,20 +60,20 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
 
 
 def _cost(invocation: Invocation, planned: list[PlannedTask]) -> str:
-    """Return a line on what a service would be asked for; empty if none is used."""
+    """Return a line with the estimated requests to the embedding service; empty if no service is used."""
     if not invocation.config.uses_service:
         return ""
     before = [task for task in planned if task.action != "up-to-date" and task.stage in ("extension_data", *_READ)]
     try:
         found = invocation.pipeline.embedding_cost()
     except StageError:
-        return "What embedding costs is known when the stages before it have run.\n"
-    changed = " What the stages before it change is not in this." if before else ""
+        return "The cost of embedding is known once the earlier stages have run.\n"
+    changed = " This excludes changes by the earlier stages." if before else ""
     return f"embeddings: {found}{changed}\n"
 
 
 def text(planned: list[PlannedTask]) -> str:
-    """Return the plan for people: a line for each stage, and one for each task that would run, with the reasons."""
+    """Return the plan as readable text: a line per stage, and a line with reasons per task that would run."""
     lines = []
     for number, stage in enumerate(STAGES, 1):
         tasks = [task for task in planned if task.stage == stage]
@@ -92,5 +92,5 @@ def text(planned: list[PlannedTask]) -> str:
             why = "; ".join(task.reasons[:_SHOWN_REASONS]) + (f"; and {more} more" if more > 0 else "")
             lines.append(f"  {'run  ' if task.action == 'run' else 'maybe'}  {task.name}: {why}")
     if any(task.name == "preparation" and task.action != "up-to-date" for task in planned):
-        lines.append("Which extensions there are is known when preparation has run; those known now are shown.")
+        lines.append("The preparation stage may change the list of extensions; the current one is shown.")
     return "\n".join(lines) + "\n"

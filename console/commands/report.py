@@ -40,14 +40,14 @@ _OPT_OUTPUT: dict[str, Any] = {
 
 
 class Report(DoitCmdBase):  # type: ignore[misc]
-    """doit command (plugin category COMMAND)."""
+    """The doit command ``report`` (plugin category COMMAND)."""
 
     name = "report"
     doc_purpose = "write one HTML page on the last run and its data set"
     doc_usage = ""
     doc_description = (
         "States and times of the stages, extensions with API, examples and settings, dependencies, warnings, "
-        "configuration. The page needs no network. It can be made at any time, also after a failure."
+        "configuration. The page needs no network. It can be written at any time, also after a failure."
     )
     cmd_options = (_OPT_OUTPUT,)
     execute_tasks: ClassVar[bool] = False
@@ -75,13 +75,13 @@ def write_page(
     records: Mapping[str, dict[str, Any]],
     path: Path | None,
 ) -> Path:
-    """Write the page and return where it is.
+    """Write the page and return its path.
 
     Args:
         invocation: The configured command line.
-        tasks: All tasks, in the order they are defined.
-        planned: What a run would do now.
-        records: What the dependency database holds of each task.
+        tasks: All tasks, in the order of definition.
+        planned: The plan of the next run.
+        records: Each task's record in the dependency database.
         path: The file to write; None for ``report.html`` in the work directory.
 
     Raises:
@@ -104,9 +104,9 @@ def write_page(
 
 
 def _changes(config: Config) -> Comparison | None:
-    """Return what differs between the published data set and the one it replaced; None if one of them is missing.
+    """Return the comparison of the published data set with the one it replaced; None if one of them is missing.
 
-    A data set that is not whole must not keep anyone from the report: `doit diff` and `doit verify` say what is wrong.
+    An incomplete data set must not prevent the report. `doit diff` and `doit verify` report the error.
     """
     from comparison.compare import compare
     from comparison.data_set import DataSet, find_data_set
@@ -122,13 +122,13 @@ def _changes(config: Config) -> Comparison | None:
 def run_state(
     invocation: Invocation, tasks: list[Task], planned: list[PlannedTask], records: Mapping[str, dict[str, Any]]
 ) -> RunState:
-    """Return how far the stages are, from the plan of the next run, doit's records and the checkpoint.
+    """Return the state of the stages, from the plan of the next run, doit's records and the checkpoint.
 
     Args:
         invocation: The configured command line.
-        tasks: All tasks, in the order they are defined.
-        planned: What a run would do.
-        records: What the dependency database holds of each task.
+        tasks: All tasks, in the order of definition.
+        planned: The plan of the next run.
+        records: Each task's record in the dependency database.
     """
     found = invocation.found
     failure = found.failure if found else None
@@ -185,7 +185,7 @@ def run_state(
 
 
 def _completed_run(invocation: Invocation) -> dict[str, dict[str, Any]]:
-    """Return records in the form of the database's, made from the completion report of a run that kept none."""
+    """Return task records built from the completion report, for a run that kept no database."""
     if invocation.config.values["output"]["keep_intermediates"]:
         return {}
     try:

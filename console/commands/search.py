@@ -26,7 +26,7 @@ _OPT_IN: dict[str, Any] = {
     "type": str,
     "default": "",
     "choices": (("extensions", ""), ("code", "code examples"), ("settings", ""), ("nodes", "OmniGraph node types")),
-    "help": "what to search; all of them if not given",
+    "help": "the kind of document to search (default: all)",
 }
 _OPT_COUNT: dict[str, Any] = {
     "name": "k",
@@ -34,7 +34,7 @@ _OPT_COUNT: dict[str, Any] = {
     "long": "",
     "type": int,
     "default": 10,
-    "help": "how many hits to show",
+    "help": "number of hits to show",
 }
 _OPT_DATA: dict[str, Any] = {
     "name": "data",
@@ -42,7 +42,7 @@ _OPT_DATA: dict[str, Any] = {
     "long": "data",
     "type": str,
     "default": "",
-    "help": "a data set's folder; that of the configuration (target_dir) if not given",
+    "help": "the folder of a data set (default: target_dir of the configuration)",
 }
 _OPT_EXTENSION: dict[str, Any] = {
     "name": "extensions",
@@ -50,7 +50,7 @@ _OPT_EXTENSION: dict[str, Any] = {
     "long": "extension",
     "type": list,
     "default": [],
-    "help": "search in this extension alone: an id or a pattern (omni.ui*); may be given several times",
+    "help": "search only this extension: an id or a pattern (omni.ui*); may be repeated",
 }
 _OPT_PREFIX: dict[str, Any] = {
     "name": "prefix",
@@ -58,7 +58,7 @@ _OPT_PREFIX: dict[str, Any] = {
     "long": "prefix",
     "type": str,
     "default": "",
-    "help": "how the name of what is found begins: an extension's id, an example's full name, a setting's path",
+    "help": "prefix of the name: an extension's id, an example's full name or a setting's path",
 }
 _OPT_MODE: dict[str, Any] = {
     "name": "mode",
@@ -88,7 +88,7 @@ _OPT_JSON: dict[str, Any] = {
 
 
 class Search(Command):  # type: ignore[misc]
-    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+    """The doit command ``search`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "search"
     doc_purpose = "search extensions, code examples and settings"
@@ -98,16 +98,16 @@ class Search(Command):  # type: ignore[misc]
     execute_tasks: ClassVar[bool] = False
 
     def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute; unlike in doit's own commands, options may also stand behind the query."""
-        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
+        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
             options, query = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
             in_args = [word for option in options for word in option if word] + ["--", *query]
         return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """Print what is found; return the exit code."""
+        """Print the hits and return the exit code."""
         query = " ".join(pos_args)
-        # doit takes KEY=VALUE out of the words of a command line.
+        # doit removes KEY=VALUE from the arguments of a command line.
         variables = command_line_variables()
         started_in = Path(get_initial_workdir() or ".")
         named = variables.pop("config", "")
@@ -141,7 +141,7 @@ class Search(Command):  # type: ignore[misc]
 
 
 def _data_dir(config: Any) -> Path:
-    """Return the target folder, or the work folder of a run that has built indexes and not assembled them yet."""
+    """Return the target folder, or the work folder of a run that has built indexes but not assembled them yet."""
     for folder in (config.target_dir, config.work_dir):
         try:
             find_index(folder, "extensions")
@@ -152,11 +152,11 @@ def _data_dir(config: Any) -> Path:
 
 
 def text(hits: list[Hit], *, in_full: bool = False) -> str:
-    """Return the hits for people: two lines each.
+    """Return the hits as readable text, two lines each.
 
     Args:
-        hits: What was found.
-        in_full: Whether the code of examples follows, and no line is cut.
+        hits: The hits.
+        in_full: True to add the code of examples and to cut no line.
     """
     if not hits:
         return "Nothing was found.\n"
@@ -189,5 +189,5 @@ def _told(hit: Hit) -> str:
 
 
 def _shown(line: str) -> str:
-    """Return a line of code without what a terminal would obey."""
+    """Return a line of code without terminal control characters."""
     return "".join(char if char.isprintable() or char == "\t" else repr(char)[1:-1] for char in line)

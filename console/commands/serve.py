@@ -26,7 +26,7 @@ _OPT_HTTP: dict[str, Any] = {
     "long": "http",
     "type": str,
     "default": "",
-    "help": "serve over HTTP at this address and port (127.0.0.1:8765), not over standard input and output",
+    "help": "serve over HTTP at this address and port (127.0.0.1:8765) instead of standard input and output",
 }
 _OPT_DATA: dict[str, Any] = {
     "name": "data",
@@ -34,7 +34,7 @@ _OPT_DATA: dict[str, Any] = {
     "long": "data",
     "type": str,
     "default": "",
-    "help": "a data set's folder, or a folder of data sets; that of the configuration (target_dir) if not given",
+    "help": "the folder of a data set or of several (default: target_dir of the configuration)",
 }
 _OPT_KIT_VERSION: dict[str, Any] = {
     "name": "kit_version",
@@ -42,7 +42,7 @@ _OPT_KIT_VERSION: dict[str, Any] = {
     "long": "kit-version",
     "type": str,
     "default": "",
-    "help": "serve this Kit version (107.3); the highest if not given",
+    "help": "serve this Kit version, such as 107.3 (default: the highest)",
 }
 _OPT_MODE: dict[str, Any] = {
     "name": "mode",
@@ -56,9 +56,9 @@ _OPT_MODE: dict[str, Any] = {
 
 
 class Serve(Command):  # type: ignore[misc]
-    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded.
+    """The doit command ``serve`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded.
 
-    Standard output is the protocol's: all that is said goes to standard error.
+    Standard output carries the protocol. All messages go to standard error.
     """
 
     name = "serve"
@@ -74,10 +74,10 @@ class Serve(Command):  # type: ignore[misc]
     execute_tasks: ClassVar[bool] = False
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """Serve until the client hangs up or the process is told to stop; return the exit code."""
+        """Serve until the client disconnects or the process is stopped. Return the exit code."""
         if pos_args:
             raise InvalidCommand(f"serve: expected no argument, found {' '.join(pos_args)}.")
-        # doit takes KEY=VALUE out of the words of a command line.
+        # doit removes KEY=VALUE from the arguments of a command line.
         variables = command_line_variables()
         started_in = Path(get_initial_workdir() or ".")
         named = variables.pop("config", "")
@@ -107,7 +107,7 @@ def _serve(config: Config, started_in: Path, options: dict[str, Any]) -> None:
     if address:
         http.check_token(address[0], token)
 
-    # Imported late: the checks above need none of it.
+    # Imported late: the checks above do not need it.
     from importlib.metadata import PackageNotFoundError, version
 
     from serving import stdio

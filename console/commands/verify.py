@@ -1,4 +1,4 @@
-"""``doit verify``: check a published data set, here or a copy of it, against its manifest and schemas."""
+"""``doit verify``: check a published data set, or a copy of one, against its manifest and schemas."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHOWN = 5
 
 
 class Verify(Command):  # type: ignore[misc]
-    """doit command (plugin category COMMAND); it needs no tasks, so ``dodo.py`` is not loaded."""
+    """The doit command ``verify`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "verify"
     doc_purpose = "check a data set against its manifest and schemas"
@@ -45,14 +45,14 @@ class Verify(Command):  # type: ignore[misc]
     execute_tasks: ClassVar[bool] = False
 
     def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute; unlike in doit's own commands, options may also stand behind the folder."""
-        with contextlib.suppress(getopt.GetoptError):  # doit itself says what is wrong with them
+        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
+        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
             options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
             in_args = [word for option in options for word in option if word] + ["--", *words]
         return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
-        """Check the data sets and print what is wrong; return the exit code."""
+        """Check the data sets, print the errors, and return the exit code."""
         from stages.publishing.verify import data_sets_in, verify
 
         if len(pos_args) > 1:
@@ -70,7 +70,7 @@ class Verify(Command):  # type: ignore[misc]
 
 
 def _folder(words: list[str]) -> Path:
-    # doit takes KEY=VALUE out of the words of a command line.
+    # doit removes KEY=VALUE from the arguments of a command line.
     variables = dict(doit_cmd._CMDLINE_VARS or {})
     started_in = Path(get_initial_workdir() or ".")
     named = variables.pop("config", "")

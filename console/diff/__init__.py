@@ -1,1 +1,1 @@
-"""What a person sees of a comparison of two data sets: a table, or a page."""
+"""Views of a comparison of two data sets: a table and an HTML page."""

@@ -10,15 +10,15 @@ from comparison.changes import Comparison
 from stages.storage.jsonfile import write_bytes
 
 MOST_CHANGES = 1000
-"""So many changes of one extension are on the page; a last line says how many more there are."""
+"""Most changes to show per extension. A last line gives the number of the others."""
 
 
 def write(path: Path, comparison: Comparison) -> None:
-    """Write the page. It needs no network and no script; the same comparison gives the same bytes.
+    """Write the page. It needs no network and no script. The same comparison gives the same bytes.
 
     Args:
         path: The HTML file.
-        comparison: What has changed.
+        comparison: The comparison.
 
     Raises:
         StageError: The file cannot be written.

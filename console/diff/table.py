@@ -1,4 +1,4 @@
-"""A comparison for people in a terminal or a log."""
+"""A comparison as a table, for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from comparison.changes import GROUPS, Change, Comparison
 
 _TITLES = {"api": "API", "settings": "settings", "nodes": "nodes", "examples": "examples"}
 _STYLES = {"added": "green", "removed": "red", "changed": "yellow", "moved": "cyan"}
-# As wide as any table can be, where no terminal cuts it.
+# Width of the table if the output is not a terminal: wide enough for any table.
 _WIDE = 400
 
 

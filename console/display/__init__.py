@@ -1,4 +1,4 @@
-"""Display: the progress of a run, on a terminal or in a log."""
+"""Displays of the progress of a run, on a terminal or in a log."""
 
 from console.display.terminal import choose
 

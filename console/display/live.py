@@ -1,4 +1,4 @@
-"""The live view of a run on a terminal, and the closing table. Imported only when a task runs on a terminal."""
+"""The live view of a run on a terminal, with its closing table. Imported only when a task runs on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _REFRESHES_A_SECOND = 8
 _BAR_WIDTH = 18
-# Narrower terminals get no bar, so that names and counts keep their place.
+# Narrower terminals get no progress bar, to leave room for names and counts.
 _BAR_FROM_WIDTH = 76
 _SHOWN_FAILURES = 5
 _STYLES = {
@@ -50,14 +50,14 @@ _LEVELS = {"info": "", "warning": "yellow", "error": "red"}
 
 
 class LiveView:
-    """The stages of a run, redrawn in place from their `StageProgress`; messages scroll above.
+    """A view that redraws the stages of a run in place, from their `StageProgress`. Messages scroll above it.
 
     Attributes:
-        detail: What a stage last said it is at.
+        detail: The current step of a stage.
     """
 
     def __init__(self, stream: TextIO, stages: Sequence[StageProgress]) -> None:
-        """Begin to draw on a terminal; rich honours ``NO_COLOR`` there."""
+        """Start drawing on a terminal. rich respects ``NO_COLOR``."""
         self.detail = ""
         self._stages = stages
         self._began = time.monotonic()
@@ -83,18 +83,18 @@ class LiveView:
         self._print(f"{level.upper()}: {message}" if style else message, style)
 
     def task(self, name: str, seconds: float) -> None:
-        """Print that a task has run."""
+        """Print a completed task."""
         self._print(f"  {name}: {duration(seconds)}", "dim")
 
     def warnings(self, stage: StageProgress, number: int, lines: Sequence[str], *, whole: bool) -> None:
-        """Print how many warnings a stage gave, and lines on some of them or on the whole."""
+        """Print the number of warnings of a stage, and lines about some or all of them."""
         more = "" if whole else ", all in the log file"
         self._print(f"{stage.name}: {amount(number, 'warning')}{more}", "yellow")
         for line in lines:
             self._print(f"  {line}", "")
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
-        """End the view, and print the closing table, what failed, and how the run ended."""
+        """Close the view, and print the closing table, the failures and the result."""
         self._live.stop()
         console = self._console
         console.print(self._closing_table(stages))
@@ -137,7 +137,7 @@ class LiveView:
         return Group(table, *self._below())
 
     def _what(self, stage: StageProgress) -> Text:
-        """Return what a stage does or did, in a few words."""
+        """Return a short status text of a stage."""
         state = stage.state
         if state == "running":
             text = Text(stage.counted if stage.total > 1 else "running")
@@ -158,7 +158,7 @@ class LiveView:
         return Text(stage.left_out or state, style=_STYLES[state])
 
     def _below(self) -> list[Text]:
-        """Return the lines below the stages: tasks under way, what is said of them, how long the run takes."""
+        """Return the lines below the stages: running tasks, the current step, and the elapsed time."""
         now = time.monotonic()
         under_way = sorted((start, name) for stage in self._stages for name, start in list(stage.running.items()))
         names = [f"{printable(name.partition(':')[2] or name)} ({now - start:.0f} s)" for start, name in under_way]

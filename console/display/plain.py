@@ -1,6 +1,6 @@
-"""Plain lines, for pipes, CI and logs.
+"""Progress as plain lines, for pipes, CI and logs.
 
-A display keeps no account of its own: it draws from the `StageProgress` records of the account.
+A display has no state of its own: it reads the `StageProgress` records of the account.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from console.display.text import amount, duration, not_run, shown_warnings, writ
 if TYPE_CHECKING:
     from stages.failures import StageWarning
 
-# In a pipe a long stage says that it is alive, no more often than this (seconds).
+# Shortest interval between two progress lines of a long stage, in seconds.
 _ALIVE_EVERY = 30.0
 
 
 class PlainDisplay:
-    """One line an event; with ``verbose`` one for each task too, with ``quiet`` only what is wrong."""
+    """A display of one line per event. ``verbose`` adds a line per task; ``quiet`` keeps only warnings and errors."""
 
     def __init__(self, stream: TextIO, *, quiet: bool = False, verbose: bool = False) -> None:
-        """Write to ``stream``; warnings and errors go to standard error."""
+        """Write to ``stream``. Warnings and errors go to standard error."""
         self._stream = stream
         self._quiet = quiet
         self._verbose = verbose
@@ -38,7 +38,7 @@ class PlainDisplay:
         """Print nothing."""
 
     def notice(self, level: str, message: str) -> None:
-        """Print a message, with its level before it unless it is mere information."""
+        """Print a message, with its level unless that is ``info``."""
         if level != "info":
             self._write(f"{level.upper()}: {message}", sys.stderr)
         elif not self._quiet:
@@ -54,7 +54,7 @@ class PlainDisplay:
             self._write(stage.label)
 
     def task_finished(self, stage: StageProgress, task: str, seconds: float) -> None:
-        """Print the task where that is wanted; else, in a long stage, how far it is."""
+        """Print the task if ``verbose`` is set, else the progress of a long stage."""
         if self._verbose:
             self._write(f"  {task}: {seconds:.1f} s")
         elif not self._quiet and time.monotonic() - self._told >= _ALIVE_EVERY:
@@ -64,7 +64,7 @@ class PlainDisplay:
             self._write(f"{stage.label}: {stage.counted}{about}")
 
     def stage_finished(self, stage: StageProgress) -> None:
-        """Print what the stage did."""
+        """Print the result of the stage."""
         if self._quiet:
             return
         if not stage.ran:
@@ -84,7 +84,7 @@ class PlainDisplay:
             self._write(f"  - {line}", sys.stderr)
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
-        """Print which stages were not run, and how the run ended."""
+        """Print the stages that did not run, and the result."""
         if not self._quiet:
             for line in not_run(stages):
                 self._write(line)

@@ -1,4 +1,4 @@
-"""The display of a terminal, and the choice of a display."""
+"""The terminal display, and the choice of a display."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TerminalDisplay(PlainDisplay):
-    """A live view, from the first task that runs on: where there is nothing to do, rich is not even imported."""
+    """A display with a live view. It starts with the first running task, so a run without tasks never imports rich."""
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         super().__init__(stream, verbose=verbose)
@@ -24,7 +24,7 @@ class TerminalDisplay(PlainDisplay):
         self._view: LiveView | None = None
 
     def begin(self, stages: Sequence[StageProgress]) -> None:
-        """Keep the stages to draw."""
+        """Store the stages to draw."""
         self._stages = stages
 
     def notice(self, level: str, message: str) -> None:
@@ -35,12 +35,12 @@ class TerminalDisplay(PlainDisplay):
             self._view.notice(level, message)
 
     def detail(self, message: str) -> None:
-        """Show what a stage is at."""
+        """Show the current step of a stage."""
         if self._view is not None:
             self._view.detail = message
 
     def stage_started(self, stage: StageProgress) -> None:
-        """Start the view with the first stage that has something to do."""
+        """Start the view with the first stage that runs."""
         if self._view is None:
             from console.display.live import LiveView
 
@@ -48,12 +48,12 @@ class TerminalDisplay(PlainDisplay):
         self._view.detail = ""
 
     def task_finished(self, stage: StageProgress, task: str, seconds: float) -> None:
-        """Print the task where that is wanted."""
+        """Print the task if ``verbose`` is set."""
         if self._verbose and self._view is not None:
             self._view.task(task, seconds)
 
     def stage_finished(self, stage: StageProgress) -> None:
-        """The view shows it."""
+        """Do nothing: the view shows the stage."""
 
     def warnings_found(self, stage: StageProgress, warnings: Sequence[StageWarning]) -> None:
         """Print the number of warnings and the first few above the view."""
@@ -62,7 +62,7 @@ class TerminalDisplay(PlainDisplay):
             self._view.warnings(stage, len(warnings), lines, whole=whole)
 
     def close(self, stages: Sequence[StageProgress], message: str, *, failed: bool) -> None:
-        """Put the closing table in the place of the view; a few words do where nothing ran."""
+        """Replace the view with the closing table, or print a short line if nothing ran."""
         if self._view is not None:
             self._view.close(stages, message, failed=failed)
             return
@@ -76,13 +76,13 @@ class TerminalDisplay(PlainDisplay):
 def choose(
     stream: TextIO, *, quiet: bool = False, verbose: bool = False, environ: Mapping[str, str] | None = None
 ) -> Display:
-    """Return the display for a stream: the live view where a person looks at a terminal, else plain lines.
+    """Return the display for a stream: the live view on an interactive terminal, else plain lines.
 
     Args:
-        stream: Where the progress goes.
-        quiet: Show only what is wrong.
+        stream: The stream for the progress.
+        quiet: Show only warnings and errors.
         verbose: Show each task.
-        environ: The environment, by default this process's: ``CI`` and ``TERM=dumb`` ask for plain lines.
+        environ: The environment; by default this process's. ``CI`` and ``TERM=dumb`` select plain lines.
     """
     environ = os.environ if environ is None else environ
     in_ci = environ.get("CI", "").lower() not in ("", "0", "false")

@@ -1,4 +1,4 @@
-"""Text for people: lines that are safe to print, amounts, durations, warnings."""
+"""Text for display: lines that are safe to print, amounts, durations, warnings."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from checkpoint.progress import StageProgress
 if TYPE_CHECKING:
     from stages.failures import StageWarning
 
-# Warnings of a stage that are shown as they come; the log file and the completion report have all.
+# Most warnings to show per stage. The log file and the completion report have all.
 SHOWN_WARNINGS = 3
 
 
 def write_line(line: str, stream: TextIO) -> None:
-    """Write a line of text that may hold anything; if nobody reads the stream any more, that is no failure.
+    """Write a line of any text. A closed stream is not an error.
 
-    The run goes on where its reader (``| head``) has gone: what it makes does not depend on who looks.
+    The run continues after its reader (``| head``) exits: its outputs do not depend on the reader.
     """
     encoding = stream.encoding or "utf-8"
     text = printable(line).encode(encoding, "backslashreplace").decode(encoding)
@@ -26,16 +26,16 @@ def write_line(line: str, stream: TextIO) -> None:
         stream.write(f"{text}\n")
         stream.flush()
     except OSError:
-        # What is buffered yet must not fail again when Python exits.
+        # The buffered rest must not fail again when Python exits.
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def printable(text: str) -> str:
-    """Return a text with its control characters, direction marks and lone surrogates written out.
+    """Return a text with escaped control characters, direction marks and lone surrogates.
 
-    File names and messages come from other people's extensions; they are not to steer a terminal or a CI's log.
-    A line break stays, and what follows it is marked, so that no line of a message is taken for a command of a CI.
+    File names and messages may come from third-party extensions. They must not control a terminal or a CI log. Line
+    breaks stay. Each further line is marked, so that a CI does not interpret it as a command.
     """
     return "\n  | ".join("".join(map(_printable, line)) for line in text.splitlines())
 
@@ -47,15 +47,15 @@ def _printable(character: str) -> str:
 
 
 def shown_warnings(warnings: Sequence[StageWarning], named: set[str], *, every: bool = False) -> tuple[list[str], bool]:
-    """Return a line for each of the first few kinds of warnings, and whether each warning stands in a line of its own.
+    """Return lines for the first few kinds of warnings, and True if every warning has its own line.
 
-    Warnings of one kind in one folder are one line with their number. No line begins with an extension that is in
-    ``named``; those of the lines are added to it.
+    A line combines the warnings of one kind in one folder and gives their number. Extensions in ``named`` are skipped;
+    the extensions of the returned lines are added to it.
 
     Args:
-        warnings: All of them.
-        named: Extensions that lines have been about.
-        every: Whether to return a line for each warning instead.
+        warnings: All warnings.
+        named: Extensions that earlier lines were about. Modified.
+        every: True to return a line per warning instead.
     """
     if every:
         return [warning_text(warning) for warning in warnings], True
@@ -85,13 +85,13 @@ def _group_text(group: Sequence[StageWarning]) -> str:
 
 
 def warning_text(warning: StageWarning) -> str:
-    """Return a warning in a line: extension, file and line where there are any, and what is wrong."""
+    """Return a warning as one line: extension, file and line if known, and the message."""
     place = warning["file"] + (f":{warning['line']}" if warning["file"] and warning["line"] else "")
     return ": ".join(part for part in (warning["extension"], place, warning["message"]) if part)
 
 
 def not_run(stages: Sequence[StageProgress]) -> list[str]:
-    """Return a line for each reason that stages of the pipeline were not run for."""
+    """Return a line for each reason why stages did not run, with their names."""
     why: dict[str, list[str]] = {}
     for stage in stages:
         if stage.state in ("left out", "waiting"):
@@ -107,7 +107,7 @@ def amount(number: int, noun: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``; empty for None."""
+    """Return a readable duration: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``1 h 05 min``; empty for None."""
     if seconds is None:
         return ""
     if seconds < 9.95:

@@ -1,4 +1,4 @@
-"""Outputs: what a run tells machines."""
+"""Machine-readable outputs of a run."""
 
 from console.outputs.delivery import not_started
 

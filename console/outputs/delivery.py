@@ -1,4 +1,4 @@
-"""Which outputs a command line asks for, and their delivery when the run ends."""
+"""The requested outputs of a command line, and their delivery when the run ends."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from stages.storage.jsonfile import write_bytes
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a command line asks for.
+    """The requested outputs of a command line.
 
     Attributes:
-        json: Print the summary on standard output.
-        junit: Where the JUnit file goes, absolute; None for none.
-        annotate: Print annotations.
-        origin: The folder that paths are relative to: the checkout of a CI, else where the run was started.
+        json: True to print the summary on standard output.
+        junit: Absolute path of the JUnit file; None for none.
+        annotate: True to print annotations.
+        origin: Base folder of paths: the checkout in CI, else the folder where the run was started.
     """
 
     json: bool = False
@@ -43,12 +43,12 @@ class Wanted:
 
     @classmethod
     def of(cls, request: Request, started_in: Path, environ: Mapping[str, str]) -> Wanted:
-        """Return what a command line asks for.
+        """Return the requested outputs of a command line.
 
         Args:
             request: The command line.
             started_in: The folder that ``junit`` is relative to.
-            environ: ``GITHUB_ACTIONS=true`` asks for annotations; ``GITHUB_WORKSPACE`` is the checkout.
+            environ: The environment. ``GITHUB_ACTIONS=true`` enables annotations; ``GITHUB_WORKSPACE`` is the checkout.
         """
         flag = request.annotations.lower()
         return cls(
@@ -60,11 +60,11 @@ class Wanted:
 
 
 def not_started(message: str, variables: Mapping[str, str]) -> None:
-    """Tell machines that a run could not start, so that they do not take an earlier one's outputs for its own.
+    """Write the outputs of a run that could not start, so that no outputs of an earlier run remain.
 
     Args:
-        message: Why.
-        variables: The variables of the command line; a wrong one is not looked at.
+        message: The error message.
+        variables: The variables of the command line. Invalid ones are ignored.
     """
     told = {name: variables[name] for name in ("json", "junit", "annotations") if variables.get(name)}
     try:
@@ -75,7 +75,7 @@ def not_started(message: str, variables: Mapping[str, str]) -> None:
 
 
 def deliver_not_started(message: str, wanted: Wanted) -> None:
-    """Tell machines that a run could not start, so that they do not find what an earlier one left."""
+    """Write the outputs of a run that could not start, so that no outputs of an earlier run remain."""
     if not wanted:
         return
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -86,9 +86,9 @@ def deliver_not_started(message: str, wanted: Wanted) -> None:
 
 
 def deliver(outcome: RunOutcome, wanted: Wanted, timestamp: str, stdout: TextIO, stderr: TextIO) -> None:
-    """Print and write what is wanted.
+    """Print and write the requested outputs.
 
-    With the JSON summary on standard output, annotations go to standard error, which GitHub's runner reads as well.
+    If the JSON summary goes to standard output, annotations go to standard error. GitHub's runner reads both.
 
     Raises:
         StageError: The JUnit file cannot be written.

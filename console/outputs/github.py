@@ -1,18 +1,18 @@
-"""Annotations that GitHub shows at the lines of the files."""
+"""GitHub annotations, shown at the lines of files."""
 
 from __future__ import annotations
 
 from checkpoint.progress import RunOutcome
 from console.display.text import warning_text
 
-# GitHub shows no more annotations than this of a job, and drops the others silently.
+# GitHub shows at most this number of annotations per job, and drops the others silently.
 MAX_ANNOTATIONS = 50
 
 
 def workflow_commands(outcome: RunOutcome) -> list[str]:
-    """Return GitHub workflow commands: an error for each failure, then a warning for each warning, up to a limit.
+    """Return GitHub workflow commands: an error per failure, then a warning per warning, up to `MAX_ANNOTATIONS`.
 
-    Those with a file and a line come first; where there are more than `MAX_ANNOTATIONS`, the last one says how many.
+    Warnings with a file and a line come first. If there are too many, the last command gives the number of the others.
     The form is ``::warning file=…,line=…,title=…::message``
     (https://docs.github.com/actions/reference/workflow-commands-for-github-actions).
     """
@@ -39,7 +39,7 @@ def _command(name: str, message: str, **properties: str) -> str:
 
 
 def _escaped(text: str, more: str = "") -> str:
-    """Return a text in which what a workflow command is made of stands for itself."""
+    """Return a text with the special characters of workflow commands escaped."""
     for character in "%\r\n" + more:
         text = text.replace(character, f"%{ord(character):02X}")
     return text

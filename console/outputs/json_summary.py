@@ -11,7 +11,7 @@ SCHEMA_VERSION = 1
 
 
 def summary(outcome: RunOutcome) -> dict[str, Any]:
-    """Return the JSON summary of a run; the keys are documented, and only added to within a ``schema_version``."""
+    """Return the JSON summary of a run. The keys are documented. A ``schema_version`` only ever gains keys."""
     return {
         "schema_version": SCHEMA_VERSION,
         "result": outcome.result,
@@ -42,12 +42,12 @@ def summary(outcome: RunOutcome) -> dict[str, Any]:
 
 
 def summary_text(outcome: RunOutcome) -> str:
-    """Return `summary` as the text to print: plain ASCII, whatever the terminal's or pipe's encoding is."""
+    """Return `summary` as ASCII text, which prints in any encoding."""
     return json.dumps(summary(outcome), indent=2) + "\n"
 
 
 def state_of(stage: StageProgress, outcome: RunOutcome) -> str:
-    """Return a stage's state in one word: a run that is over leaves no stage running."""
+    """Return a stage's final state. No stage of a finished run is ``running``."""
     state = stage.state
     if state in ("running", "waiting"):
         state = "not reached" if state == "waiting" else outcome.result if outcome.failed else "stopped"

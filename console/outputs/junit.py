@@ -9,19 +9,19 @@ from checkpoint.progress import RunOutcome
 from console.display.text import amount, printable, warning_text
 from console.outputs.json_summary import state_of
 
-# Warnings that stand in the JUnit file for each stage; the completion report has all.
+# Most warnings per stage in the JUnit file. The completion report has all.
 _MAX_IN_JUNIT = 100
 
 
 def junit(outcome: RunOutcome, timestamp: str) -> bytes:
-    """Return the stages as a JUnit file: a test suite with a test case for each stage.
+    """Return the stages as a JUnit file: a test suite with a test case per stage.
 
-    A stage that ran or was up to date has passed; one with failed tasks has a failure for each; one that was left out
-    or not reached is skipped, and says why. The warnings of a stage are its output.
+    A stage that ran or was up to date passes. A stage with failed tasks has a failure per task. A stage that was
+    skipped or not reached is skipped, with the reason. The warnings of a stage are its output.
 
     Args:
-        outcome: How the run ended.
-        timestamp: When it began, in ISO form.
+        outcome: The outcome of the run.
+        timestamp: Start of the run, ISO 8601.
     """
     from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
@@ -60,7 +60,7 @@ def junit(outcome: RunOutcome, timestamp: str) -> bytes:
 
 
 def _problem(kind: Any, message: str, type_: str) -> Any:
-    """Return a failure or an error: the first line as its message, the whole as its text."""
+    """Return a failure or an error, with the first line as its message and the full text as its body."""
     found = kind(printable(message.strip().partition("\n")[0]), type_)
     found.text = printable(message)
     return found

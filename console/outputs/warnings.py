@@ -1,4 +1,4 @@
-"""The warnings that stages wrote into their reports, and where on this machine the files are that they speak of."""
+"""The warnings in the reports of stages, and the local paths of the files they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stages.storage.jsonfile import read_json
 if TYPE_CHECKING:
     from stages.failures import StageWarning
 
-# The file that each of these stages writes its warnings into when it is complete, below the work directory.
+# The report of each stage with warnings, below the work directory. Complete stages have one.
 _REPORTS = {
     "pull_repo_exts": "sources.json",
     "preparation": "extensions.json",
@@ -23,7 +23,7 @@ _REPORTS = {
 
 
 class WarningsOfRun:
-    """Collects the warnings stage by stage; what two stages say of the same place in the same words counts once."""
+    """The warnings of a run, collected by stage. Equal warnings of two stages about the same place count once."""
 
     def __init__(self, work_dir: Path) -> None:
         self._work_dir = work_dir
@@ -31,7 +31,7 @@ class WarningsOfRun:
         self.of_stage: dict[str, list[StageWarning]] = {}
 
     def read(self, stage: str) -> list[StageWarning]:
-        """Return the warnings of a stage that is complete, those aside that an earlier stage gave."""
+        """Return the warnings of a complete stage, without those already reported by an earlier stage."""
         if stage not in _REPORTS:
             return []
         found: list[StageWarning] = []
@@ -42,7 +42,7 @@ class WarningsOfRun:
                     self._known.add(key)
                     found.append(warning)
         except (StageError, KeyError, TypeError):
-            return []  # whoever needs that file says what is wrong with it
+            return []  # the reader that needs the file reports the error
         self.of_stage[stage] = found
         return found
 
@@ -50,7 +50,7 @@ class WarningsOfRun:
         """Return all warnings, in the order of the stages, with the paths of their files.
 
         Args:
-            origin: The folder that paths are relative to, where the files are in it.
+            origin: The folder that paths are relative to, if the files lie in it.
         """
         places = _Places(self._work_dir, origin)
         return [
@@ -61,7 +61,7 @@ class WarningsOfRun:
 
 
 class _Places:
-    """Where the files of extensions, apps and sources are."""
+    """The folders of extensions, apps and sources."""
 
     def __init__(self, work_dir: Path, origin: Path) -> None:
         self._work_dir = work_dir
@@ -76,10 +76,10 @@ class _Places:
                 self._folders.setdefault(app["id"], []).append((work_dir / app["path"]).parent)
             self._roots = [work_dir / source["root"] for source in read_json(work_dir / "sources.json")["sources"]]
         except (StageError, KeyError, TypeError):
-            return  # a run that ended early: the warnings stand without paths
+            return  # the run ended early: the warnings have no paths
 
     def path_of(self, warning: StageWarning) -> str:
-        """Return where a warning's file is, relative to the origin if it is in it; empty if it is not found."""
+        """Return the path of a warning's file, relative to the origin if inside; empty if not found."""
         if not warning["file"]:
             return ""
         for folder in [*self._folders.get(warning["extension"], ()), *self._roots]:

@@ -1,1 +1,1 @@
-"""The report: one HTML page that tells what a run did and what it found; opens from disk, needs no network."""
+"""The report: one HTML page about a run and its data set. It opens from disk and needs no network."""

@@ -1,6 +1,6 @@
-"""What the page shows of the data set: read from the work directory, or where that is gone from the finished data set.
+"""The contents of the data set for the page, from the work directory or else from the finished data set.
 
-Nothing here may fail because a run has: a file that is not there yet is not shown, one that cannot be read is noted.
+A failed run must not break the report: a missing file is skipped, and an unreadable file is noted.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import orjson
 
-# Files that hold warnings, in the order of the stages that write them.
+# Files with warnings, in the order of the stages that write them.
 _WARNING_FILES = (
     ("pull_repo_exts", "sources.json"),
     ("preparation", "extensions.json"),
     ("extension_data", "extension_data/extraction_report.json"),
     ("settings", "settings/settings_report.json"),
 )
-# Folder of the work directory -> folder of the finished data set.
+# Folder in the work directory -> folder in the finished data set.
 _PLACES = (
     ("extension_data/", "extensions/"),
     ("code_examples/", "code_examples/"),
@@ -32,18 +32,18 @@ _NO_FILE_CHARACTERS = re.compile(r"[/\\\0]")
 
 @dataclass
 class Content:
-    """The data set as the page shows it.
+    """The contents of the data set for the page.
 
     Attributes:
-        kit_version: The full Kit version; empty if it is not known yet.
+        kit_version: The full Kit version; empty if not known yet.
         extensions: Database entries by id, each with ``id``; sorted by id.
         settings: ``setting_summary.json``'s settings.
         nodes: ``nodes_database.json``'s nodes.
-        warnings: Warnings of all stages, each with the ``stage`` that gave it.
+        warnings: Warnings of all stages, each with its ``stage``.
         sources: kind, name, revision and kit_version of each source.
         examples: Number of code examples by extension.
-        apps: Ids of the apps that settings may belong to.
-        excluded: Extensions that were left out, and why.
+        apps: Ids of the apps that may own settings.
+        excluded: Excluded extensions, each with the reason.
         conflicts: Settings with contradicting defaults.
         notes: Files that could not be read.
     """
@@ -61,25 +61,25 @@ class Content:
     notes: list[str] = field(default_factory=list)
 
     def settings_by_prefix(self) -> Counter[str]:
-        """Return how many settings there are below each first part of a path (``exts``, ``app``, …)."""
+        """Return the number of settings per first path component (``exts``, ``app``, …)."""
         return Counter(prefix_of(path) for path in self.settings)
 
 
 def prefix_of(setting: str) -> str:
-    """Return the first part of a setting's path: ``/exts/omni.ui/enabled`` → ``exts``."""
+    """Return the first component of a setting's path: ``/exts/omni.ui/enabled`` → ``exts``."""
     return setting.strip("/").partition("/")[0]
 
 
 class DataFiles:
-    """The JSON files of a work directory, with the finished data set as the place to look when one is gone."""
+    """The JSON files of a work directory, with the finished data set as fallback."""
 
     def __init__(self, work_dir: Path, target_dir: Path, mode: str) -> None:
-        """Say where to look.
+        """Set the folders to read.
 
         Args:
             work_dir: The work directory; may not exist.
             target_dir: The target directory; may not exist.
-            mode: The mode code examples were selected in; part of a folder's name.
+            mode: The selection mode of code examples; part of a folder's name.
         """
         self.work_dir, self.mode = work_dir, mode
         self.notes: list[str] = []
@@ -87,7 +87,7 @@ class DataFiles:
         self._data_dir: Path | None = None
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return the JSON object of a file, named as in the work directory; empty if there is none."""
+        """Return the JSON object in a file, named as in the work directory; empty if the file is missing."""
         for path in self._candidates(name):
             try:
                 content = path.read_bytes()
@@ -108,7 +108,7 @@ class DataFiles:
         return {}
 
     def examples(self, extension: str) -> list[dict[str, Any]]:
-        """Return the code examples of an extension, most interesting first."""
+        """Return the code examples of an extension, best first."""
         name = f"code_examples/extracted_methods_{self.mode}/{_file_name(extension)}.example.json"
         return list(self.read(name).get("methods", []))
 
@@ -118,12 +118,12 @@ class DataFiles:
         return self.read(f"extension_data/api_docs/{Path(path).name}") if path else {}
 
     def look_in(self, kit_version: str) -> None:
-        """Fall back on the finished data set of a Kit version, whose folder is its ``major.minor``."""
+        """Use the finished data set of a Kit version as fallback. Its folder is the ``major.minor`` version."""
         major_minor = re.match(r"\d+\.\d+", kit_version)
         self._data_dir = self._target_dir / major_minor[0] if major_minor else None
 
     def completion_report(self) -> dict[str, Any]:
-        """Return the completion report of the finished data set, empty if there is none."""
+        """Return the completion report of the finished data set; empty if there is none."""
         return self.read(str(self._target_dir / "pipeline_completion_report.json"))
 
     def _candidates(self, name: str) -> list[Path]:
@@ -134,10 +134,10 @@ class DataFiles:
 
 
 def collect(files: DataFiles) -> Content:
-    """Return what there is to show so far.
+    """Return the available contents.
 
     Args:
-        files: Where to read; its ``notes`` tell what could not be read.
+        files: The files to read. Unreadable files are added to its ``notes``.
     """
     content = Content()
     reports = {name: files.read(name) for _, name in _WARNING_FILES}
@@ -163,7 +163,7 @@ def collect(files: DataFiles) -> Content:
 
 
 def _extensions(files: DataFiles, prepared: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the database; while stage 3 has not merged it, what its subtasks and ``preparation`` know."""
+    """Return the database. Until stage 3 has merged it, return the results of its subtasks and ``preparation``."""
     found: dict[str, dict[str, Any]] = files.read("extension_data/extensions_database.json").get("extensions", {})
     if not found:
         for chosen in prepared.get("extensions", []):
@@ -173,7 +173,7 @@ def _extensions(files: DataFiles, prepared: dict[str, Any]) -> dict[str, dict[st
 
 
 def _warnings(reports: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the warnings of all stages; what two stages say of one place in the same words stands once."""
+    """Return the warnings of all stages. Equal warnings of two stages about the same place appear once."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for stage, name in _WARNING_FILES:
         for item in reports[name].get("warnings", []):

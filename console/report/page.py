@@ -1,4 +1,4 @@
-"""From what is known of a run and its data set to one HTML file."""
+"""The HTML page about a run and its data set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HERE = Path(__file__).parent
 _API_KEYS = ("name", "full_name", "signature", "docstring", "parent_classes", "methods")
 _EXAMPLE_KEYS = ("full_name", "file_path", "start_line", "end_line", "complexity_score", "reasons", "source_code")
 _PREFIXES_SHOWN = 12
-# Of one extension; `doit diff` has all of them.
+# Limit per extension; `doit diff` shows all.
 _MOST_CHANGES = 100
 
 
@@ -48,11 +48,11 @@ def write(
     Args:
         path: The HTML file.
         work_dir: The work directory; may be empty or missing.
-        target_dir: The folder of the finished data set, used for what is no longer in the work directory.
-        mode: The mode code examples were selected in.
-        run: How far the stages are.
+        target_dir: The folder of the finished data set, used for files that are missing in the work directory.
+        mode: The selection mode of code examples.
+        run: The state of the stages.
         configuration: The configuration without secrets.
-        changes: What differs from the data set that the last run replaced; None if there is none.
+        changes: The comparison with the data set that the last run replaced; None if there is none.
 
     Raises:
         StageError: The file cannot be written.
@@ -123,13 +123,13 @@ def render(
 
 
 def moment(iso: str) -> str:
-    """Return an ISO 8601 time to the second, for people: ``2026-01-31 12:00:00 UTC``, without a zone if it has none."""
+    """Return a readable form of an ISO 8601 time, to the second: ``2026-01-31 12:00:00 UTC``. The zone is optional."""
     zone = iso[19:].lstrip(".0123456789")
     return f"{iso[:10]} {iso[11:19]}" + ({"+00:00": " UTC", "Z": " UTC"}.get(zone, f" {zone}") if zone else "")
 
 
 def _embedded(value: Any) -> Markup:
-    """Return JSON for a script element: no character in it can end the element or begin markup."""
+    """Return JSON that is safe in a script element: no character ends the element or starts markup."""
     text = to_json(value).decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -137,7 +137,7 @@ def _embedded(value: Any) -> Markup:
 
 
 def _packed(value: Any) -> Markup:
-    """Return JSON compressed and in base64: the page unpacks it when it is looked at, so 1,500 of them load at once."""
+    """Return JSON compressed and in base64. The page unpacks it on demand, so 1,500 extensions load quickly."""
     return Markup(base64.b64encode(zlib.compress(to_json(value), 6)).decode())  # noqa: S704  letters, digits, +, / and =
 
 
@@ -146,7 +146,7 @@ def _dependencies(entry: Mapping[str, Any], key: str) -> list[str]:
 
 
 def _times(run: RunState) -> dict[str, dict[str, float]]:
-    """Return seconds by extension for each stage that has a task for each."""
+    """Return the seconds per extension for each stage with a task per extension."""
     return {
         stage.name: stage.subtasks
         for stage in run.stages
@@ -155,7 +155,7 @@ def _times(run: RunState) -> dict[str, dict[str, float]]:
 
 
 def _index(content: Content, run: RunState) -> dict[str, Any]:
-    """Return what the page needs from the beginning: one short record for each extension, warnings, the graph."""
+    """Return the data that the page loads first: a short record per extension, the warnings and the graph."""
     owned: dict[str, int] = {}
     for setting in content.settings.values():
         for owner in setting.get("extensions", ()):
@@ -253,7 +253,7 @@ def _pretty(value: Any) -> str:
 
 
 def _details(content: Content, files: DataFiles) -> list[Markup]:
-    """Return for each extension its API, examples and readme, packed; count the examples on the way."""
+    """Return the packed API, examples and readme of each extension. Also counts the examples."""
     packed = []
     for key, entry in content.extensions.items():
         examples = files.examples(key)
@@ -282,7 +282,7 @@ def _only(value: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _plots(content: Content, run: RunState) -> dict[str, Any]:
-    """Return the plots, and under ``series`` the names of the stacked parts of the one on extensions."""
+    """Return the plots. ``series`` holds the names of the stacked parts of the extensions plot."""
     stage_seconds = {stage.name: stage.seconds for stage in run.stages if stage.seconds is not None}
     per_extension = {
         stage: {name: value for name, value in values.items() if name in content.extensions}
@@ -299,7 +299,7 @@ def _plots(content: Content, run: RunState) -> dict[str, Any]:
 
 
 def _totals(content: Content) -> list[tuple[str, int, str]]:
-    """Return the figures at the top of the page: name, number, and the view that shows them."""
+    """Return the totals at the top of the page: name, number, and the view with the details."""
     entries = content.extensions.values()
     return [
         ("extensions", len(content.extensions), "#/extensions"),

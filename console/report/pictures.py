@@ -1,7 +1,7 @@
-"""The pictures of the page: plots as static SVG, and where the boxes of the two graphs stand.
+"""The pictures of the page: plots as static SVG, and the layouts of the two graphs.
 
-Plots are drawn by pygal, once for a wide page and once for a phone's, where the text of a shrunken picture could not be
-read. Colours are the page's own variables, so that they follow it from light to dark.
+pygal draws each plot twice: for a wide page, and for a phone, on which a shrunken plot would be illegible. Colours are
+CSS variables of the page, so that they follow its light and dark themes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import Markup
 from console.report.run_state import StageState
 
 WIDE, NARROW = 920, 380
-# More bars than this are no picture any more; the tables have all of them, sorted.
+# Most bars of a plot. The tables show all values, sorted.
 MOST_BARS = 20
 _BAR_HEIGHT = 26
 _LAYER_ROWS = 40
@@ -29,7 +29,7 @@ class Box:
     Attributes:
         stage: The stage.
         x: Left edge.
-        y: Upper edge.
+        y: Top edge.
     """
 
     stage: StageState
@@ -39,7 +39,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Diagram:
-    """The pipeline as boxes and lines, in units of about a pixel.
+    """The pipeline as boxes and lines, in CSS pixels.
 
     Attributes:
         name: ``wide`` or ``narrow``.
@@ -61,7 +61,7 @@ class Diagram:
 
 
 def diagrams(stages: Sequence[StageState]) -> list[Diagram]:
-    """Return the picture of the pipeline from left to right, and from top to bottom for a narrow page."""
+    """Return the diagram of the pipeline from left to right, and from top to bottom for a narrow page."""
     return [_diagram(stages, across=True), _diagram(stages, across=False)] if stages else []
 
 
@@ -72,7 +72,7 @@ def _diagram(stages: Sequence[StageState], *, across: bool) -> Diagram:
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(by_name)
     graph.add_edges_from((before, stage.name) for stage in stages for before in stage.after if before in by_name)
-    # What follows from the other arrows is left out: the picture shows the order, the table has every one.
+    # Draws no arrow that follows from others: the picture shows the order, the table lists every dependency.
     graph = nx.transitive_reduction(graph)
     order = {name: number for number, name in enumerate(by_name)}
     layers = [sorted(layer, key=order.__getitem__) for layer in nx.topological_generations(graph)]
@@ -108,17 +108,17 @@ def _diagram(stages: Sequence[StageState], *, across: bool) -> Diagram:
 def bars(
     name: str, title: str, series: Mapping[str, Mapping[str, float]], *, unit: str = "", decimals: int = 0
 ) -> dict[str, Markup]:
-    """Return a plot of horizontal bars, the longest on top, as SVG for a wide and for a narrow page.
+    """Return a horizontal bar chart, longest bar first, as SVG for a wide and for a narrow page.
 
     Args:
-        name: A short name that makes ids of the plot unique on the page.
-        title: What a screen reader calls it.
-        series: For each series its values by label; the bars of a label are stacked.
+        name: A short name that makes the ids of the plot unique on the page.
+        title: The title for screen readers.
+        series: The values of each series by label. Bars of one label are stacked.
         unit: Written after each value.
         decimals: Digits after the point.
 
     Returns:
-        ``{"wide": svg, "narrow": svg}``, empty if there is no value. No more than `MOST_BARS` bars.
+        ``{"wide": svg, "narrow": svg}`` with at most `MOST_BARS` bars; empty without values.
     """
     totals: dict[str, float] = {}
     for values in series.values():
@@ -186,7 +186,7 @@ def _bars(
         style=style,
         js=(),
         title=None,
-        show_legend=False,  # pygal's overlaps itself where it is narrow; the page has its own
+        show_legend=False,  # pygal's legend overlaps on narrow pages; the page has its own
         print_values=False,
         spacing=8,
         margin=4,
@@ -201,12 +201,12 @@ def _bars(
     chart.x_labels = [f"{_short(label, most)}  {totals[label]:,.{decimals}f}{unit}" for label in labels]
     for key, values in series.items():
         chart.add(key if many else title, [values.get(label, 0) for label in labels])
-    # pygal would ask a server for its script, and date its comments: without both the picture is inert and repeatable.
+    # Removes pygal's remote script and dated comments, so that the SVG is static and reproducible.
     root = chart.render_tree()
     root.set("role", "img")
     root.set("aria-label", title)
     root.set("class", f"plot plot-{'narrow' if narrow else 'wide'}")
-    return Markup(_markup(root))  # noqa: S704  serialised from a tree, so that every text in it is escaped
+    return Markup(_markup(root))  # noqa: S704  serialised from a tree, which escapes every text
 
 
 def _markup(root: Any) -> str:
@@ -220,20 +220,19 @@ def _markup(root: Any) -> str:
 
 
 def _short(label: str, most: int) -> str:
-    """Cut the middle out of a long label: its end tells extensions of one family apart."""
+    """Return a label with its middle cut out if it is too long. The end distinguishes related extensions."""
     if len(label) <= most:
         return label
     return f"{label[: most // 3]}…{label[-(most - most // 3 - 1) :]}"
 
 
 def layered(edges: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
-    """Return a column and a row for each node of a graph, which may have cycles.
+    """Return the column and row of each node of a graph. The graph may have cycles.
 
-    A node stands to the left of what it depends on; those in a cycle stand in one column. A column of more than forty
-    is folded into several.
+    A node is left of its dependencies. The nodes of a cycle share a column. A column of more than forty nodes is split.
 
     Args:
-        edges: For each node the nodes that it depends on.
+        edges: The dependencies of each node.
     """
     import networkx as nx
 

@@ -1,11 +1,11 @@
-"""How far a run is: what the page shows of the eight stages. Plain values, so that nothing here knows of doit."""
+"""The state of the run's eight stages for the page. Plain values, independent of doit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-# State of a stage -> how the page writes it; the symbol tells them apart without colour.
+# State of a stage -> its label on the page. The symbol distinguishes states without colour.
 STATES = {
     "complete": ("Complete", "✓"),
     "outdated": ("Out of date", "↻"),
@@ -19,20 +19,20 @@ STATES = {
 
 @dataclass(frozen=True)
 class StageState:
-    """What is known of one stage.
+    """The state of one stage.
 
     Attributes:
-        name: Name of the stage, which is its doit task's.
-        purpose: The line that documents it.
+        name: Name of the stage and of its doit task.
+        purpose: The first line of the task's docstring.
         state: A key of `STATES`.
-        tasks: Number of its tasks: one, or one for each extension and one that merges.
-        recorded: How many of them have succeeded at some time.
-        to_run: How many a run would execute now.
-        why: Why the first of those is not up to date; empty if there is none.
-        started: When the earliest of its recorded tasks began, local time in ISO 8601; empty if none has.
-        seconds: What its tasks took together, each as last run.
+        tasks: Number of its tasks: one, or one per extension and one merge task.
+        recorded: Number of tasks with a recorded success.
+        to_run: Number of tasks that the next run would execute.
+        why: Why the first of these is not up to date; empty if there is none.
+        started: Start of the earliest recorded task, local time, ISO 8601; empty if there is none.
+        seconds: Total time of its tasks, each from its last run.
         subtasks: Seconds of each subtask.
-        after: The stages whose output it reads or that must be complete before.
+        after: The stages that must be complete before it.
     """
 
     name: str
@@ -50,15 +50,15 @@ class StageState:
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of the run as a whole.
+    """The state of the run.
 
     Attributes:
         stages: The stages in order.
         status: ``complete``, ``failed``, ``interrupted``, ``unfinished`` or ``waiting`` (nothing has run).
-        status_time: When the checkpoint was saved; empty without one.
-        failure: The checkpoint's account of the failure: stage, subtask, type, message, time, attempts.
-        overrides: What the command line changed in the configuration.
-        notes: Things to know before believing the rest, such as a checkpoint that cannot be used.
+        status_time: Time when the checkpoint was saved; empty without one.
+        failure: The failure in the checkpoint: stage, subtask, type, message, time, attempts.
+        overrides: Configuration values set on the command line.
+        notes: Caveats about the page, such as an unusable checkpoint.
     """
 
     stages: list[StageState]

@@ -42,7 +42,7 @@ def paid(project: Project, server: EmbeddingServer, **more: float) -> None:
 
 def test_the_run_and_the_dry_run_tell_what_goes_to_the_service(project: Project, server: EmbeddingServer) -> None:
     before = project.run("doit", "dry-run")
-    assert "What embedding costs is known when the stages before it have run." in before.output
+    assert "The cost of embedding is known once the earlier stages have run." in before.output
     assert project.run("doit", "end=settings").code == 0
     dry = TOLD.search(project.run("doit", "dry-run", "price_per_million_tokens=1000000").output)
     assert dry
