@@ -1,7 +1,7 @@
-"""The first import of the scripts: early Ctrl-C, and the project's own environment. Standard library only.
+"""The first import of the scripts: handles early Ctrl-C and finds the project's environment. Standard library only.
 
-A script that is started with a Python that lacks the pipeline's packages goes on with the one that ``make`` installed
-into ``.venv``. Nothing happens where another program imports a script as a module.
+If the current Python lacks the pipeline's packages, the script restarts with the Python that ``make`` installed in
+``.venv``. Nothing happens if another program imports a script as a module.
 """
 
 import os
@@ -15,7 +15,7 @@ _PROJECT = os.path.dirname(os.path.abspath(__file__))
 
 
 def _interrupted(number: int, frame: object) -> None:
-    """End in one line while the pipeline is still being loaded; a run has handlers of its own."""
+    """Exit with one line while the pipeline is loading. A run installs its own handlers."""
     del frame
     sys.stderr.write("Interrupted before any task ran.\n")
     raise SystemExit(128 + number)

@@ -34,13 +34,13 @@ _EXIT_CODES = {0: 0, 1: EXIT_FAILED, 2: EXIT_NOT_STARTED, 3: EXIT_NOT_STARTED}
 
 
 class DataCollectionPipeline:
-    """The pipeline for use from Python; each run is a doit run of ``dodo.py``.
+    """The pipeline for use from Python. Each run is a doit run of ``dodo.py``.
 
     Attributes:
         config_path: The configuration file.
-        overrides: Configuration values and flags that differ from it, as ``doit KEY=VALUE`` takes them.
+        overrides: Configuration values and flags, as for ``doit KEY=VALUE``.
         work_dir: The work directory.
-        checkpoint_file: Where the checkpoint of a run is.
+        checkpoint_file: Path of the checkpoint.
     """
 
     def __init__(self, config_path: str | Path | None = None, overrides: Mapping[str, str] | None = None) -> None:
@@ -69,20 +69,20 @@ class DataCollectionPipeline:
         resume: bool = False,
         force: bool = False,
     ) -> bool:
-        """Run the pipeline and return whether it succeeded; a wrong stage name is told on standard error.
+        """Run the pipeline and return True on success. Reports an unknown stage on standard error.
 
         Args:
-            start_stage: The first stage to run; resuming overrides it.
+            start_stage: The first stage to run. ``resume`` overrides it.
             end_stage: The last stage to run.
             resume: Continue after the last complete stage.
-            force: Ignore the checkpoint and start afresh; overrides ``resume``.
+            force: Ignore the checkpoint and start afresh. Overrides ``resume``.
         """
         return self.run_for_code(start_stage, end_stage, resume=resume, force=force) == 0
 
     def run_for_code(
         self, start_stage: str | None = None, end_stage: str | None = None, *, resume: bool = False, force: bool = False
     ) -> int:
-        """Run the pipeline as `run` does and return the exit code: 0 success, 1 a stage failed, 2 not started.
+        """Run the pipeline like `run`, and return the exit code: 0 success, 1 a stage failed, 2 not started.
 
         Raises:
             SystemExit: The run was interrupted (code 130 or 143).
@@ -91,21 +91,21 @@ class DataCollectionPipeline:
         return self._doit("run", [f"{key}={_text(value)}" for key, value in variables.items() if value])
 
     def dry_run(self, arguments: Sequence[str] = (), *, as_json: bool = False) -> int:
-        """Print what a run would do, and why; change nothing. ``arguments`` are those of `run` as KEY=VALUE."""
+        """Print the plan of a run with reasons. Changes nothing. ``arguments`` are those of `run` as KEY=VALUE."""
         return self._doit("dry-run", [*(["--json"] if as_json else []), *arguments])
 
     def report(self, file: str = "", *, resume: bool = False) -> int:
         """Write the HTML report, to ``report.html`` in the work directory or to ``file``.
 
         Args:
-            file: The HTML file; relative to the current folder.
-            resume: The run that it tells of was resumed: what its checkpoint keeps of the configuration is in force.
+            file: The HTML file, relative to the current folder.
+            resume: True if the run was resumed. The report then uses the values that the checkpoint restores.
         """
         arguments = [*(["-o", os.path.abspath(file)] if file else []), *(["resume=1"] if resume else [])]
         return self._doit("report", arguments)
 
     def show_checkpoint(self, *, as_json: bool = False) -> int:
-        """Print the checkpoint: stages done, where it failed and why, what a resume would run."""
+        """Print the checkpoint: the completed stages, the failure, and the tasks that a resume would run."""
         return self._doit("checkpoint", [*(["--json"] if as_json else []), "resume=1", "show"])
 
     def clear_checkpoint(self) -> int:
@@ -113,10 +113,10 @@ class DataCollectionPipeline:
         return self._doit("checkpoint", ["clear"])
 
     def _doit(self, command: str, arguments: Sequence[str]) -> int:
-        """Run a command of doit on ``dodo.py``; no ``doit.cfg`` or ``pyproject.toml`` of the current folder counts."""
+        """Run a doit command on ``dodo.py``. Ignores ``doit.cfg`` and ``pyproject.toml`` in the current folder."""
         from doit.doit_cmd import DoitMain
 
-        sys.modules.pop("dodo", None)  # doit imports it, and keeps the one of an earlier run
+        sys.modules.pop("dodo", None)  # otherwise doit reuses the module of an earlier run
         overrides = [f"{key}={value}" for key, value in self.overrides.items()]
         everything = [command, "-f", str(PROJECT / "dodo.py"), f"config={self.config_path}", *overrides, *arguments]
         before = Path.cwd()
@@ -130,7 +130,7 @@ class DataCollectionPipeline:
             os.chdir(before)
 
     def _load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the checkpoint, documented keys and others, or None if there is none that can be used."""
+        """Return the checkpoint with all its keys, or None if there is no usable one."""
         try:
             found = checkpoint_file.load(self.work_dir)
         except (CheckpointCorrupt, CheckpointNewer) as error:
@@ -138,18 +138,18 @@ class DataCollectionPipeline:
             return None
         if found is None:
             return None
-        found.work_dir = str(self.work_dir)  # where it is, wherever it was written
+        found.work_dir = str(self.work_dir)  # the current path, even if it was written elsewhere
         return found.to_dict()
 
     def _save_checkpoint(self, completed_stages: Sequence[str], snapshot: Mapping[str, str] | None = None) -> None:
-        """Write a checkpoint that says which stages are complete; a run checks them before it believes it.
+        """Write a checkpoint with the given complete stages. A run still checks them.
 
         Args:
-            completed_stages: Their names.
-            snapshot: ``kit_cache_path`` and ``kit_version``, if they are known.
+            completed_stages: Names of the stages.
+            snapshot: ``kit_cache_path`` and ``kit_version``, if known.
 
         Raises:
-            tasks.stage_names.UnknownStage: A name is no stage.
+            tasks.stage_names.UnknownStage: A name is not a stage.
             stages.failures.StageError: The file cannot be written.
         """
         for stage in completed_stages:
@@ -167,13 +167,13 @@ class DataCollectionPipeline:
         )
 
     def _restore_config_from_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Take over the documented values of a checkpoint, and how much its run was asked to do.
+        """Restore the documented values of a checkpoint, and the settings that control the amount of work.
 
         Args:
-            checkpoint: What `_load_checkpoint` returns.
+            checkpoint: A result of `_load_checkpoint`.
 
         Raises:
-            checkpoint.resume.ResumeRefused: Its run read a Kit cache that nothing here names.
+            checkpoint.resume.ResumeRefused: The run read a Kit cache that neither the configuration nor a flag names.
         """
         snapshot = checkpoint["config_snapshot"]
         self.kit_cache_path, self.kit_version = snapshot["kit_cache_path"], snapshot["kit_version"]
@@ -195,12 +195,12 @@ def _text(value: object) -> str:
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that both scripts have."""
+    """Add the arguments of both scripts."""
     parser.add_argument("--config", metavar="FILE", help="configuration file (default: pipeline_config.toml)")
     parser.add_argument("--resume", action="store_true", help="continue after the last complete stage")
     parser.add_argument("--force", action="store_true", help="ignore any checkpoint, clean, and start afresh")
     parser.add_argument("--update", action="store_true", help="let git sources look for newer commits")
-    parser.add_argument("--no-cache", action="store_true", help="embed again what the embedding cache holds")
+    parser.add_argument("--no-cache", action="store_true", help="ignore the embedding cache and embed every text again")
     parser.add_argument("--yes", action="store_true", help="spend more than embeddings.max_cost on a service")
     parser.add_argument("--dry-run", action="store_true", help="show what would run and why, and change nothing")
     parser.add_argument(
@@ -232,12 +232,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str], selection: Mapping[str, str]) -> int:
-    """Do what the arguments of either script ask for and return the exit code.
+    """Execute the parsed arguments of either script and return the exit code.
 
     Args:
         arguments: The arguments of `add_common_arguments`.
-        overrides: Configuration values and flags, as ``doit KEY=VALUE`` takes them.
-        selection: ``start`` and ``end``, where given.
+        overrides: Configuration values and flags, as for ``doit KEY=VALUE``.
+        selection: ``start`` and ``end``, if given.
     """
     values = dict(overrides)
     flags = ("update", "no_cache", "yes", "quiet", "verbose", "json", "strict")
@@ -268,7 +268,7 @@ def run_command_line(arguments: argparse.Namespace, overrides: Mapping[str, str]
         selection.get("start"), selection.get("end"), resume=arguments.resume, force=arguments.force
     )
     if arguments.report is not None and code != EXIT_NOT_STARTED:
-        # Where it was written is not part of the run's output, which may have to be JSON alone.
+        # The path of the report is not part of the run's output, which may be pure JSON.
         with contextlib.redirect_stdout(sys.stderr):
             code = pipeline.report(arguments.report, resume=arguments.resume and code != 0) or code
     return code
@@ -280,7 +280,7 @@ def argument_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     add_common_arguments(parser)
-    parser.add_argument("--start", metavar="STAGE", help="first stage to run; its inputs must be there")
+    parser.add_argument("--start", metavar="STAGE", help="first stage to run; its inputs must exist")
     parser.add_argument("--end", metavar="STAGE", help="last stage to run")
     parser.add_argument("--list-stages", action="store_true", help="list the stages in order")
     parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help="configuration values, as for doit")

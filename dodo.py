@@ -1,7 +1,7 @@
-"""The pipeline as doit tasks: eight stages, each from files to files, with a subtask for each extension.
+"""The pipeline as doit tasks: eight stages that read and write files, with a subtask per extension.
 
-``doit`` runs it, ``doit list --all`` shows the tasks, ``doit help`` the commands. Configuration values may follow as
-KEY=VALUE: ``doit max_extensions=25``.
+``doit`` runs it, ``doit list --all`` shows the tasks, ``doit help`` the commands. Configuration values may
+follow as KEY=VALUE: ``doit max_extensions=25``.
 """
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The easy runner: point it to a Kit, or let it use the configured sources.
+"""Run the pipeline on a Kit or on the configured sources, with few options.
 
 python run_pipeline.py                                  run
 python run_pipeline.py --kit-cache PATH                 a Kit cache or a folder of extensions
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argument_parser()
     arguments = parser.parse_args(argv)
     overrides: dict[str, str] = {}
-    if arguments.kit_cache == "":  # an unset variable of a shell, which would stand for the folder it is started in
+    if arguments.kit_cache == "":  # an unset shell variable; an empty path would mean the current folder
         parser.error("argument --kit-cache: expected a folder, found nothing")
     if arguments.kit_cache is not None:
         overrides["kit_cache"] = os.path.abspath(arguments.kit_cache)

@@ -1,8 +1,8 @@
-"""Makes the tables of the reference pages from what the program itself reads: schemas, parsers, doit's commands.
+"""Generate the tables of the reference pages from the program's schemas, parsers and doit commands.
 
-MkDocs loads this as a hook. A page holds ``<!-- reference: NAME -->``, a line for those who read it elsewhere, and
-``<!-- reference: end -->``; what is between the two is replaced when the site is built, by the function of that name in
-`PARTS`. So these pages cannot say anything else than the program does.
+MkDocs loads this module as a hook. A page holds ``<!-- reference: NAME -->``, a line for readers of the raw file, and
+``<!-- reference: end -->``. The function of that name in `PARTS` replaces the part between the markers when the site is
+built. The pages therefore always match the program.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _MARKED = re.compile(r"<!-- reference: (\w+) -->\n.*?<!-- reference: end -->\n", re.DOTALL)
 _KINDS = ("wheel", "git", "path")
 _FIELD_HEAD = ("field", "type", "meaning")
-# Path, type, what the schema says, and whether it may be absent.
+# Path, type, description, and True if the field may be absent.
 _Row = tuple[str, str, str, bool]
 
 
@@ -34,7 +34,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def filled(markdown: str) -> str:
-    """Return a page with its marked parts made anew.
+    """Return a page with its marked parts generated.
 
     Raises:
         KeyError: There is no part of that name.
@@ -57,7 +57,7 @@ def config_keys() -> str:
 
 
 def config_part(schema: dict[str, Any]) -> str:
-    """Return every key of a configuration's schema: what it is, what it may be, its default, an example."""
+    """Return every key of a configuration's schema: description, allowed values, default and example."""
     lines: list[str] = []
     for section, table in schema["properties"].items():
         lines += [f"## `[{section}]` {{ #{section} }}", "", table["description"], ""]
@@ -101,7 +101,7 @@ def _default(rule: dict[str, Any]) -> str:
 
 
 def allowed(rule: dict[str, Any]) -> str:
-    """Word the values that a rule of a configuration's schema allows."""
+    """Return a description of the values that a configuration schema allows."""
     if "x-expected" in rule:
         return str(rule["x-expected"])
     if "enum" in rule:
@@ -138,7 +138,7 @@ def checkpoint_keys() -> str:
 
 
 def fields(schema: dict[str, Any]) -> str:
-    """Return the fields of a file as a table, nested ones by their path; one more table for each form of a part."""
+    """Return the fields of a file as a table, nested ones by path, and another table per variant of a part."""
     lines: list[str] = []
     for form, rows in _tables(schema):
         lines += ["", f"`{form}`:", ""] if form else []
@@ -147,7 +147,7 @@ def fields(schema: dict[str, Any]) -> str:
 
 
 def _tables(schema: dict[str, Any]) -> Iterator[tuple[str, list[_Row]]]:
-    """Give the fields of a file, and then those of each form that a part of it may have, with the form's name."""
+    """Yield the fields of a file, then those of each variant of its parts, with the variant's name."""
     forms: list[str] = []
     yield "", list(_rows(schema, "", schema, forms))
     for form in forms:
@@ -162,13 +162,13 @@ def _told(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
 
 
 def _rows(rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[str]) -> Iterator[_Row]:
-    """Give each field at and below a rule.
+    """Yield each field at and below a schema node.
 
     Args:
-        rule: The rule.
-        path: Where it is.
+        rule: The schema node.
+        path: Its path.
         schema: The whole schema.
-        forms: The names of parts that have several forms are appended here.
+        forms: Receives the names of parts with several variants.
     """
     rule = _resolved(rule, schema)
     for key, inner in rule.get("properties", {}).items():
@@ -185,7 +185,7 @@ def _rows(rule: dict[str, Any], path: str, schema: dict[str, Any], forms: list[s
 
 
 def _type(rule: dict[str, Any], schema: dict[str, Any]) -> str:
-    """Word a field's type."""
+    """Return a description of a field's type."""
     rule = _resolved(rule, schema)
     several = rule.get("anyOf") or rule.get("oneOf")
     if several:
@@ -211,7 +211,7 @@ def _type(rule: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _resolved(rule: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a rule with what it refers to; what stands beside the reference wins."""
+    """Return a schema node with its reference resolved. Its own keywords take precedence."""
     if "$ref" not in rule:
         return rule
     found: dict[str, Any] = schema["$defs"][rule["$ref"].rpartition("/")[2]]
@@ -222,7 +222,7 @@ def _resolved(rule: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def script_options() -> str:
-    """Return the options that both scripts have, and those of each alone."""
+    """Return the common options of both scripts, then the options of each."""
     both = argparse.ArgumentParser(add_help=False)
     data_collection_pipeline.add_common_arguments(both)
     common = {option for option, _ in options_of(both)} | {"`-h`, `--help`"}
@@ -248,7 +248,7 @@ def options_of(parser: argparse.ArgumentParser) -> list[tuple[str, str]]:
 
 
 def variables() -> str:
-    """Return the doit variables that are no configuration keys."""
+    """Return the doit variables that are not configuration keys."""
     parsers = (data_collection_pipeline.argument_parser(), run_pipeline.argument_parser())
     options = {name for parser in parsers for action in parser._actions for name in action.option_strings}
     rows = []
@@ -261,7 +261,7 @@ def variables() -> str:
 
 
 def attributes_of(kind: type) -> dict[str, str]:
-    """Return what the docstring of a class says of each attribute."""
+    """Return the description of each attribute in the docstring of a class."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
     return {name: re.sub(r"``([^`]*)``", r"`\1`", " ".join(told.split())) for name, told in found}

@@ -1,9 +1,9 @@
-"""Makes the pictures of the report and of the task graph for the documentation, from a run on the default sources.
+"""Create the documentation's pictures of the report and the task graph, from a run on the default sources.
 
     python docs/make_screenshots.py [REPORT.html]
 
-Needs Chromium (``CHROMIUM`` or on the path), and for the task graph the extra ``graph`` and Graphviz. With a page as
-argument only the screenshots are made.
+Needs Chromium (``CHROMIUM`` or on the path). The task graph also needs the extra ``graph`` and Graphviz. With a page as
+argument, only the screenshots are created.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PICTURES: dict[str, Picture] = {
 
 
 def main() -> None:
-    """Make all pictures; the last line on standard output says where they are."""
+    """Create all pictures. The last line on standard output gives their folder."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     if len(sys.argv) > 1:
         take_screenshots(Path(sys.argv[1]).resolve(), PICTURES)
@@ -41,7 +41,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             places = [f"work_dir={folder}/work", f"target_dir={folder}/data"]
             page = Path(folder) / "work" / "report.html"
-            # A run that fails: nothing answers at that port. The next one goes on where it ended.
+            # A failing run: nothing listens on that port. The next run resumes it.
             service = ["backend=openai", "endpoint_url=http://127.0.0.1:9/v1", "model=none", "max_tries=1"]
             run("doit", *places, *service, expected=1)
             run("doit", "report", *places, *service)
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def run(module: str, *arguments: str, expected: int = 0) -> None:
-    """Run a Python module in the project's folder; another exit code than the expected one ends this script."""
+    """Run a Python module in the project's folder. Exit if its exit code is not the expected one."""
     environ = {**os.environ, "NVIDIA_API_KEY": os.environ.get("NVIDIA_API_KEY", "none")}
     done = subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, check=False, env=environ)
     if done.returncode != expected:
@@ -62,7 +62,7 @@ def run(module: str, *arguments: str, expected: int = 0) -> None:
 
 
 def take_screenshots(page_file: Path, pictures: dict[str, Picture]) -> None:
-    """Take pictures of a report."""
+    """Take screenshots of a report."""
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")

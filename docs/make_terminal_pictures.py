@@ -1,4 +1,4 @@
-"""Make the pictures of the terminal: a real run on a pseudo terminal, its failure, and the run that goes on.
+"""Create the pictures of the terminal: a real run on a pseudo terminal, a failed run, and the resumed run.
 
     python docs/make_terminal_pictures.py
 
@@ -27,7 +27,7 @@ COLUMNS, LINES = 100, 30
 
 
 def picture(screen: pyte.Screen, name: str, title: str) -> None:
-    """Write what a screen shows as an SVG."""
+    """Write the contents of a screen as an SVG file."""
     with Path(os.devnull).open("w") as nowhere:
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True, color_system="truecolor")
         last = max((number for number, row in enumerate(screen.display) if row.strip()), default=0)
@@ -44,7 +44,7 @@ def picture(screen: pyte.Screen, name: str, title: str) -> None:
 
 
 def main() -> None:
-    """Run, fail, resume, and write the three pictures."""
+    """Run the pipeline, let it fail, resume it, and write the three pictures."""
     environ = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
     for key in ("NO_COLOR", "CI", "GITHUB_ACTIONS"):
         environ.pop(key, None)
