@@ -7,11 +7,13 @@ import logging.handlers
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 from stages.failures import StageError
@@ -31,6 +33,8 @@ _PRELOAD = [
     "markdown_it",
     "toktok",
 ]
+# The path of the fork server's socket has at most 103 bytes on macOS, 107 on Linux; its name and folder take 32.
+_LONGEST_SOCKET_FOLDER = 70
 # An upper limit. Workers start on demand.
 _MAX_WORKERS = 61
 # Up to three file descriptors per worker, plus those of doit, the log and the libraries.
@@ -82,6 +86,15 @@ def _require_open_files() -> None:
     )
 
 
+def _context() -> BaseContext:
+    """Return the way to start workers: from a fork server, or each anew where its socket's path would be too long."""
+    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_SOCKET_FOLDER:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    return context
+
+
 class LocalWorkers:
     """A pool of worker processes that replaces dead workers."""
 
@@ -125,8 +138,7 @@ class LocalWorkers:
     def _pool(self) -> Executor:
         if self._executor is None:
             _require_open_files()
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(_PRELOAD)
+            context = _context()
             if self._listener is None:
                 queue: Any = context.Queue()
                 self._listener = logging.handlers.QueueListener(queue, _Forward())

@@ -177,7 +177,7 @@ def test_a_second_writer_is_refused(project: Path) -> None:
     try:
         refused = doit()
         assert refused.returncode != 0
-        assert "another run is at work" in refused.stderr
+        assert "another run is using this directory" in refused.stderr
     finally:
         database.dump()
         lock.release(Path("work"))

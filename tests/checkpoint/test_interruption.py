@@ -119,7 +119,7 @@ def test_a_second_run_is_refused_and_says_who_holds_it(project: Project) -> None
     assert second.returncode == 2
     assert f"process {process.pid}, since " in second.stderr
     assert third.returncode == 2
-    assert "another run is at work" in third.stderr
+    assert "another run is using this directory" in third.stderr
 
 
 def test_a_dead_worker_takes_no_task_with_it(project: Project) -> None:

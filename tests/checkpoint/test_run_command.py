@@ -191,7 +191,7 @@ def test_another_database_file_does_not_get_round_the_lock(tmp_path: Path) -> No
     assert first.code == 0, first.output
     for command, errors, code in told:
         assert code == 2, (command, errors)
-        assert "another run is at work" in errors
+        assert "another run is using this directory" in errors
         assert "Traceback" not in errors
 
 
