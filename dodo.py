@@ -79,7 +79,7 @@ def task_preparation() -> Task:
 
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_extension_data() -> Iterator[Task]:
-    """3/8 extract metadata, code atlas and API docs."""
+    """3/8 extract metadata, code atlas, API docs and OmniGraph nodes."""
     stage = pipeline.stage("extension_data", after=["preparation"])
     for extension in graph.extensions:
         yield stage.task(
@@ -162,12 +162,12 @@ def task_settings() -> Iterator[Task]:
 
 @create_after("preparation")  # type: ignore[untyped-decorator]
 def task_embeddings() -> Iterator[Task]:
-    """6/8 embed extensions, code examples and settings."""
+    """6/8 embed extensions, code examples, settings and OmniGraph nodes."""
     stage = pipeline.stage("embeddings", after=["settings"])
     options = pipeline.embedding_options()
     examples = example_files(graph.extensions, mode)
     for kind in KINDS:
-        yield stage.task(
+        task = stage.task(
             embeddings.embed,
             kind,
             name=kind,
@@ -177,6 +177,10 @@ def task_embeddings() -> Iterator[Task]:
             file_dep=map(at, embeddings.dependencies(kind, examples)),
             targets=map(at, embeddings.targets(kind)),
         )
+        if kind == "nodes":
+            # Most data sets have none. Their empty index has the dimension that the service has told for the others.
+            task["task_dep"] = [*task["task_dep"], "embeddings:extensions"]
+        yield task
 
 
 def task_faiss() -> Iterator[Task]:

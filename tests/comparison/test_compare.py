@@ -173,7 +173,7 @@ def test_nodes_and_their_ports(
     for name, inputs in (("old", before), ("new", after)):
         shutil.copytree(pair[0].data / "107.3", tmp_path / name)
         nodes = {"made.api.Node": NODE | {"inputs": inputs}}
-        (tmp_path / name / "nodes").mkdir()
+        (tmp_path / name / "nodes").mkdir(exist_ok=True)
         (tmp_path / name / "nodes/nodes_database.json").write_text(json.dumps({"nodes": nodes}))
         sides.append(DataSet(tmp_path / name))
     changes = [change for one in compare(*sides).extensions for change in one.changes]
@@ -188,7 +188,7 @@ def test_nodes_and_their_ports(
 
 def test_a_node_that_is_gone(pair: tuple[Project, Project], tmp_path: Path) -> None:
     shutil.copytree(pair[0].data / "107.3", tmp_path / "old")
-    (tmp_path / "old/nodes").mkdir()
+    (tmp_path / "old/nodes").mkdir(exist_ok=True)
     nodes = {"made.api.Node": NODE | {"inputs": {}}}
     (tmp_path / "old/nodes/nodes_database.json").write_text(json.dumps({"nodes": nodes}))
     changes = [

@@ -41,6 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = made.run("data_collection_pipeline.py")
     assert run.code == 0, run.output
     data_set = made.data / "107.3"
+    shutil.rmtree(data_set / "nodes")
     (data_set / "nodes").mkdir()
     (data_set / "nodes/nodes_database.json").write_text(json.dumps({"nodes": NODES}))
     template = data_set / "app_templates/apps/viewer"
