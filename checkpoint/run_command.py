@@ -260,7 +260,11 @@ class _PipelineRun:
         started_in = Path(get_initial_workdir() or ".")
         words = self.command.sel_tasks if self.partial else invocation.selected
         selected = resolve(
-            words, [task.name for task in self.command.task_list], self._tasks, Folders(Path.cwd(), started_in)
+            words,
+            [task.name for task in self.command.task_list],
+            self._tasks,
+            Folders(Path.cwd(), started_in),
+            self.command.loader.cmd_names,
         )
         if request.force:
             selected = with_merges(selected, self._tasks() if any(":" in name for name in selected) else ())

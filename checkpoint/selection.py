@@ -29,7 +29,13 @@ class Folders:
     started_in: Path
 
 
-def resolve(words: Sequence[str], names: Iterable[str], tasks: Callable[[], list[Task]], folders: Folders) -> list[str]:
+def resolve(
+    words: Sequence[str],
+    names: Iterable[str],
+    tasks: Callable[[], list[Task]],
+    folders: Folders,
+    commands: Iterable[str] = (),
+) -> list[str]:
     """Return the names of the tasks that the words of a command line select.
 
     Args:
@@ -37,6 +43,7 @@ def resolve(words: Sequence[str], names: Iterable[str], tasks: Callable[[], list
         names: The names that need no lookup: the stages.
         tasks: Returns all currently known tasks.
         folders: The folders that paths are relative to.
+        commands: The names of commands, to suggest for a misspelt word.
 
     Raises:
         InvalidCommand: A word matches no task.
@@ -58,7 +65,7 @@ def resolve(words: Sequence[str], names: Iterable[str], tasks: Callable[[], list
             found = [targets[path] for path in paths if path in targets][:1]
             found = found or _not_made_yet(word, by_name, folders)
         if not found:
-            raise InvalidCommand(_unknown(word, by_name))
+            raise InvalidCommand(_unknown(word, by_name, commands))
         selected += [name for name in found if name not in selected]
     return selected
 
@@ -82,9 +89,10 @@ def _not_made_yet(word: str, by_name: dict[str, Task], folders: Folders) -> list
     return []
 
 
-def _unknown(word: str, by_name: dict[str, Task]) -> str:
-    near = difflib.get_close_matches(word, by_name, n=1, cutoff=0.6)
-    hint = f" Did you mean {near[0]}?" if near else ""
+def _unknown(word: str, by_name: dict[str, Task], commands: Iterable[str]) -> str:
+    meant = {command: f"doit {command}" for command in commands} | {name: name for name in by_name}
+    near = difflib.get_close_matches(word, meant, n=1, cutoff=0.6)
+    hint = f" Did you mean {meant[near[0]]}?" if near else ""
     return f"there is no task or target {word!r}.{hint} doit list --all shows the tasks."
 
 
