@@ -21,6 +21,7 @@ from console.display.text import warning_text
 from console.hint import current_resume_command
 from console.outputs.delivery import Wanted, deliver
 from console.outputs.warnings import WarningsOfRun
+from console.sources_told import sources_told
 from stages.failures import StageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class RunConsole:
     def stage_complete(self, stage: StageProgress) -> None:
         """Show a complete stage with the warnings in its report. Logs all warnings."""
         self.display.stage_finished(stage)
+        if stage.name == "preparation" and stage.ran:
+            for line in sources_told(self._invocation.config.work_dir).lines():
+                self.display.notice("info", line)
         if not (stage.ran or self._wanted or self._invocation.request.strict):
             return
         found = self._warnings.read(stage.name)
