@@ -52,7 +52,8 @@ def test_the_run_and_the_dry_run_tell_what_goes_to_the_service(project: Project,
     assert told.groups()[:4] == dry.groups()[:4]
     texts, cached, sent, tokens, *_ = told.groups()
     assert (cached, texts) == ("0", sent)
-    assert sum(server.delivered.values()) == int(sent)
+    # An index without documents asks for the length of a vector, with a text of one token.
+    assert sum(number for text, number in server.delivered.items() if text != "dimension") == int(sent)
     assert float(dry[5].replace(",", "")) == int(tokens.replace(",", ""))
     assert run.output.index("[6/8] embeddings") < told.start() < run.output.index("[6/8] embeddings: done")
 

@@ -94,7 +94,7 @@ def test_options_and_their_values(project: Project) -> None:
     assert completed(project, "doit run --sta") == ["--start="]
     assert completed(project, "doit --start=") == STAGES
     assert completed(project, "doit --end fa") == ["faiss"]
-    assert completed(project, "doit search --in ") == ["extensions", "code", "settings"]
+    assert completed(project, "doit search --in ") == ["extensions", "code", "settings", "nodes"]
     assert completed(project, "doit search --in=co") == ["code"]
     assert completed(project, "doit search --extension made.up01") == ["made.up01"]
 
