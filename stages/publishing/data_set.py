@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stages.artifacts.final_assembly import MANIFEST, FileEntry, Manifest
 from stages.failures import StageError
@@ -122,12 +122,13 @@ class Publication:
     ) -> Published:
         old = _manifest(self.folder)
         tree = _tree(self.folder)
-        compared = dict(zip(files, _in_threads(lambda item: self._compare(*item), files.items()), strict=True))
-        entries = {name: entry for name, (entry, _) in compared.items()}
+        compared = self._compare(files)
+        entries = {name: file.entry for name, file in compared.items()}
         entries |= {name: _entry_of(content) for name, content in contents.items()}
         manifest = encode(manifest_of(dict(sorted(entries.items()))))
 
-        same = {name for name, (_, unchanged) in compared.items() if unchanged}
+        same = {name for name, file in compared.items() if file.is_published}
+        sources = {name: file.source for name, file in compared.items()}
         same |= {name for name, content in contents.items() if _content(self.folder / name) == content}
         ours = (set(old.files) if old is not None else earlier_names) | {MANIFEST}
         done = Published(
@@ -137,7 +138,7 @@ class Publication:
         )
         manifest_is_same = _content(self.folder / MANIFEST) == manifest
         if not done.changed and not done.removed and manifest_is_same:
-            self._record.save(self.folder, files, entries)
+            self._record.save(self.folder, sources, entries)
             return done
         self._refuse_obstacles(tree, entries)
         if not manifest_is_same:
@@ -151,25 +152,37 @@ class Publication:
             self._carry_over(tree.files)
             self._retire(None if manifest_is_same else old)
         done.swapped = True
-        self._record.save(self.folder, files, entries)
+        self._record.save(self.folder, sources, entries)
         return done
 
-    def _compare(self, name: str, source: str) -> tuple[FileEntry, bool]:
-        """Return the entry of a file, and whether the published one has the same content."""
-        status = os.stat(source, follow_symlinks=False)
-        if not stat.S_ISREG(status.st_mode):
-            raise StageError(f"{source}: expected a regular file. Delete it and run again.")
+    def _compare(self, files: Mapping[str, str]) -> dict[str, _Compared]:
+        """Return what is known of each file; only those of which nothing is recorded are read, several at a time."""
+        found: dict[str, _Compared] = {}
+        unknown: list[tuple[str, str, _Signature]] = []
+        for name, source in files.items():
+            status = os.stat(source, follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                raise StageError(f"{source}: expected a regular file. Delete it and run again.")
+            signature = _signature_of(status)
+            digest = self._record.digest(name, signature, _signature(f"{self.folder}/{name}"))
+            if digest is None:
+                unknown.append((name, source, signature))
+            else:
+                found[name] = _Compared(FileEntry(size=status.st_size, sha256=digest), True, signature)
+        for (name, _, _), compared in zip(unknown, _in_threads(self._read, unknown), strict=True):
+            found[name] = compared
+        return {name: found[name] for name in files}
+
+    def _read(self, item: tuple[str, str, _Signature]) -> _Compared:
+        name, source, signature = item
         published = self.folder / name
-        digest = self._record.digest(name, _signature(source), _signature(published))
-        if digest is not None:
-            return FileEntry(size=status.st_size, sha256=digest), True
         digest = sha256_of(source)
         try:
             there = os.stat(published, follow_symlinks=False)
-            same = there.st_size == status.st_size and stat.S_ISREG(there.st_mode) and sha256_of(published) == digest
+            same = there.st_size == signature[0] and stat.S_ISREG(there.st_mode) and sha256_of(published) == digest
         except OSError:
             same = False
-        return FileEntry(size=status.st_size, sha256=digest), same
+        return _Compared(FileEntry(size=signature[0], sha256=digest), same, signature)
 
     def _refuse_obstacles(self, tree: _Tree, names: Iterable[str]) -> None:
         for name in [*names, MANIFEST]:
@@ -196,7 +209,7 @@ class Publication:
         for folder in sorted({os.path.dirname(name) for name in [*entries, *foreign]} | (empty - entries.keys())):
             (self.building / folder).mkdir(parents=True, exist_ok=True)
         for name in [*sorted(same), *foreign]:
-            _link(self.folder / name, self.building / name)
+            _link(f"{self.folder}/{name}", f"{self.building}/{name}")
         for name in contents.keys() - same:
             write_bytes(self.building / name, contents[name])
 
@@ -216,7 +229,7 @@ class Publication:
             target = self.folder / name
             with contextlib.suppress(FileExistsError):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _link(self.aside / name, target)
+                _link(f"{self.aside}/{name}", str(target))
 
     def _retire(self, old: Manifest | None) -> None:
         """Keep the replaced generation as the previous one, without files of the user's; or remove it."""
@@ -255,15 +268,35 @@ class _Record:
                 return digest
         return None
 
-    def save(self, folder: Path, files: Mapping[str, str], entries: Mapping[str, FileEntry]) -> None:
-        """Record all files, except those so young that a later change would not show."""
+    def save(self, folder: Path, sources: Mapping[str, _Signature], entries: Mapping[str, FileEntry]) -> None:
+        """Record all files, except those so young that a later change would not show.
+
+        Args:
+            folder: The published folder.
+            sources: The signature of each source, taken before it was read: a change since shows the next time.
+            entries: The digests.
+        """
         now = time.time_ns()
         found = {}
-        for name, source in files.items():
-            signatures = [_signature(source), _signature(folder / name)]
+        for name, source in sources.items():
+            signatures = [source, _signature(f"{folder}/{name}")]
             if not any(not signature or _is_young(signature, now) for signature in signatures):
                 found[name] = [*signatures, entries[name].sha256]
         write_json(self._path, {"key": self._key, "files": found})
+
+
+class _Compared(NamedTuple):
+    """What is known of a file to publish.
+
+    Attributes:
+        entry: Its entry in the manifest.
+        is_published: Whether the published file has the same content.
+        source: The signature of its source, taken before the source was read.
+    """
+
+    entry: FileEntry
+    is_published: bool
+    source: _Signature
 
 
 @dataclass(frozen=True)
@@ -306,7 +339,7 @@ def _is_empty(tree: _Tree, folder: str) -> bool:
     return folder in tree.folders and not any(name.startswith(f"{folder}/") for name in tree.files)
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: str, target: str) -> None:
     """Give a file a second name; copy it where the file system cannot."""
     try:
         os.link(source, target, follow_symlinks=False)
@@ -318,9 +351,12 @@ def _link(source: Path, target: Path) -> None:
 
 def _signature(path: str | Path) -> _Signature:
     try:
-        status = os.stat(path, follow_symlinks=False)
+        return _signature_of(os.stat(path, follow_symlinks=False))
     except OSError:
         return []
+
+
+def _signature_of(status: os.stat_result) -> _Signature:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
