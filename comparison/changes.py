@@ -134,7 +134,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         """Return how many extensions, and how many things of each subject, were added, removed, moved and changed."""
         found: dict[str, Counter[str]] = {"extension": Counter()}
         for extension in self.extensions:
-            found["extension"][extension.action] += 1
+            if extension.old_version or extension.new_version:  # the settings of an app are no extension
+                found["extension"][extension.action] += 1
             for change in extension.changes:
                 if change.subject != "extension":
                     found.setdefault(change.subject, Counter())[change.action] += 1

@@ -91,31 +91,36 @@ def write_page(
 
     config = invocation.config
     path = Path(os.path.abspath(path or config.work_dir / REPORT_NAME))
+    run = run_state(invocation, tasks, planned, records)
     page.write(
         path,
         work_dir=config.work_dir,
         target_dir=config.target_dir,
         mode=config.in_force["processing"]["code_examples_scan_mode"],
-        run=run_state(invocation, tasks, planned, records),
+        run=run,
         configuration=config.public(),
-        changes=_changes(config),
+        changes=_changes(config, run.notes),
     )
     return path
 
 
-def _changes(config: Config) -> Comparison | None:
+def _changes(config: Config, notes: list[str]) -> Comparison | None:
     """Return the comparison of the published data set with the one it replaced; None if one of them is missing.
 
-    An incomplete data set must not prevent the report. `doit diff` and `doit verify` report the error.
+    An incomplete data set must not prevent the report: a note states the error.
     """
     from comparison.compare import compare
     from comparison.data_set import DataSet, find_data_set
 
+    folders = sorted((config.work_dir / PREVIOUS).glob("*"))
+    if not folders:
+        return None
     try:
         new = find_data_set(str(config.target_dir), config.target_dir, config.target_dir)
         previous = config.work_dir / PREVIOUS / new.name
-        return compare(DataSet(previous), DataSet(new)) if previous.is_dir() else None
-    except StageError:
+        return compare(DataSet(previous), DataSet(new)) if previous in folders else None
+    except StageError as error:
+        notes.append(f"The changes since the previous data set cannot be shown: {error}")
         return None
 
 
