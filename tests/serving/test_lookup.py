@@ -15,35 +15,32 @@ from serving.catalogue import Catalogue, NotFound
 from stages.failures import StageError
 from tests.project import make_project
 
-PORT = {"type": "double", "description": "A number.", "default": 1.5, "optional": False}
-NODES = {
-    "made.up01.Multiply": {
-        "extension": "made.up01",
-        "version": "1.1.0",
-        "node_version": 2,
-        "language": "python",
+NODE = {
+    "Multiply": {
+        "version": 2,
         "description": "Multiplies two numbers.",
-        "ui_name": "Times",
-        "categories": ["math"],
-        "class_full_name": None,
-        "file_path": "nodes/Multiply.ogn",
-        "inputs": {"a": PORT, "b": PORT | {"default": None, "optional": True}},
-        "outputs": {"product": PORT | {"default": None}},
-        "state": {},
-    },
-    "made.up02.Other": {"extension": "made.up02", "inputs": {}, "outputs": {}, "state": {}},
+        "language": "Python",
+        "uiName": "Times",
+        "categories": ["math:operator"],
+        "inputs": {
+            "a": {"type": "double", "description": "A number.", "default": 1.5},
+            "b": {"type": "double", "description": "A number.", "optional": True},
+        },
+        "outputs": {"product": {"type": "double", "description": "The product."}},
+    }
 }
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_project(tmp_path_factory.mktemp("lookup").resolve() / "project", count=2)
+    for number, name in ((1, "Multiply"), (2, "Other")):
+        nodes = made.extensions / f"made.up0{number}/made/up0{number}/nodes"
+        nodes.mkdir()
+        (nodes / f"Ogn{name}.ogn").write_text(json.dumps({name: NODE["Multiply"] if number == 1 else {"version": 1}}))
     run = made.run("data_collection_pipeline.py")
     assert run.code == 0, run.output
     data_set = made.data / "107.3"
-    shutil.rmtree(data_set / "nodes")
-    (data_set / "nodes").mkdir()
-    (data_set / "nodes/nodes_database.json").write_text(json.dumps({"nodes": NODES}))
     template = data_set / "app_templates/apps/viewer"
     template.mkdir(parents=True)
     (template / "README.md").write_text("# Viewer\n\nStreams a stage to a browser.\n")
@@ -70,9 +67,22 @@ def test_a_node_is_told_with_its_ports(catalogue: Catalogue) -> None:
     assert "nodes: made.up01.Multiply" in lookup_tools.get_kit_extension_details(catalogue, "made.up01")
 
 
-def test_nodes_without_an_index_cannot_be_searched_and_that_is_said(catalogue: Catalogue) -> None:
-    with pytest.raises(NotFound, match="no search index for nodes"):
-        search_tools.search_kit_nodes(catalogue, "multiply")
+def test_nodes_are_searched_and_filtered(catalogue: Catalogue) -> None:
+    found = search_tools.search_kit_nodes(catalogue, "multiply two numbers", top_k=1)
+    assert "## made.up01.Multiply" in found
+    assert "- inputs: a (double), b (double)" in found
+    assert "made.up01" not in search_tools.search_kit_nodes(catalogue, "multiply", extension="made.up02")
+    assert "made.up01.Multiply" in search_tools.search_kit_nodes(catalogue, "number", category="math")
+    assert "No nodes were found." in search_tools.search_kit_nodes(catalogue, "number", category="physics")
+    assert "made.up01.Multiply" in search_tools.search_kit_knowledge(catalogue, "multiplies two numbers")
+
+
+def test_an_older_data_set_has_no_nodes_and_says_so(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy/nodes")
+    older = Catalogue(tmp_path / "copy")
+    assert search_tools.search_kit_nodes(older, "multiply") == "This data set has no OmniGraph nodes."
+    older.close()
 
 
 def test_an_app_template_is_found_and_told(catalogue: Catalogue) -> None:
