@@ -6,6 +6,7 @@ import keyword
 import os
 from typing import NamedTuple
 
+from stages.nodes.generated import NODES_FOLDER
 from stages.product_facts import NO_PACKAGES, PATH_FOLDERS
 from stages.sources import premake
 from stages.sources.inventory import Listing
@@ -91,7 +92,8 @@ def _build_roots(plan: premake.BuildPlan, modules: list[dict[str, str]], listing
     bases = sorted({module["path"] for module in modules} - {"."}, key=len, reverse=True)
     tops = {module["name"].split(".")[0] for module in modules}
     roots = {}
-    for link in plan.links:
+    # A folder of nodes may be linked twice: Kit loads the nodes by the name below `ogn`, so that this one counts.
+    for link in sorted(plan.links, key=lambda link: _is_ogn_link(link, plan)):
         base = next((base for base in bases if f"{link.target}/".startswith(f"{base}/")), "")
         target = link.target[len(base) :].lstrip("/")
         source, suffix = link.source, link.source.rpartition(".")[2]
@@ -111,6 +113,10 @@ def _build_roots(plan: premake.BuildPlan, modules: list[dict[str, str]], listing
         if source and source != link.target and (onto_path or target.split("/")[0] in tops):
             roots[source] = target.replace("/", ".")
     return roots
+
+
+def _is_ogn_link(link: premake.BuildLink, plan: premake.BuildPlan) -> bool:
+    return link.source in plan.ogn_folders and link.target.endswith(f"/{NODES_FOLDER}/{link.source}")
 
 
 def _add_unbuilt_roots(roots: dict[str, str], id_: str, missing: list[str], listing: Listing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -25,7 +26,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-VIEWS = ["#/", "#/extensions", "#/dependencies", "#/settings", "#/warnings", "#/configuration", "#/extension/made.up02"]
+VIEWS = [
+    *("#/", "#/extensions", "#/dependencies", "#/settings", "#/nodes", "#/warnings", "#/configuration"),
+    "#/extension/made.up02",
+]
 WIDTHS = [360, 820, 1440]
 HOSTILE = "</script><script>document.title = 'broken'</script>"
 
@@ -60,6 +64,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     manifest = second / "config" / "extension.toml"
     manifest.write_text(manifest.read_text().replace("[dependencies]", '[dependencies]\n"made.up01" = {}'))
     (second / "made" / "up02" / "broken.py").write_text("def broken(:\n")
+    wind = {"type": ["float", "double"], "description": HOSTILE, "default": 1.5, "optional": True}
+    node = {"description": HOSTILE, "language": "python", "categories": "sky", "inputs": {"wind": wind}}
+    (second / "OgnKite.ogn").write_text(json.dumps({"Kite": node, "Balloon": {"description": "Rises."}}))
     return page_of(project)
 
 
@@ -163,6 +170,16 @@ def test_text_of_extensions_does_not_run(browser: Browser, report: Path) -> None
         page.get_by_role("link", name="made.up01", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("made.up01")
         assert "broken" not in page.title()
+
+
+def test_nodes_by_language_with_their_attributes(browser: Browser, report: Path) -> None:
+    with opened(browser, report, "#/nodes") as page:
+        expect(page.locator("#nodes [role=status]")).to_have_text("2 nodes")
+        page.locator("#nodes").get_by_label("Language").select_option("python")
+        expect(page.locator("#nodes tbody tr")).to_have_count(1)
+        expect(page.locator("#nodes tbody tr")).to_contain_text("made.up02.Kite")
+        page.locator("#nodes summary").click()
+        expect(page.locator("#nodes details")).to_contain_text("inputs:wind: float | double = 1.5 (optional)")
 
 
 def test_settings_by_prefix_and_type(browser: Browser, report: Path) -> None:

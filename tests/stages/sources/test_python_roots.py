@@ -95,6 +95,27 @@ def test_a_link_onto_the_extension_itself(tmp_path: Path) -> None:
     assert set(MadeRun(tmp_path / "work", tree).atlas("acme.flat")["methods"]) == {"acme.flat.f"}
 
 
+@pytest.mark.parametrize("nodes_first", [True, False])
+def test_a_folder_of_nodes_that_is_linked_twice_has_the_name_that_kit_loads_it_by(
+    tmp_path: Path, nodes_first: bool
+) -> None:
+    parts = [
+        'add_ogn_dependencies(ogn, { "python/nodes" })\n',
+        'repo_build.prebuild_link { { "python/nodes", ogn.python_target_path .. "/nodes" } }\n',
+    ]
+    text = 'local ogn = get_ogn_project_information(ext, "acme/nodes")\n'
+    tree = write_tree(
+        tmp_path / "exts",
+        {
+            "acme.nodes/config/extension.toml": manifest("acme.nodes"),
+            "acme.nodes/premake5.lua": text + "".join(parts if nodes_first else parts[::-1]),
+            "acme.nodes/python/nodes/OgnX.py": "class OgnX:\n    def compute(db): ...\n",
+        },
+    )
+    found = set(MadeRun(tmp_path / "work", tree).atlas("acme.nodes")["methods"])
+    assert found == {"acme.nodes.ogn.python.nodes.OgnX.OgnX.compute"}
+
+
 def test_a_module_that_only_a_build_has(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "exts",
