@@ -90,7 +90,7 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
     backend = embedding_backends.create(options, api_key)
     kit_version = artifacts.read(work_dir / EXTENSIONS, Extensions).kit_version
     with (
-        EmbeddingCache(work_dir / CACHE, backend.space("passage"), durable=backend.remote) as cache,
+        EmbeddingCache(work_dir / CACHE, backend.namespace("passage"), durable=backend.remote) as cache,
         replacing(work_dir / files.documents) as documents_path,
         replacing(work_dir / files.vectors) as vectors_path,
     ):
@@ -145,7 +145,7 @@ def _write_documents(
             digests += in_order
             texts = {digest: item.page_content for digest, item in zip(in_order, chunk, strict=True)}
             known = cache.known(list(texts)) if use_cache else set()
-            cache.want((digest, text) for digest, text in texts.items() if digest not in known)
+            cache.enqueue((digest, text) for digest, text in texts.items() if digest not in known)
         stream.write(b"[\n]\n" if last is None else b"\n]\n")
     return digests
 
@@ -164,7 +164,7 @@ def _chunks(source: Iterator[Document]) -> Iterator[list[Document]]:
 def _embed_missing(
     kind: str, backend: Backend, cache: EmbeddingCache, options: dict[str, Any], count: int, *, use_cache: bool
 ) -> None:
-    missing = cache.wanted
+    missing = cache.pending
     size = int(options.get("batch_size", 50)) if backend.remote else _CHUNK
     total = -(-missing // size)
     if missing:

@@ -57,13 +57,13 @@ class EmbeddingCache:
     Several processes may use the file at the same time.
     """
 
-    def __init__(self, path: Path, space: str, *, durable: bool) -> None:
+    def __init__(self, path: Path, namespace: str, *, durable: bool) -> None:
         """Open or make the cache.
 
         Args:
             path: The SQLite file; its folder is made if missing. A file that is not a readable cache is put aside under
                 ``<path>.corrupt`` with a warning, and an empty one takes its place.
-            space: The name of the space; any string.
+            namespace: The name of the namespace; any string.
             durable: Whether a stored batch must survive a power cut, at the price of a sync for each: right for
                 vectors that cost money.
 
@@ -81,7 +81,7 @@ class EmbeddingCache:
                         raise
                     self._put_aside(error)
                     self._connection = self._open(durable)
-            self._space, self._dimension = self._select_space(space)
+            self._namespace, self._dimension = self._select_namespace(namespace)
         except (OSError, sqlite3.Error) as error:
             raise StageError(f"{path}: the embedding cache cannot be opened ({error}).") from error
 
@@ -119,16 +119,16 @@ class EmbeddingCache:
             with contextlib.suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).unlink()
 
-    def _select_space(self, key: str) -> tuple[int, int]:
+    def _select_namespace(self, key: str) -> tuple[int, int]:
         self._connection.execute("INSERT OR IGNORE INTO space (key, dimension) VALUES (?, 0)", (key,))
         row = self._connection.execute("SELECT id, dimension FROM space WHERE key = ?", (key,)).fetchone()
-        space, dimension = row
+        namespace, dimension = row
         if not isinstance(dimension, int) or not 0 <= dimension <= _MAX_DIMENSION:
             # Someone else's file. Without its dimension no vector of the space can be read.
-            self._connection.execute("DELETE FROM vector WHERE space = ?", (space,))
-            self._connection.execute("UPDATE space SET dimension = 0 WHERE id = ?", (space,))
+            self._connection.execute("DELETE FROM vector WHERE space = ?", (namespace,))
+            self._connection.execute("UPDATE space SET dimension = 0 WHERE id = ?", (namespace,))
             dimension = 0
-        return int(space), dimension
+        return int(namespace), dimension
 
     def __enter__(self) -> EmbeddingCache:
         return self
@@ -176,12 +176,12 @@ class EmbeddingCache:
                 yield from self._connection.execute(
                     f"SELECT {columns} FROM vector WHERE space = ? AND digest IN ({marks})"  # noqa: S608 (only marks)
                     + (" AND typeof(vector) = 'blob' AND length(vector) = ?" if whole_only else ""),
-                    (self._space, *some, *([4 * self._dimension] if whole_only else [])),
+                    (self._namespace, *some, *([4 * self._dimension] if whole_only else [])),
                 )
         except sqlite3.Error as error:
             raise self._broken(error) from error
 
-    def want(self, texts: Iterable[tuple[bytes, str]]) -> None:
+    def enqueue(self, texts: Iterable[tuple[bytes, str]]) -> None:
         """Note texts that are to be embedded; one that is noted already is not noted twice."""
         try:
             self._connection.execute("BEGIN")
@@ -191,7 +191,7 @@ class EmbeddingCache:
             raise self._broken(error) from error
 
     @property
-    def wanted(self) -> int:
+    def pending(self) -> int:
         """How many texts are noted."""
         return int(self._connection.execute("SELECT count(*) FROM pending").fetchone()[0])
 
@@ -226,12 +226,14 @@ class EmbeddingCache:
             try:
                 if dimension != self._dimension:
                     self._connection.execute(
-                        "DELETE FROM vector WHERE space = ? AND length(vector) != ?", (self._space, 4 * dimension)
+                        "DELETE FROM vector WHERE space = ? AND length(vector) != ?", (self._namespace, 4 * dimension)
                     )
-                    self._connection.execute("UPDATE space SET dimension = ? WHERE id = ?", (dimension, self._space))
+                    self._connection.execute(
+                        "UPDATE space SET dimension = ? WHERE id = ?", (dimension, self._namespace)
+                    )
                 self._connection.executemany(
                     "INSERT OR REPLACE INTO vector (space, digest, vector) VALUES (?, ?, ?)",
-                    ((self._space, digest, row.tobytes()) for digest, row in zip(digests, rows, strict=True)),
+                    ((self._namespace, digest, row.tobytes()) for digest, row in zip(digests, rows, strict=True)),
                 )
                 self._connection.execute("COMMIT")
             except BaseException:

@@ -82,8 +82,8 @@ def estimate(work_dir: Path, options: dict[str, Any], *, use_cache: bool = True)
     from stages.retrieval import tokens
 
     encoding = options.get("encoding_model", "cl100k_base")
-    space = backends.create(options, "-").space("passage")  # the key is no part of it
-    have = _cached(work_dir / "embeddings" / "cache.sqlite3", space) if use_cache else set()
+    namespace = backends.create(options, "-").namespace("passage")  # the key is no part of it
+    have = _cached(work_dir / "embeddings" / "cache.sqlite3", namespace) if use_cache else set()
     seen: set[bytes] = set()
     known = total = 0
     for text in _texts(work_dir, options.get("max_tokens", 500), encoding):
@@ -105,7 +105,7 @@ def _texts(work_dir: Path, max_tokens: int, encoding: str, kinds: Sequence[str] 
             yield document.page_content
 
 
-def _cached(path: Path, space: str) -> set[bytes]:
+def _cached(path: Path, namespace: str) -> set[bytes]:
     """Return the hashes of the texts that the cache can answer for; none if it cannot be read.
 
     A file with no write-ahead log is read as one that nobody changes: else SQLite would lay a log beside it.
@@ -118,7 +118,7 @@ def _cached(path: Path, space: str) -> set[bytes]:
     )
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
-            return {bytes(row[0]) for row in connection.execute(query, (space,))}
+            return {bytes(row[0]) for row in connection.execute(query, (namespace,))}
     except (sqlite3.Error, TypeError):
         return set()  # stage 6 says what is wrong with it
 

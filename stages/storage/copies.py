@@ -42,15 +42,15 @@ class Copies:
 
     def differ(self, source: str, target: str) -> bool:
         """Return whether the contents may differ; if not, that is remembered."""
-        looks = [_looks(source), _looks(target)]
-        if looks != self._known.get(target):
+        signatures = [_stat_signature(source), _stat_signature(target)]
+        if signatures != self._known.get(target):
             return True
-        self._now[target] = looks
+        self._now[target] = signatures
         return False
 
     def remember(self, source: str, target: str) -> None:
         """Note what two files look like whose contents are the same now."""
-        self._now[target] = [_looks(source), _looks(target)]
+        self._now[target] = [_stat_signature(source), _stat_signature(target)]
         self._sources[target] = source
 
     def save(self) -> None:
@@ -61,19 +61,21 @@ class Copies:
         """
         now = time.time_ns()
         for target, source in self._sources.items():
-            looks = [_looks(source), _looks(target)]
-            if looks != self._now[target] or any(not look or _is_young(look, now) for look in looks):
+            signatures = [_stat_signature(source), _stat_signature(target)]
+            if signatures != self._now[target] or any(
+                not signature or _is_recent(signature, now) for signature in signatures
+            ):
                 del self._now[target]
         write_json(self._path, {"key": self._key, "copies": self._now})
 
 
-def _is_young(looks: list[int], now: int) -> bool:
-    _, modified, changed, _ = looks
+def _is_recent(signature: list[int], now: int) -> bool:
+    _, modified, changed, _ = signature
     coarse = modified % 1_000_000_000 == 0 and changed % 1_000_000_000 == 0
     return max(modified, changed) > now - (_COARSE_TICK_NS if coarse else _TICK_NS)
 
 
-def _looks(path: str) -> list[int]:
+def _stat_signature(path: str) -> list[int]:
     try:
         status = os.stat(path, follow_symlinks=False)
     except OSError:

@@ -34,7 +34,7 @@ class Backend(Protocol):
         """The dimension of the vectors; 0 where only the service knows it."""
         ...
 
-    def space(self, purpose: Purpose) -> str:
+    def namespace(self, purpose: Purpose) -> str:
         """The name of everything that the vector of a text depends on; never the key."""
         ...
 

@@ -57,7 +57,7 @@ class OpenAIBackend:
         """See `Backend.description`; a service does not tell its model's revision."""
         return ModelInfo(backend="openai", model=self._model, revision=None, endpoint=self.endpoint)
 
-    def space(self, purpose: Purpose) -> str:
+    def namespace(self, purpose: Purpose) -> str:
         """See `Backend.space`."""
         kind = purpose if self._input_type else "-"
         return f"openai {self.endpoint} {self._model} {self.dimension} {kind} {self._truncate or '-'}"

@@ -113,7 +113,7 @@ class LocalBackend:
         """See `Backend.description`; the revision is the hash of the model's files."""
         return ModelInfo(backend="local", model=self._model, revision=self._revision, endpoint=None)
 
-    def space(self, purpose: Purpose) -> str:
+    def namespace(self, purpose: Purpose) -> str:
         """See `Backend.space`; this model embeds questions and passages alike."""
         return f"local {self._model} {self._revision} {self.dimension}"
 

@@ -126,7 +126,7 @@ def test_fewer_dimensions(local: LocalBackend, dimensions: int) -> None:
     small = LocalBackend(dimensions=dimensions)
     whole = embed_query(local, "open a stage")[:dimensions]
     assert numpy.allclose(embed_query(small, "open a stage"), whole / numpy.linalg.norm(whole), atol=1e-6)
-    assert small.space("passage") != local.space("passage")
+    assert small.namespace("passage") != local.namespace("passage")
 
 
 def test_importing_and_loading_leaves_the_root_logger_alone() -> None:
@@ -392,10 +392,13 @@ def test_spaces_differ_in_all_that_vectors_depend_on() -> None:
         {"dimensions": 8},
         {"truncate": ""},
     ]
-    spaces = [create({**usual, **more}, CANARY).space("passage") for more in changed]
-    spaces += [create(usual, CANARY).space("query"), create({**usual, "input_type": False}, CANARY).space("passage")]
+    spaces = [create({**usual, **more}, CANARY).namespace("passage") for more in changed]
+    spaces += [
+        create(usual, CANARY).namespace("query"),
+        create({**usual, "input_type": False}, CANARY).namespace("passage"),
+    ]
     assert len(set(spaces)) == len(spaces)
-    assert create({**usual, "endpoint_url": "http://h/v1/embeddings/"}, CANARY).space("passage") == spaces[0]
+    assert create({**usual, "endpoint_url": "http://h/v1/embeddings/"}, CANARY).namespace("passage") == spaces[0]
     assert not any(CANARY in space for space in spaces)
 
 

@@ -55,15 +55,15 @@ def test_another_dimension_drops_what_does_not_fit(tmp_path: Path) -> None:
 
 def test_wanted_texts_come_once_in_order_in_batches(tmp_path: Path) -> None:
     with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
-        cache.want((digest(text), text) for text in "abcab")
-        cache.want((digest(text), text) for text in "cdé")
-        assert cache.wanted == 5
+        cache.enqueue((digest(text), text) for text in "abcab")
+        cache.enqueue((digest(text), text) for text in "cdé")
+        assert cache.pending == 5
         assert [[text for _, text in batch] for batch in cache.batches(2)] == [["a", "b"], ["c", "d"], ["é"]]
 
 
 def test_batches_may_be_stored_while_more_are_read(tmp_path: Path) -> None:
     with EmbeddingCache(tmp_path / "c", "one", durable=True) as cache:
-        cache.want((digest(str(number)), str(number)) for number in range(10))
+        cache.enqueue((digest(str(number)), str(number)) for number in range(10))
         for batch in cache.batches(3):
             cache.store([name for name, _ in batch], rows(len(batch)))
         assert len(cache.known([digest(str(number)) for number in range(10)])) == 10
