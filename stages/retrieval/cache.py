@@ -1,4 +1,4 @@
-"""The vectors of every text that was ever embedded, in one SQLite file, so that none is paid for twice."""
+"""A cache of all embedded texts in one SQLite file, so that no text is paid for twice."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _TABLES = (
     "UNIQUE (space, digest))",
     f"PRAGMA user_version = {_FORMAT}",
 )
-# Two threads must not both put a broken file aside.
+# Prevents two threads from renaming the same broken file.
 _OPENING = threading.Lock()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Switch to the write-ahead log, waiting for others: for this statement alone SQLite itself does not wait."""
+    """Switch to the write-ahead log. Waits for other processes, because SQLite does not wait on this statement."""
     for tries_left in reversed(range(600)):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -48,27 +48,27 @@ _MAX_DIMENSION = 1 << 16
 
 
 class EmbeddingCache:
-    """Vectors by the hash of their text, for one *space*: one way of turning a text into a vector.
+    """Vectors by the hash of their text, within one namespace.
 
-    A space is named by everything that its vectors depend on: backend, model, requested dimension, endpoint, input
-    type. All vectors of a space have one dimension. Also holds the texts that are still to be embedded, in a
-    temporary table, so that a large run does not hold them in memory.
+    The namespace names everything that its vectors depend on: backend, model, requested dimension, endpoint, input
+    type. All its vectors have one dimension. A temporary table holds the pending texts, so that a large run does not
+    hold them in memory.
 
     Several processes may use the file at the same time.
     """
 
     def __init__(self, path: Path, namespace: str, *, durable: bool) -> None:
-        """Open or make the cache.
+        """Open or create the cache.
 
         Args:
-            path: The SQLite file; its folder is made if missing. A file that is not a readable cache is put aside under
-                ``<path>.corrupt`` with a warning, and an empty one takes its place.
-            namespace: The name of the namespace; any string.
-            durable: Whether a stored batch must survive a power cut, at the price of a sync for each: right for
+            path: The SQLite file. Its folder is created if missing. An unreadable file is renamed to
+                ``<path>.corrupt`` with a warning, and an empty cache replaces it.
+            namespace: The namespace; any string.
+            durable: True if a stored batch must survive a power cut. This costs a sync per batch, which pays off for
                 vectors that cost money.
 
         Raises:
-            StageError: The file cannot be opened or made.
+            StageError: The file cannot be opened or created.
         """
         self._path = path
         try:
@@ -124,7 +124,7 @@ class EmbeddingCache:
         row = self._connection.execute("SELECT id, dimension FROM space WHERE key = ?", (key,)).fetchone()
         namespace, dimension = row
         if not isinstance(dimension, int) or not 0 <= dimension <= _MAX_DIMENSION:
-            # Someone else's file. Without its dimension no vector of the space can be read.
+            # A foreign file. Vectors of an unknown dimension cannot be read.
             self._connection.execute("DELETE FROM vector WHERE space = ?", (namespace,))
             self._connection.execute("UPDATE space SET dimension = 0 WHERE id = ?", (namespace,))
             dimension = 0
@@ -142,12 +142,12 @@ class EmbeddingCache:
 
     @property
     def dimension(self) -> int:
-        """The dimension of the vectors in this space; 0 while it holds none."""
+        """The dimension of the vectors in this namespace; 0 while it is empty."""
         return self._dimension
 
     @property
     def size(self) -> int:
-        """The bytes the cache takes on disk, all spaces together."""
+        """Size of the cache on disk in bytes, for all namespaces."""
         total = 0
         for suffix in ("", "-wal"):
             with contextlib.suppress(OSError):
@@ -155,11 +155,11 @@ class EmbeddingCache:
         return total
 
     def known(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Return those of ``digests`` whose vector is stored and can be used."""
+        """Return the digests with a usable stored vector."""
         return set(self.vectors(digests))
 
     def vectors(self, digests: Sequence[bytes]) -> dict[bytes, numpy.ndarray]:
-        """Return the stored vectors of ``digests``: float32, of one dimension, finite. Others are left out."""
+        """Return the usable stored vectors of ``digests``: float32, of one dimension, finite."""
         import numpy
 
         found = {
@@ -182,7 +182,7 @@ class EmbeddingCache:
             raise self._broken(error) from error
 
     def enqueue(self, texts: Iterable[tuple[bytes, str]]) -> None:
-        """Note texts that are to be embedded; one that is noted already is not noted twice."""
+        """Add texts to the pending ones. Ignores duplicates."""
         try:
             self._connection.execute("BEGIN")
             self._connection.executemany("INSERT OR IGNORE INTO pending (digest, text) VALUES (?, ?)", texts)
@@ -192,11 +192,11 @@ class EmbeddingCache:
 
     @property
     def pending(self) -> int:
-        """How many texts are noted."""
+        """Number of pending texts."""
         return int(self._connection.execute("SELECT count(*) FROM pending").fetchone()[0])
 
     def batches(self, size: int) -> Iterator[list[tuple[bytes, str]]]:
-        """Yield the noted texts in batches of at most ``size``, each text once, in the order they were noted."""
+        """Yield the pending texts in batches of at most ``size``, in the order they were added."""
         last = 0
         while True:
             rows = self._connection.execute(
@@ -208,9 +208,9 @@ class EmbeddingCache:
             yield [(digest, text) for _, digest, text in rows]
 
     def store(self, digests: Sequence[bytes], vectors: numpy.ndarray) -> None:
-        """Store the vectors of a batch, whole or not at all; they are on disk when this returns.
+        """Store the vectors of a batch atomically and write them to disk.
 
-        When the space held vectors of another dimension, those are dropped: its model has changed under its name.
+        Drops vectors of another dimension from the namespace: the model has changed under its name.
 
         Args:
             digests: The hashes of n texts.

@@ -1,4 +1,4 @@
-"""What embedding by a service is about to cost: found out from the documents and the cache, before any request."""
+"""An estimate of the cost of embedding with a service, from the documents and the cache, before any request."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from stages.retrieval.documents import documents
 
 @dataclass(frozen=True)
 class Estimate:
-    """How much a service is about to be asked for.
+    """The estimated requests to a service.
 
     Attributes:
         endpoint: Address of the service.
-        texts: Different texts of all documents.
-        cached: Those of which the cache holds the vector.
-        tokens: Tokens of the others, counted in ``embeddings.encoding_model``; the service may count in another.
-        price: Price of a million tokens; None if the configuration does not say.
+        texts: Number of distinct texts of all documents.
+        cached: Number of texts with a cached vector.
+        tokens: Tokens of the other texts in ``embeddings.encoding_model``. The service may count differently.
+        price: Price per million tokens; None if not configured.
     """
 
     endpoint: str
@@ -36,12 +36,12 @@ class Estimate:
 
     @property
     def paid(self) -> int:
-        """How many texts go to the service."""
+        """Number of texts to send to the service."""
         return self.texts - self.cached
 
     @property
     def sum(self) -> float | None:
-        """What they cost, in the currency of the price; None if there is no price."""
+        """Their cost in the currency of the price; None without a price."""
         return None if self.price is None else self.tokens * self.price / 1_000_000
 
     def __str__(self) -> str:
@@ -69,12 +69,12 @@ class Estimate:
 
 
 def estimate(work_dir: Path, options: dict[str, Any], *, use_cache: bool = True) -> Estimate:
-    """Return what embedding the present outputs of the earlier stages costs; nothing is written.
+    """Return the cost of embedding the current outputs of the earlier stages. Writes nothing.
 
     Args:
         work_dir: Holds the outputs of the earlier stages, and the cache if there is one.
         options: The ``[embeddings]`` section of the configuration; its backend is a service.
-        use_cache: Whether vectors of earlier runs are used.
+        use_cache: True to use vectors of earlier runs.
 
     Raises:
         StageError: An input is missing or has another form, or an option cannot be used.
@@ -82,7 +82,7 @@ def estimate(work_dir: Path, options: dict[str, Any], *, use_cache: bool = True)
     from stages.retrieval import tokens
 
     encoding = options.get("encoding_model", "cl100k_base")
-    namespace = backends.create(options, "-").namespace("passage")  # the key is no part of it
+    namespace = backends.create(options, "-").namespace("passage")  # the namespace does not depend on the key
     have = _cached(work_dir / "embeddings" / "cache.sqlite3", namespace) if use_cache else set()
     seen: set[bytes] = set()
     known = total = 0
@@ -108,7 +108,7 @@ def _texts(work_dir: Path, max_tokens: int, encoding: str, kinds: Sequence[str] 
 def _cached(path: Path, namespace: str) -> set[bytes]:
     """Return the hashes of the texts that the cache can answer for; none if it cannot be read.
 
-    A file with no write-ahead log is read as one that nobody changes: else SQLite would lay a log beside it.
+    A file without a write-ahead log is opened as immutable. Otherwise SQLite would create a log next to it.
     """
     log = path.with_name(path.name + "-wal")
     mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
@@ -120,7 +120,7 @@ def _cached(path: Path, namespace: str) -> set[bytes]:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
             return {bytes(row[0]) for row in connection.execute(query, (namespace,))}
     except (sqlite3.Error, TypeError):
-        return set()  # stage 6 says what is wrong with it
+        return set()  # stage 6 reports the error
 
 
 def _counted(number: int, noun: str) -> str:

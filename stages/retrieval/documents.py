@@ -1,4 +1,4 @@
-"""What is embedded and found: one document for each extension, code example, setting and OmniGraph node type."""
+"""The documents to embed and search: one per extension, code example, setting and OmniGraph node type."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from stages.artifacts.python_api import ApiDocs
 from stages.failures import StageError
 from stages.retrieval.lexical import words
 
-# How much of an extension's text may be names of its API: the readme, where there is one, says more.
+# Largest share of API names in an extension's text. A readme, if there is one, is more informative.
 _API_SHARE = 0.4
 
 
@@ -32,8 +32,8 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
 
     Args:
         kind: One of `KINDS`.
-        work_dir: Where the outputs of the earlier stages are.
-        max_tokens: A text is cut to so many tokens, at the end of a sentence or line where that loses little.
+        work_dir: The work directory with the outputs of the earlier stages.
+        max_tokens: Most tokens of a text. Longer texts are cut, preferably at the end of a sentence or line.
         encoding: The name of the encoding that tokens are counted in.
 
     Raises:
@@ -42,7 +42,7 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
     from stages.retrieval import tokens
 
     def cut(text: str, limit: int = max_tokens) -> str:
-        # A token has at least one byte, so a text of so few bytes is never too long: spares counting most settings.
+        # A token has at least one byte, so a text of at most that many bytes fits. Avoids counting most settings.
         return text if len(text.encode()) <= limit else tokens.truncate(text, limit, encoding)
 
     source = {
@@ -130,10 +130,10 @@ def _examples_of(prefix: str, file: ExampleFile, cut: Callable[..., str]) -> Ite
 
 
 def _example_text(example: Example) -> str:
-    """Return what tells a function best, most telling first: a reader, and a model, may stop early.
+    """Return the text of a function, most informative parts first, because readers and models may stop early.
 
-    That is: the words of its name and the first paragraph of its docstring; the full name; the signature; the rest of
-    the docstring; the code.
+    The order is: the words of its name and the first paragraph of its docstring; the full name; the signature; the rest
+    of the docstring; the code.
     """
     name = " ".join(words(example.full_name.removeprefix(example.module + ".")))
     lines, start = example.source_code.split("\n"), example.start_line

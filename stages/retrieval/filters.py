@@ -1,4 +1,4 @@
-"""Which documents of an index a search may find: those of some extensions, those whose name begins in one way."""
+"""Filters of a search: by extension and by prefix of the name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Facets(NamedTuple):
-    """What a document can be filtered by.
+    """The filterable attributes of a document.
 
     Attributes:
         name: An extension's id, the full name of an example or node, a setting's path.
@@ -38,7 +38,7 @@ class Filter:
         return bool(self.extensions or self.prefix)
 
     def passes(self, facets: Facets) -> bool:
-        """Return whether a document may be found."""
+        """Return True if a document passes the filter."""
         name, prefix = facets.name, self.prefix
         if prefix and not name.startswith((prefix, f"/{prefix}")):
             return False
@@ -55,7 +55,7 @@ class Filter:
         return [pattern for pattern in self.extensions if any(character in pattern for character in "*?[")]
 
     def why_nothing(self, documents: Sequence[Facets]) -> str:
-        """Return one sentence on which part of the filter no document passes, with the nearest names that there are."""
+        """Return a sentence that names the part of the filter without matches, and the closest existing names."""
         known = sorted({extension for facets in documents for extension in facets.extensions})
         for pattern in self.extensions:
             if not any(fnmatchcase(extension, pattern) for extension in known):

@@ -64,7 +64,7 @@ def _shadow(match: re.Match[str]) -> str:
 
 
 def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> None:
-    """Write the word index; the same documents give the same bytes.
+    """Write the word index. The same documents give the same bytes.
 
     Args:
         path: Where to; an empty file or none.
@@ -134,7 +134,7 @@ class WordIndex:
         terms = dict.fromkeys(words(query))
         if not terms:
             return []
-        # Letters and digits alone: nothing in a query can be an operator of the query language.
+        # Only letters and digits, so that no query contains an operator of the query language.
         match = " OR ".join(f'"{term}"' for term in terms)
         among = "" if rows is None else "AND rowid IN (SELECT value FROM json_each(?)) "
         return [

@@ -1,4 +1,4 @@
-"""Markdown as plain text: what a reader of the rendered page reads."""
+"""Conversion of Markdown to the plain text of the rendered page."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ Mode = Literal["hybrid", "vector", "lexical"]
 
 
 class SearchError(Exception):
-    """A search cannot be made; the message says why and what to do."""
+    """A search is impossible. The message names the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class Index:
 
     @cached_property
     def facets(self) -> list[Facets]:
-        """What each document can be filtered by, in the order of the rows."""
+        """The filterable attributes of each document, in the order of the rows."""
         return [self._facets(place) for place in self._words.places()]
 
     def _facets(self, place: Place) -> Facets:
@@ -296,7 +296,7 @@ class Index:
             return values[0], nearest[0]
         import faiss
 
-        # A graph loses what a narrow filter leaves: the vectors below it are searched one by one.
+        # A graph misses results of a narrow filter. The filtered vectors are searched one by one instead.
         flat: Any = self._vectors
         if hasattr(flat, "hnsw"):
             flat = faiss.downcast_index(flat.storage)

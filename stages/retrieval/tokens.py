@@ -17,7 +17,7 @@ ENCODINGS = ("cl100k_base", "o200k_base")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s)")
 
-# A cut at a sentence or line keeps at least this share of what fits; below it, a cut in the middle says more.
+# A cut at a sentence or line must keep at least this share of the limit. Otherwise the text is cut elsewhere.
 _KEEP_AT_LEAST = 0.5
 
 
@@ -83,7 +83,7 @@ def _encodable(text: str) -> str:
 
 
 def _at_a_boundary(text: str, fits: int) -> str:
-    """Return at most ``fits`` characters of ``text`` (which is one longer), without an unfinished sentence or word."""
+    """Return at most ``fits`` characters of ``text`` (one longer), cut after a complete sentence or word."""
     least = int(fits * _KEEP_AT_LEAST)
     ends = [match.end() for match in _SENTENCE_END.finditer(text, least)]
     best = max(text.rfind("\n"), ends[-1] if ends else -1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Vectors in memory at once.
 _BLOCK = 4096
-# Links of a node, and how far the graph is searched when it is built and asked: recall above 0.95 of the true ten.
+# HNSW links per node, and search depths for building and querying. They give a recall@10 above 0.95.
 _HNSW_LINKS = 32
 _HNSW_BUILD = 200
 _HNSW_SEARCH = 128
@@ -94,8 +94,8 @@ def write(path: Path, vectors: VectorFile, *, approximate: bool, shown: Path) ->
     Args:
         path: The file to write.
         vectors: The vectors.
-        approximate: Whether the index is a graph (HNSW) rather than flat.
-        shown: What messages call the file.
+        approximate: True for a graph (HNSW), False for a flat index.
+        shown: Name of the file in messages.
 
     Raises:
         StageError: The vectors cannot be read, or the index cannot be written or reads back otherwise.
@@ -120,13 +120,13 @@ def write(path: Path, vectors: VectorFile, *, approximate: bool, shown: Path) ->
 
 
 def _flat_head(count: int, dimension: int) -> bytes:
-    """Return what stands before the vectors in the file of a flat index."""
+    """Return the header of the file of a flat index, which precedes the vectors."""
     # The index's kind; d; n; two fields that FAISS no longer uses; trained; the metric (0: inner product); n × d.
     return struct.pack("<4siqqqBiQ", b"IxFI", dimension, count, 1 << 20, 1 << 20, 1, 0, count * dimension)
 
 
 def _writes_as_expected(faiss: Any, vectors: VectorFile) -> bool:
-    """Return whether the installed FAISS writes a flat index as this module does."""
+    """Return True if the installed FAISS writes flat indexes in this module's format."""
     import numpy
 
     index = faiss.IndexFlatIP(vectors.dimension)
@@ -155,10 +155,10 @@ def _write_whole(faiss: Any, path: Path, vectors: VectorFile, *, approximate: bo
 
 
 def _reads_back(faiss: Any, path: Path, vectors: VectorFile, *, mapped: bool) -> bool:
-    """Compare every vector: what cannot be read must not take the place of what could."""
+    """Compare every vector with the file, so that no unreadable index replaces a good one."""
     import numpy
 
-    # Mapped anew for each block: pages that were looked at count as the process's memory until they are unmapped.
+    # Mapped again for each block: accessed pages count as the process's memory until they are unmapped.
     flags = getattr(faiss, "IO_FLAG_MMAP_IFC", 0) if mapped else 0
     index = faiss.read_index(str(path), flags)
     whole = index.ntotal == vectors.count and index.d == vectors.dimension
@@ -169,7 +169,7 @@ def _reads_back(faiss: Any, path: Path, vectors: VectorFile, *, mapped: bool) ->
 
 
 def _faiss() -> Any:
-    # Its loader tells at INFO which processor features it looks for.
+    # FAISS's loader logs the processor features at INFO.
     logging.getLogger("faiss").setLevel(logging.WARNING)
     import faiss
 

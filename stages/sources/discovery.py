@@ -29,7 +29,7 @@ class Found:
         path: Path of the folder or file.
         manifest: The manifest's path relative to the folder; for a file its name.
         relative: Path relative to the folder that was searched, with ``/``; empty for that folder itself.
-        archived: Whether it lies in a zip archive.
+        archived: True if it is in a zip archive.
     """
 
     kind: str
@@ -105,12 +105,12 @@ def manifest_in(folder: Folder, problems: list[Problem]) -> str:
 
 
 def _has_content(manifest: str) -> bool:
-    """Return whether a file holds more than comments, such as "this is no extension"."""
+    """Return True if a file contains more than comments, such as "this is no extension"."""
     try:
         with open(manifest, "rb") as stream:
             start = stream.read(_LONGEST_REMARK + 1)
     except OSError:
-        return True  # told when it is read
+        return True  # reported when it is read
     lines = start.removeprefix(codecs.BOM_UTF8).split(b"\n")
     return len(start) > _LONGEST_REMARK or any(line.strip() and not line.strip().startswith(b"#") for line in lines)
 
@@ -127,7 +127,7 @@ def find_extensions(
         root: The folder to search.
         inside: See `stages.sources.walk.walk`.
         leave_out: Real paths of folders that are not searched, by links neither.
-        problems: What is found wrong is appended here.
+        problems: Receives the problems found.
     """
     found: list[Found] = []
     told = len(problems)
@@ -135,7 +135,7 @@ def find_extensions(
         new, told = problems[told:], len(problems)
         manifest = manifest_in(folder, problems)
         if manifest:
-            # What is wrong in an extension's own folder is told when its files are listed.
+            # Problems in an extension's folder are reported when its files are listed.
             own = printable(folder.relative)
             problems[told - len(new) :] = [problem for problem in new if problem.path.rpartition("/")[0] != own]
             told = len(problems)

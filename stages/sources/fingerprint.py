@@ -1,4 +1,4 @@
-"""The state of the sources, told without any network: whether stage 1 has anything to do."""
+"""The state of the sources, computed without network access. It decides whether stage 1 runs."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from stages.storage.jsonfile import read_json
 
 # The end of a zip file holds the checksums of what is in it.
 _ZIP_TAIL = 65_536
-# What has changed this shortly before may change again without its time showing it.
+# An entry changed this recently may change again with the same time.
 _TICK_NS = 20_000_000
 
 
 class State(NamedTuple):
-    """What the sources are like, as far as it can be told without any network.
+    """The state of the sources, as far as it is known without network access.
 
     Attributes:
         signature: Hexadecimal digits. They change when a ``path`` source is another folder; when it gains, loses or
             renames a file, or one of its manifests, build files, ``.kit`` files, zip archives or the files that tell
             its Kit version changes; when a local git repository has another commit; and when a clone or an unpacked
             wheel that a former run made is gone. Edits of other files do not change them.
-        times: Hexadecimal digits that also change when what ``signature`` is about changed and is as before again.
+        times: Hexadecimal digits that also differ after a change that was undone.
     """
 
     signature: str
@@ -56,7 +56,7 @@ class ChangeTimes:
     def hexdigest(self) -> str:
         """Return the digest of all change times; no other run has it if one of them is too young to be trusted."""
         if self._newest > self._begin - _TICK_NS:
-            self._digest.update(b"%d" % self._begin)  # so young that another change could leave the time as it is
+            self._digest.update(b"%d" % self._begin)  # so recent that another change may have the same time
         return self._digest.hexdigest()
 
 
@@ -105,7 +105,7 @@ def state_of(
 
 
 def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
-    """Return the signature of the sources as ``sources.json`` has recorded them: what `pull` has seen.
+    """Return the signature of the sources in ``sources.json``, as `pull` read them.
 
     It equals that of `state_of` as long as nothing has changed since, a change during the pull included.
 
@@ -119,7 +119,7 @@ def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
 
 
 def _recorded(sources: list[dict[str, Any]], commits: list[str], work_dir: Path) -> list[list[Any]] | None:
-    """Return the state of each source that ``sources.json`` tells, in the form of `state_of`; None if there is none.
+    """Return the state of each source in ``sources.json``, in the form of `state_of`; None if there is none.
 
     The file may come from someone else: of a fetched source, a root outside the work directory is not believed.
     """
@@ -144,7 +144,7 @@ def _recorded(sources: list[dict[str, Any]], commits: list[str], work_dir: Path)
 
 
 def followed_links(source: dict[str, Any]) -> str:
-    """Return which links of a source are followed: ``any``, or ``inside`` for those that stay in it.
+    """Return the policy for links in a source: ``any``, or ``inside`` to follow only links that stay in it.
 
     What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
     """
@@ -168,7 +168,7 @@ class Bounds(NamedTuple):
 
     Attributes:
         inside: See `stages.sources.walk.walk`.
-        outputs: Real paths of what the pipeline itself writes.
+        outputs: Real paths of the pipeline's own outputs.
     """
 
     inside: str | None
@@ -224,7 +224,7 @@ def _content(path: str, tail: int | None, times: ChangeTimes) -> bytes:
 
 
 def _gone(work_dir: Path) -> list[str]:
-    """Return the clones and unpacked wheels that a former run made and that are there no longer."""
+    """Return the missing clones and unpacked wheels of an earlier run."""
     try:
         sources = read_json(work_dir / "sources.json")["sources"]
         return [source["root"] for source in sources if not os.path.isdir(work_dir / source["root"])]

@@ -1,4 +1,4 @@
-"""List the files of an extension by kind, and what else its folder holds."""
+"""The files of an extension by kind, and other contents of its folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = {
 }
 _DOC_NAMES = ("readme", "overview", "changelog")
 _COMPILED = re.compile(r"^([^.]+)(?:\..+)?\.(?:so|pyd)$")
-# What `python setup.py build` and `pip wheel` leave in `build`.
+# The folders that `python setup.py build` and `pip wheel` leave in `build`.
 _BUILD_COPIES = re.compile(r"lib(?:\.[^/]+)?|bdist\.[^/]+")
 # More files than any extension has: a link that leads astray.
 _MAX_FILES = 200_000
@@ -31,7 +31,7 @@ _MAX_FILES = 200_000
 
 @dataclass(slots=True)
 class Listing:
-    """What an extension's folder holds.
+    """The contents of an extension's folder.
 
     Attributes:
         files: Paths of its files by kind (``python``, ``stubs``, ``toml``, ``cpp``, ``docs``, ``ogn``), relative to the
@@ -39,7 +39,7 @@ class Listing:
         folders: Paths of all its folders, ``""`` for itself.
         modules: Paths of its Python, stub and compiled files without suffixes.
         size: Bytes of its Python files.
-        build_file: Whether it has the file that says what its build puts where.
+        build_file: True if it has a build file, see `premake`.
     """
 
     files: dict[str, list[str]] = field(
@@ -61,7 +61,7 @@ def list_files(
         inside: See `stages.sources.walk.walk`.
         leave_out: See `stages.sources.walk.walk`.
         counts: Its ``files_<kind>`` grow by the files that are seen.
-        notes: Gets what is found wrong.
+        notes: Receives the problems found.
     """
     listing = Listing()
     files = listing.files
@@ -105,13 +105,13 @@ def list_files(
 
 
 def _leave_build_copies(folder: Folder) -> None:
-    """Take out what setuptools copied into a ``build`` folder, which stands elsewhere in the extension."""
+    """Remove the copies that setuptools made in a ``build`` folder."""
     if os.path.basename(folder.relative) == "build" and not any(entry.name == "__init__.py" for entry in folder.files):
         folder.folders[:] = [name for name in folder.folders if not _BUILD_COPIES.fullmatch(name)]
 
 
 def _leave_nested(candidate: Candidate, folders: list[str], inside: str | None) -> None:
-    """Take an ``exts`` folder out that holds extensions, which are entries of their own."""
+    """Remove an ``exts`` folder with nested extensions, which are entries of their own."""
     if "exts" in folders and find_extensions(
         os.path.join(candidate.folder, "exts"), inside=inside, leave_out=set(), problems=[]
     ):
@@ -138,4 +138,4 @@ def _size(entry: os.DirEntry[str]) -> int:
     try:
         return entry.stat().st_size
     except OSError:
-        return 0  # gone since it was listed, which the stage that reads it tells
+        return 0  # deleted since it was listed; the stage that reads it reports that

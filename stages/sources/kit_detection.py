@@ -1,4 +1,4 @@
-"""Where a built Kit keeps its extensions and apps, which Kit version it is, and where one may be found."""
+"""Detection of built Kits: their version, their extension and app folders, and their usual locations."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def unbuilt_folders(root: Path) -> list[str]:
 
 
 def kit_version(root: Path) -> tuple[str, str] | None:
-    """Find out which Kit version a source is for.
+    """Detect the Kit version of a source.
 
     Looked at, in this order: the ``VERSION`` file of a built or installed Kit, a ``*kit-sdk*.packman.xml`` dependency
     file, the Isaac Sim that a wheel requires, the names of the folder and of the cached extensions in it, what these
@@ -90,7 +90,7 @@ def kit_version(root: Path) -> tuple[str, str] | None:
 
 
 def version_evidence(root: Path) -> str:
-    """Return the Kit version that a ``VERSION`` or packman file of a source tells, for up-to-date checks.
+    """Return the Kit version in a ``VERSION`` or packman file of a source, for up-to-date checks.
 
     Versions that names tell are part of the source's listing, and cost too much to be read at each check.
     """
@@ -159,7 +159,7 @@ def _relative(folder: Path, root: Path) -> str:
 
 
 def _is_kit(folder: Path) -> bool:
-    """Whether a folder is the Kit SDK itself: other folders have a ``VERSION`` of their own."""
+    """Return True if a folder is the Kit SDK itself. Other folders may have their own ``VERSION``."""
     return (folder / "VERSION").is_file() and (
         folder.name == "kit" or (folder / "kernel").is_dir() or (folder / "extscore").is_dir()
     )

@@ -17,12 +17,12 @@ PLACES = ("exts_paths", "apps_paths", "unbuilt_paths")
 
 
 class Places(NamedTuple):
-    """Where a source has what is collected, relative to its root with ``/``.
+    """The locations of extensions and apps in a source, relative to its root, with ``/``.
 
     Attributes:
         exts: Folders of extensions.
         apps: Folders of apps.
-        unbuilt: Folders of the source tree, which count for what its build lacks.
+        unbuilt: Folders of the source tree, used for extensions that the build lacks.
     """
 
     exts: list[str]

@@ -13,11 +13,11 @@ from stages.sources.discovery import Found, split_name
 from stages.sources.notes import Notes
 from stages.sources.walk import printable
 
-# The version of what has none.
+# The version of an extension without one.
 NO_VERSION = "0.0.0"
 _BAD_ID = re.compile(r"[/\\:*?\"<>|=\x00-\x1f\x7f]|\.\.|^[.\-@ ]|[. ]$")
 _GOOD_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_\-]{0,99}")
-# What may be a path to a document: no line end, and a suffix or no space.
+# A possible path to a document: no line end, and a suffix or no space.
 _PATH = re.compile(r"[^\s#]+|[^\n#]+\.[A-Za-z]{1,8}")
 _ANY_PLACEHOLDER = re.compile(r"\{\{.{0,60}?\}\}")
 _NAMED_PLACEHOLDER = re.compile(r"\{\{-?[ \t]*[A-Za-z_][\w.]{0,60}[ \t]*-?\}\}")
@@ -27,12 +27,12 @@ _MAX_NAME_BYTES = 220
 
 @dataclass(slots=True)
 class Template:
-    """A manifest with placeholders that an engine has yet to fill in, which is no extension.
+    """A manifest with unfilled template placeholders. It is not an extension.
 
     Attributes:
         file: The manifest, relative to the folder that was searched.
         placeholder: One of them.
-        is_app: Whether it is an app's.
+        is_app: True for the manifest of an app.
     """
 
     file: str
@@ -52,7 +52,7 @@ class Candidate:
         place: The same relative to the source, for messages.
         folder: Path of its folder; of a single file the folder that holds it.
         values: The values of its manifest.
-        warnings: What its manifest has wrong; told only if it is chosen.
+        warnings: Problems of its manifest, reported only if it is selected.
     """
 
     id: str
@@ -68,14 +68,14 @@ class Candidate:
 def read_candidate(
     item: Found, source: int, *, place: str, name: str, fallback_name: str, notes: Notes
 ) -> Candidate | Template | None:
-    """Read the manifest of what was found.
+    """Read the manifest of a found extension or app.
 
     Args:
         item: A folder or file.
         source: Number of its source.
         place: Where it was found, relative to the source.
         name: The folder's or file's name; empty where it says nothing.
-        fallback_name: The id where neither a name nor the manifest tells it.
+        fallback_name: The id if neither a name nor the manifest gives one.
         notes: Gets why it is left out.
 
     Returns:
@@ -118,7 +118,7 @@ def read_candidate(
 
 
 def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
-    """Return what a manifest says of its extension.
+    """Return the metadata of an extension from its manifest.
 
     Args:
         values: The manifest's values.
@@ -147,7 +147,7 @@ def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
 
 
 def declared_documents(values: dict[str, Any]) -> dict[str, str]:
-    """Return the paths that a manifest gives for its readme and changelog, by key; not what is given as text."""
+    """Return the paths of the readme and changelog in a manifest, by key. Ignores inline texts."""
     package = table(values, "package")
     given = {key: package.get(key) for key in ("readme", "changelog")}
     return {
@@ -158,7 +158,7 @@ def declared_documents(values: dict[str, Any]) -> dict[str, str]:
 
 
 def _is_prose(value: str) -> bool:
-    """Return whether a readme is given as the text itself and not as a path."""
+    """Return True if a manifest gives the readme as inline text, not as a path."""
     return not _PATH.fullmatch(value.strip())
 
 
@@ -170,7 +170,7 @@ def _readme_text(given: Any, docs: list[str]) -> str:
 
 
 def _document(given: Any, docs: list[str], names: tuple[str, ...]) -> str | None:
-    """Return the file that a manifest names, if it is there, or else the one with a usual name."""
+    """Return the file that a manifest names if it exists, else the file with a usual name."""
     if isinstance(given, str) and not _is_prose(given):
         path = os.path.normpath(given.strip() or ".").replace(os.sep, "/")
         if path in docs:
@@ -184,7 +184,7 @@ def _document(given: Any, docs: list[str], names: tuple[str, ...]) -> str | None
 
 
 def _dependencies(given: dict[str, Any]) -> list[tuple[str, bool, bool]]:
-    """Return the id, whether it is optional, and whether it was written without quotes, of each dependency.
+    """Return the id of each dependency, and two flags: optional, and written without quotes.
 
     Without quotes TOML takes a dotted id for tables in one another: what holds tables is part of an id.
     """
@@ -232,7 +232,7 @@ def _version(given: Any, from_name: str, id_: str, item: Found, warnings: list[S
 
 
 def why_no_id(id_: str) -> str:
-    """Return why a text cannot be an extension's id, which is part of file names; empty if it can."""
+    """Return why a text is not a valid extension id; empty if it is. Ids become parts of file names."""
     if not id_.strip():
         return "it is empty"
     if _BAD_ID.search(id_) or not id_.isprintable():
@@ -243,14 +243,14 @@ def why_no_id(id_: str) -> str:
 
 
 def _placeholder(id_: str, values: dict[str, Any], *, whole: bool) -> str:
-    """Return what a template's engine has yet to replace (``{{ version }}``); empty if there is nothing.
+    """Return the first unfilled template placeholder (``{{ version }}``); empty if there is none.
 
     Of an extension's manifest only what identifies it counts; its settings may hold templates for other things.
 
     Args:
         id_: The id.
         values: The manifest's values.
-        whole: Whether to look at all values, as for a single file.
+        whole: True to check all values, as for a single file.
     """
     package = table(values, "package")
     texts = [id_, *(package.get(key) for key in ("name", "version", "title"))]
@@ -272,7 +272,7 @@ def _placeholder(id_: str, values: dict[str, Any], *, whole: bool) -> str:
 
 
 def is_version(id_: str, version: str) -> bool:
-    """Return whether a text can be the version of an extension, which is part of file names."""
+    """Return True if a text is a valid extension version. Versions become parts of file names."""
     return bool(_GOOD_VERSION.fullmatch(version)) and len(id_.encode()) + len(version) <= _MAX_NAME_BYTES
 
 

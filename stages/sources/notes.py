@@ -10,7 +10,7 @@ from stages.sources.walk import Problem, printable
 
 
 class Notes:
-    """Warnings in the order in which they came up.
+    """Warnings in order of occurrence.
 
     Attributes:
         warnings: All of them so far.
@@ -24,7 +24,7 @@ class Notes:
         self.warnings.append(failures.warning(kind, extension, printable(file), line, message))
 
     def add_problems(self, problems: Iterable[Problem], extension: str, prefix: str = "") -> None:
-        """Add what a walk found wrong.
+        """Add the problems of a walk.
 
         Args:
             problems: The problems of one walk.

@@ -1,4 +1,4 @@
-"""What the build of an extension puts where: read from its ``premake5.lua``, which is never run.
+"""The files that an extension's build links and copies, read from its ``premake5.lua``. The file is never run.
 
 In a source tree that is not built, a Python file often lies elsewhere than Kit would import it from, and its place says
 little about its name: ``python/impl/stage.py`` may become ``isaacsim.core.utils.stage`` or
@@ -29,7 +29,7 @@ FILE = "premake5.lua"
 # Three times the largest build file of an extension that was seen. The parser takes quadratic time on garbage.
 MAX_BYTES = 32 * 1024
 
-# What stands in a string for the built extension's folder, for the folder of the build file, and for the unknown.
+# Marks in a string for the built extension's folder, for the folder of the build file, and for unknown parts.
 _TARGET = "\1"
 _HERE = "\3"
 _UNKNOWN = "\2"
@@ -39,18 +39,18 @@ _LONGEST = 4096
 _MAX_STEPS = 100_000
 _MAX_DEPTH = 64
 _MAX_CALLS = 8
-# Where the build tools keep what they fetch; paths below it are in no source tree.
+# The folder of fetched packages. Paths below it are not part of the source tree.
 _FETCHED = re.compile(r"(?:^|/)_build/|(?:^|[/{$])(?:target|host)[-_]deps\b|\bkit_sdk|^%\{kit|\bextsbuild_dir\b")
 _MAGIC = re.compile(r"[\^$()%.\[\]*+\-?]")
 
 
 class BuildLink(NamedTuple):
-    """What the build links or copies.
+    """A link or copy of the build.
 
     Attributes:
         source: A file or folder, relative to the extension's folder, with ``/``; empty for that folder itself.
         target: Where it is in the built extension, relative to it; empty for that itself.
-        what: ``all`` that is in the folder, its ``files`` alone, or ``it``, one file or folder.
+        what: ``all`` contents of the folder, only its ``files``, or ``it``, one file or folder.
     """
 
     source: str
@@ -59,10 +59,10 @@ class BuildLink(NamedTuple):
 
 
 class FetchedLink(NamedTuple):
-    """What the build links or copies out of a package that it fetches.
+    """A link or copy of the build from a fetched package.
 
     Attributes:
-        package: The path in the build, as far as the file tells it.
+        package: The path in the build, as far as known.
         target: Where it is in the built extension, relative to it; empty for that itself.
     """
 
@@ -71,11 +71,11 @@ class FetchedLink(NamedTuple):
 
 
 class BuildPlan(NamedTuple):
-    """What a build file puts into the extension.
+    """The links and copies of a build file.
 
     Attributes:
-        links: What comes from the extension's own folder, in the file's order.
-        fetched: What comes from elsewhere.
+        links: Those from the extension's own folder, in the file's order.
+        fetched: Those from elsewhere.
         ogn_folders: Folders of OmniGraph nodes, relative to the extension; they are among the links as well.
     """
 
@@ -85,16 +85,16 @@ class BuildPlan(NamedTuple):
 
 
 def build_links(data: bytes, extension: str) -> list[BuildLink]:
-    """Return what a build file links or copies into the extension; see `build_plan`."""
+    """Return the links and copies of a build file; see `build_plan`."""
     return build_plan(data, extension).links
 
 
 def build_plan(data: bytes, extension: str) -> BuildPlan:
-    """Return what a build file puts into the extension.
+    """Return the links and copies of a build file.
 
     Args:
         data: Its content.
-        extension: The extension's id, which stands in the paths of build files that name their target themselves.
+        extension: The extension's id. Build files with explicit target paths contain it.
     """
     reader = _BuildFile(extension)
     reader.run(_parser().parse(data[:MAX_BYTES]).root_node)
@@ -129,7 +129,7 @@ class _Function:
         self.body = body
 
 
-# None: unknown. A string may hold marks for what is known in part.
+# None: unknown. A partly known string contains marks.
 _Value = str | _Table | _Function | None
 
 
@@ -477,7 +477,7 @@ def _string(node: Node) -> str:
 
 
 def _text(values: list[_Value]) -> str:
-    """Return a value as the string that concatenation makes of it."""
+    """Return a value converted to a string, as in a concatenation."""
     return values[0] if values and isinstance(values[0], str) else _UNKNOWN
 
 

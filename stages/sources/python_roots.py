@@ -1,4 +1,4 @@
-"""Find out where the Python modules of an extension lie, and which names they have there."""
+"""The folders of an extension's Python modules, and the dotted names of their contents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PythonLayout(NamedTuple):
     """Where the Python modules of an extension lie.
 
     Attributes:
-        roots: Folder or file (``""``: the extension itself) -> dotted name of what lies in it (``""``: none). With
+        roots: Folder or file (``""``: the extension itself) -> dotted name of its contents (``""``: none). With
             ``/*`` after it a folder stands for its files without what lies deeper.
         modules: The declared modules, and in place of those that are not there, the packages that are.
     """
@@ -37,8 +37,8 @@ def python_layout(candidate: Candidate, modules: list[dict[str, str]], listing: 
     Args:
         candidate: The extension.
         modules: Its declared modules, see `stages.sources.manifest.python_modules`.
-        listing: What its folder holds.
-        notes: Gets which declared modules are not there.
+        listing: The contents of its folder.
+        notes: Receives the missing declared modules.
     """
     plan = _build_plan(candidate, listing, notes)
     roots = {"": ""}
@@ -108,7 +108,7 @@ def _build_roots(plan: premake.BuildPlan, modules: list[dict[str, str]], listing
             continue
         elif link.what == "files":
             source = f"{source}/*" if source else "*"
-        # A link onto a folder that Python looks in: what lies in it has no name before it.
+        # A link to a folder on Python's path: its contents have no name prefix.
         onto_path = not target and link.what != "files" and (bool(base) or _holds_one_of(source, modules, listing))
         if source and source != link.target and (onto_path or target.split("/")[0] in tops):
             roots[source] = target.replace("/", ".")
@@ -153,7 +153,7 @@ def _path_of(module: dict[str, str]) -> str:
 
 
 def _folder_above(name: str, listing: Listing) -> str:
-    """Return the folder from which a module could be imported: the nearest to the top, then the first by name."""
+    """Return the folder to import a module from: the topmost, then the first by name."""
     end = f"/{name.replace('.', '/')}"
     found = [path[: -len(end)] for path in (*listing.folders, *listing.modules) if path.endswith(end)]
     usable = [folder for folder in found if not any(part.lower() in NO_PACKAGES for part in folder.split("/"))]
@@ -161,14 +161,14 @@ def _folder_above(name: str, listing: Listing) -> str:
 
 
 def _unbuilt_name(id_: str, missing: list[str]) -> str:
-    """Return which declared module lies in ``python/``: the extension's own, or else the first, or its parent."""
+    """Return the declared module in ``python/``: the extension's own, else the first, or its parent."""
     if id_ in missing:
         return id_
     return min((name for name in missing if f"{missing[0]}.".startswith(f"{name}.")), key=len)
 
 
 def _is_placed(name: str, roots: dict[str, str], listing: Listing) -> bool:
-    """Return whether a declared module lies in one of the roots, or is one of them or a package above it."""
+    """Return True if a declared module is in one of the roots, equals one, or is a package above one."""
     for root, parent in roots.items():
         folder = root.removesuffix("*").rstrip("/")
         if not parent:
@@ -176,7 +176,7 @@ def _is_placed(name: str, roots: dict[str, str], listing: Listing) -> bool:
             if folder and _is_there(path, listing):
                 return True
             continue
-        # That the tests are placed says nothing of what they test.
+        # The location of the tests does not tell the location of the modules under test.
         if parent == name or (parent.startswith(f"{name}.") and not parent.endswith(".tests")):
             return True
         if name.startswith(f"{parent}.") and not root.endswith(".py"):
@@ -187,7 +187,7 @@ def _is_placed(name: str, roots: dict[str, str], listing: Listing) -> bool:
 
 
 def _fetched(module: dict[str, str], plan: premake.BuildPlan) -> str:
-    """Return the path in the build that a declared module comes from; empty if the build file tells none."""
+    """Return the path of a declared module in the build; empty if the build file does not give it."""
     path = f"{_path_of(module)}/"
     for link in plan.fetched:
         target = f"{link.target}/"

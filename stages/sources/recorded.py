@@ -1,4 +1,4 @@
-"""What ``extensions.json`` records, checked before a run believes it: a work directory may come from someone else."""
+"""Validation of ``extensions.json`` before a run uses it. A work directory may come from someone else."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from stages.failures import StageError
 from stages.sources.manifest import is_version, why_no_id
 from stages.sources.walk import is_within
 
-# What preparation unpacks.
+# The archives that preparation unpacks.
 _UNPACKED = "sources/unpacked"
 
 
 def is_inner_path(path: Any) -> bool:
-    """Return whether a path is relative and does not lead out of the folder that it begins at."""
+    """Return True if a path is relative and stays in its base folder."""
     return isinstance(path, str) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 

@@ -24,16 +24,16 @@ class SourceSearch:
     Args:
         work_dir: The work directory, absolute; zip archives are unpacked below ``sources/unpacked`` in it.
         sources: The content of ``sources.json``.
-        counts: Its ``<kind>s_found`` grow by what is found.
-        notes: Gets what is found wrong.
+        counts: Its ``<kind>s_found`` are increased.
+        notes: Receives the problems found.
         outputs: Folders that the pipeline writes to, beside the work directory.
 
     Attributes:
         work_dir: As given.
-        outputs: Real paths of the folders that the pipeline writes to, which are no sources.
+        outputs: Real paths of the pipeline's output folders, which are not searched.
         sources: The sources as ``sources.json`` describes them.
         searched: Paths of the folders that were searched.
-        templates: How many templates were found, which are no extensions.
+        templates: Number of templates found. They are not extensions.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class SourceSearch:
                 self._read(item, source, path, name=self._name_of(item, source))
 
     def _add_unbuilt(self, number: int, found: dict[str, list[Found]], seen: set[str]) -> None:
-        """Add what the source tree has and its build lacks: the build may have broken off, or be older.
+        """Add the extensions of the source tree that its build lacks. The build may be incomplete or older.
 
         Args:
             number: Number of the source.
@@ -166,7 +166,7 @@ class SourceSearch:
             self._notes.warn("link-followed", "", f"{path}/{link}".lstrip("/"), message)
 
     def _tell_templates(self) -> None:
-        """Warn about templates, once for each folder in which nothing else was found."""
+        """Warn about templates, once per folder without other extensions."""
         others = {ancestor for place in self._places for ancestor in _ancestors(place)}
         groups: dict[str, list[Template]] = {}
         for template in self._templates:
@@ -252,7 +252,7 @@ def _ancestors(place: str) -> list[str]:
 
 
 def _own_name(source: dict[str, Any]) -> str:
-    """Return what a source that is one extension is called, if its manifest does not say."""
+    """Return the id of a source that is a single extension, if its manifest does not give one."""
     name: str = source["name"]
     if source["kind"] == "git":
         # The clone's folder: `git-<name of the repository>-<digest>`.

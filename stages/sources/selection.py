@@ -17,13 +17,13 @@ _NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)+")
 
 
 class Choice(NamedTuple):
-    """What was chosen.
+    """The selected extensions.
 
     Attributes:
-        chosen: The extensions that are taken, by id.
-        other_versions: The versions of each that are not taken, descending.
-        left_out: Ids that the configuration leaves out, and which key of it does.
-        usable: How many extensions the exclusions leave, before ``max_extensions`` counts.
+        chosen: The selected extensions, by id.
+        other_versions: The unselected versions of each, descending.
+        left_out: Excluded ids, each with the configuration key that excludes it.
+        usable: Number of extensions after exclusions, before ``max_extensions`` applies.
     """
 
     chosen: list[Candidate]
@@ -33,13 +33,13 @@ class Choice(NamedTuple):
 
 
 def choose_extensions(candidates: list[Candidate], excluded: list[str], max_extensions: int, notes: Notes) -> Choice:
-    """Take the highest version of each extension, without what the configuration excludes.
+    """Select the highest version of each extension that the configuration does not exclude.
 
     Args:
         candidates: All that were found, in the order of their sources and paths.
         excluded: Ids or globs of extensions to leave out.
-        max_extensions: How many to take, -1 for all.
-        notes: Gets patterns that match nothing, and what is left out for its id.
+        max_extensions: Number of extensions to select; -1 for all.
+        notes: Receives patterns without matches, and extensions with unusable ids.
     """
     chosen, others = highest(candidates, notes, tell=_tell_namesakes)
     left_out: dict[str, str] = {}
@@ -86,7 +86,7 @@ def highest(
 
     Args:
         candidates: All that were found, in the order of their sources and paths.
-        notes: Gets the ids that differ from another in case alone.
+        notes: Receives the ids that differ from another only in case.
         tell: Called with all versions of an id, the winner first.
     """
     by_id: dict[str, list[Candidate]] = {}
@@ -113,7 +113,7 @@ def highest(
 
 
 def _newer_kit_first(candidates: list[Candidate]) -> list[Candidate]:
-    """Order what comes from one source in one form by the Kit that its path names, the newest first, then by path."""
+    """Return the sort key of candidates from one source in one form: by Kit in the path, newest first, then by path."""
     groups: dict[tuple[int, bool], list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault((candidate.source, candidate.found.archived), []).append(candidate)
@@ -124,7 +124,7 @@ def _newer_kit_first(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _kit_of(place: str) -> tuple[tuple[int, ...], ...]:
-    """Return the versions in a path: of its folders (``isaac_6.0``), and what it was built for (``a-1.0.0+107.3``)."""
+    """Return the versions in a path: of its folders (``isaac_6.0``), and of the target Kit (``a-1.0.0+107.3``)."""
     *folders, name = place.split("/")
     texts = [*folders, name.partition("+")[2]]
     return tuple(

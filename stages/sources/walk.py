@@ -1,4 +1,4 @@
-"""Walk a folder of extensions the same way every time, whatever lies in it: links, loops, pipes, odd names."""
+"""A reproducible walk through a folder of extensions that handles links, loops, pipes and unusual names."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def walk(
     Args:
         root: Where to begin; a link itself is followed.
         inside: If given, an absolute real path: links that lead out of it are not followed.
-        problems: What is found wrong is appended here.
-        leave_out: Real paths of folders that are not entered, by links neither: what the pipeline itself writes.
+        problems: Receives the problems found.
+        leave_out: Real paths of folders not to enter, not even through links: the pipeline's outputs.
     """
     yield from _Walk(os.path.realpath(root), inside, problems, leave_out).folders(root)
 
@@ -72,7 +72,7 @@ class _Walk:
         self.root = root
         self.inside = inside
         self.problems = problems
-        # A clone lies in the work directory: what is entered at its own root is no output.
+        # A clone is in the work directory. A walk that starts at its root may enter it.
         self.leave_out = frozenset(folder for folder in leave_out if not is_within(root, folder))
         self.visited: set[str] = set()
 
@@ -102,7 +102,7 @@ class _Walk:
             folder = Folder(path, relative, [], [])
             linked = self.read(folder)
             yield folder
-            # Reversed, since the last one is taken first; `folders` is what the caller left of them.
+            # Reversed, because the last one is processed first. The caller may have removed some of `folders`.
             for name in reversed(folder.folders):
                 if name not in linked and f"{real}/{name}" not in self.leave_out:
                     pending.append((f"{path}/{name}", folder.below(name), f"{real}/{name}"))
@@ -151,7 +151,7 @@ class _Walk:
 
 
 def is_within(path: str, folder: str) -> bool:
-    """Return whether a real absolute path is a folder or lies below it."""
+    """Return True if a real absolute path equals a folder or lies below it."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 

@@ -17,7 +17,7 @@ from stages.sources import zip_archive as archives
 from stages.storage.jsonfile import UMASK
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
-# The second try: the tags of the wheels that come with Kit's own Python on Linux, on whatever machine this is.
+# The second attempt: the tags of wheels for Kit's Python on Linux, on any machine.
 _KIT_TAGS = ["--platform", "manylinux_2_35_x86_64", "--python-version", "3.11", "--implementation", "cp"]
 _KIT_TAGS += ["--abi", "cp311", "--abi", "none"]
 _TIMEOUT_SECONDS = 1800
@@ -102,7 +102,7 @@ def _cached(requirement: str, expected: str, folder: Path) -> tuple[Path, str]:
             if digest == (expected or _recorded(wheel)):
                 logger.info("%s: taken from the download cache", requirement)
                 return wheel, digest
-        # Whatever is there is torn, stale or another file than is wanted.
+        # Any existing file is incomplete, stale, or not the requested one.
         shutil.rmtree(folder, ignore_errors=True)
         return _download(requirement, expected, folder)
 
@@ -132,7 +132,7 @@ def _download(requirement: str, expected: str, folder: Path) -> tuple[Path, str]
 
 
 def _pip(requirement: str, folder: Path, tags: list[str]) -> str:
-    """Run ``pip download``; return what it says if it fails."""
+    """Run ``pip download``. Return its error output if it fails."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "off", "--dest", str(folder), *tags, "--", requirement]
     try:

@@ -37,7 +37,7 @@ _DAMAGED = (
 
 
 class ArchiveError(Exception):
-    """An archive is damaged or refused; the message says which entry of it and why."""
+    """An archive is damaged or refused. The message names the entry and the reason."""
 
 
 def unpack(
@@ -119,7 +119,7 @@ def _checked(entries: list[zipfile.ZipInfo], max_bytes: int, max_files: int) -> 
 
 
 def _parts(entry: zipfile.ZipInfo) -> list[str]:
-    """Return the parts of an entry's name, which then is safe to join to a folder."""
+    """Return the parts of an entry's name, checked to be safe below a folder."""
     # The name as stored: zipfile itself replaces backslashes and cuts at NUL.
     name = entry.orig_filename
     if not name or "\0" in name or "\\" in name:
@@ -147,10 +147,10 @@ def _extract(
             os.makedirs(target, exist_ok=True)
             continue
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        # "x": nothing that is there already is written through.
+        # "x": never writes through an existing file or link.
         with archive.open(entry) as source, open(target, "xb") as sink:
             while chunk := source.read(_CHUNK):
-                # Counted again, since the sizes in the directory are only what the archive claims.
+                # Counted here as well, because the sizes in the directory may be wrong.
                 written += len(chunk)
                 if written > max_bytes:
                     raise ArchiveError(f"it unpacks to more than {max_bytes:,} bytes (input.max_archive_bytes)")

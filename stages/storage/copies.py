@@ -1,4 +1,4 @@
-"""Which copies are known to be the same as their sources, so that they need not be compared."""
+"""A record of copies that equal their sources, so that later runs need not compare them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Any
 from stages.failures import StageError
 from stages.storage.jsonfile import read_json, write_json
 
-# A file younger than this may change again without its times showing it; more where times are kept in whole seconds.
+# A file changed this recently may change again with the same times. Longer for file systems with whole-second times.
 _TICK_NS = 20_000_000
 _COARSE_TICK_NS = 2_000_000_000
 
 
 class Copies:
-    """What copies and their sources looked like when their contents were last the same.
+    """The stat signatures of copies and their sources, recorded when their contents were equal.
 
-    While size, both times and inode of the two are what they were, so are the contents: the time of change cannot be
-    set. To read and compare all files of a large data set after each edit takes longer than the edit's own stages.
+    While the size, both times and the inode of both files are unchanged, so are their contents: the change time cannot
+    be set. Comparing all files of a large data set would take longer than the stages of a run after one edit.
     """
 
     def __init__(self, path: Path, key: str) -> None:
-        """Read what is known; whatever is odd counts as unknown.
+        """Read the record. An unusable record counts as empty.
 
         Args:
-            path: The file that keeps it.
-            key: Names the set of copies. What the file has of another one is not used.
+            path: The file of the record.
+            key: Name of the set of copies. A record with another key is ignored.
         """
         self._path = path
         self._key = key
@@ -41,7 +41,7 @@ class Copies:
                 self._known = found["copies"]
 
     def differ(self, source: str, target: str) -> bool:
-        """Return whether the contents may differ; if not, that is remembered."""
+        """Return True if the files may differ. Caches a negative answer."""
         signatures = [_stat_signature(source), _stat_signature(target)]
         if signatures != self._known.get(target):
             return True
@@ -49,12 +49,12 @@ class Copies:
         return False
 
     def remember(self, source: str, target: str) -> None:
-        """Note what two files look like whose contents are the same now."""
+        """Record the signatures of two files with equal contents."""
         self._now[target] = [_stat_signature(source), _stat_signature(target)]
         self._sources[target] = source
 
     def save(self) -> None:
-        """Write it down, without files so young that a change since would not show.
+        """Write the record, without files that may have changed since with the same times.
 
         Raises:
             StageError: The file cannot be written.

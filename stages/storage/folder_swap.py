@@ -1,4 +1,4 @@
-"""Replace a whole folder in one step, so that a reader finds the old one or the new one under its name."""
+"""Atomic replacement of a folder: a reader sees either the old or the new one."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _AT_FDCWD = -100
 
 
 def exchange(first: Path, second: Path) -> bool:
-    """Exchange two names of one file system in one step; return False where the system cannot.
+    """Exchange two names on one file system atomically. Return False if the system does not support it.
 
     Linux has ``renameat2`` (kernel 3.15, glibc 2.28), macOS ``renamex_np`` (10.12); some file systems refuse both.
 
     Raises:
-        OSError: The exchange failed for another reason than that it is not supported.
+        OSError: The exchange failed for a reason other than missing support.
     """
     import ctypes
     import errno
@@ -44,13 +44,13 @@ def exchange(first: Path, second: Path) -> bool:
 
 
 def swap(new: Path, published: Path, aside: Path) -> bool:
-    """Put ``new`` at ``published``, and what was there at ``aside``; return whether something was there.
+    """Move ``new`` to ``published``, and the old folder to ``aside``. Return True if there was an old folder.
 
-    Where names cannot be exchanged these are two renames. A crash between them leaves the old folder at ``aside``
-    alone, and `recover` puts it back.
+    Without support for exchanging names, this takes two renames. After a crash between them, the old folder exists only
+    at ``aside``, and `recover` moves it back.
 
     Raises:
-        OSError: A rename failed; ``published`` is the old folder.
+        OSError: A rename failed. ``published`` is still the old folder.
     """
     if not os.path.lexists(published):
         os.replace(new, published)
@@ -70,7 +70,7 @@ def swap(new: Path, published: Path, aside: Path) -> bool:
 
 
 def recover(published: Path, aside: Path) -> bool:
-    """Finish what a killed `swap` left undone; return whether the old folder was put back."""
+    """Complete or undo an interrupted `swap`. Return True if the old folder was moved back."""
     if os.path.lexists(published) or not os.path.lexists(aside):
         return False
     os.replace(aside, published)
@@ -79,10 +79,10 @@ def recover(published: Path, aside: Path) -> bool:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder with all it holds; a link in its place is removed itself, never followed.
+    """Remove a folder with its contents. Removes a link itself without following it.
 
     Raises:
-        OSError: Something cannot be removed.
+        OSError: A file or folder cannot be removed.
     """
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
@@ -91,7 +91,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can sync folders."""
+    """Sync the entries of a folder to disk, if the system can sync folders."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with contextlib.suppress(OSError):
@@ -102,12 +102,12 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if it is not there. Waits for whoever has it.
+    """Hold the lock of a folder. Creates a missing folder, and waits for other holders.
 
-    The lock lies on the folder itself and leaves no file in it. The system releases it when the process ends.
+    The lock is on the folder itself and leaves no file in it. The system releases it when the process ends.
 
     Raises:
-        StageError: The folder cannot be made or opened.
+        StageError: The folder cannot be created or opened.
     """
     import fcntl
 
@@ -117,7 +117,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StageError(f"{folder}: cannot be written ({error.strerror or error}).") from error
     try:
-        with contextlib.suppress(OSError):  # a file system without locks is no reason to stop
+        with contextlib.suppress(OSError):  # the file system may not support locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

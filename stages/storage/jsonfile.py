@@ -1,4 +1,4 @@
-"""JSON and other files, read with errors that name the file and written atomically and reproducibly."""
+"""Read JSON and other files with errors that name the file, and write them atomically and reproducibly."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import orjson
 
 from stages.failures import StageError
 
-# mkstemp makes private files; outputs get the user's own mode. Read once: setting it is the only way to read it.
+# mkstemp creates private files; outputs follow the user's umask. Read once, because reading the umask sets it.
 UMASK = os.umask(0o077)
 os.umask(UMASK)
 
 
-# What a file that is being written is called until it is whole; a killed run leaves it.
+# Name of a temporary file. A killed run leaves it behind.
 _UNFINISHED = (".tmp-", ".part")
 
 
@@ -42,7 +42,7 @@ def read_bytes(path: Path) -> bytes:
     """Return the content of a file.
 
     Raises:
-        StageError: It is missing or unreadable.
+        StageError: The file is missing or unreadable.
     """
     try:
         return path.read_bytes()
@@ -53,15 +53,14 @@ def read_bytes(path: Path) -> bytes:
 def to_json(value: Any, *, indent: bool = False) -> bytes:
     """Return ``value`` as UTF-8 JSON with sorted keys and one trailing newline.
 
-    Records (`msgspec.Struct`) may stand anywhere in it. The same value gives the same bytes. ``NaN`` and infinities,
-    which JSON does not have, become ``null``; a lone surrogate becomes U+FFFD; an integer beyond 64 bits is written in
-    full.
+    The value may contain records (`msgspec.Struct`). The same value gives the same bytes. ``NaN`` and infinities become
+    ``null``, and lone surrogates become U+FFFD. Integers beyond 64 bits are written in full.
     """
     options = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE | (orjson.OPT_INDENT_2 if indent else 0)
     try:
         return orjson.dumps(value, _builtins, options)
     except orjson.JSONEncodeError:
-        # orjson refuses big integers and lone surrogates; the standard library's slower encoder writes the former.
+        # orjson rejects big integers and lone surrogates. The slower standard encoder writes big integers.
         text = json.dumps(
             _plain(value),
             sort_keys=True,
@@ -91,23 +90,23 @@ def _plain(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any, *, indent: bool = False) -> bool:
-    """Write ``value`` to ``path`` as `to_json` gives it; see `write_bytes`."""
+    """Write the JSON of ``value`` to ``path``; see `to_json` and `write_bytes`."""
     return write_bytes(path, to_json(value, indent=indent))
 
 
 def write_bytes(path: Path, content: bytes) -> bool:
-    """Put ``content`` at ``path`` atomically: readers and crashes see the old file or the new one, whole.
+    """Write ``content`` to ``path`` atomically: a reader or a crash sees either the old or the new file.
 
-    A file that already holds ``content`` is left alone, so that its times do not change.
+    If the file already holds ``content``, it is not written, so that its times do not change.
 
     Returns:
-        Whether the file was written.
+        True if the file was written.
 
     Raises:
-        StageError: The file cannot be written; nothing is left behind.
+        StageError: The file cannot be written. No temporary file is left.
     """
     try:
-        # A link in its place is replaced, and a FIFO never opened.
+        # Replaces a link, and never opens a FIFO.
         status = path.lstat()
         if stat.S_ISREG(status.st_mode) and status.st_size == len(content) and path.read_bytes() == content:
             return False
@@ -132,15 +131,15 @@ def write_bytes(path: Path, content: bytes) -> bool:
 
 
 def remove_unfinished(folder: Path, *, leave: str = "", below: bool = True) -> int:
-    """Remove what killed runs were writing in a folder. Only for a folder in which nobody writes now.
+    """Remove the temporary files of killed runs from a folder. No other process may write in it.
 
     Args:
-        folder: Where to look; it need not be there.
-        leave: Name of a folder in it that is not looked into.
-        below: Look into its folders as well.
+        folder: The folder; may be missing.
+        leave: Name of a subfolder to skip.
+        below: True to search subfolders as well.
 
     Returns:
-        How many files and folders were removed.
+        The number of removed files and folders.
     """
     removed = 0
     pending = [str(folder)]

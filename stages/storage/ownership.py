@@ -1,4 +1,4 @@
-"""What in a work directory is the pipeline's, so that nothing else is written through or removed."""
+"""Ownership of files in a work directory: the pipeline writes and removes only its own."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from stages.failures import StageError
 
-# Any of these shows that the pipeline has worked in a folder.
+# Any of these marks a folder as a work directory.
 _MARKS = (".pipeline_lock", ".doit.db", ".pipeline_checkpoint.json")
-# What the pipeline makes at the top of a work directory, aside from names that begin with a dot.
+# The pipeline's names at the top of a work directory, except names with a leading dot.
 _FILES = ("sources.json", "extensions.json")
 INTERMEDIATE_FOLDERS = (
     "sources",
@@ -26,18 +26,18 @@ INTERMEDIATE_FOLDERS = (
     "final_assembly",
 )
 _LOCKS = (".pipeline_lock", ".pipeline_lock.json")
-# Folders that the pipeline makes in work_dir/sources: clones, wheels, archives.
+# Names of the pipeline's folders in work_dir/sources: clones, wheels, archives.
 _FETCHED = re.compile(r"(git|wheel)-.+-[0-9a-f]{12,16}(\.json)?|.+-[0-9a-f]{16}|\.tmp-.*\.part")
 
 
 def check_work_dir(work_dir: Path) -> None:
-    """Require that a folder can be used as a work directory without harm to anything that is not the pipeline's.
+    """Check that using a folder as the work directory harms no foreign files.
 
-    A folder in which the pipeline has not worked yet must hold none of the names that it uses. Nothing that it writes
-    to may be a symbolic link or a special file: a copied or restored work directory may come from someone else.
+    A new work directory must not contain any name that the pipeline uses. None of the pipeline's paths may be a
+    symbolic link or a special file: a copied or restored work directory may come from someone else.
 
     Raises:
-        StageError: It cannot; one line says what is in the way.
+        StageError: The folder fails the check. The message names the offending path.
     """
     if work_dir.is_symlink():
         raise StageError(f"{work_dir}: work_dir is a symbolic link. Name the folder that it leads to.")
@@ -45,7 +45,7 @@ def check_work_dir(work_dir: Path) -> None:
         _check(work_dir / name, stat.S_ISREG, stat.S_ISDIR)
     if not any(os.path.lexists(work_dir / mark) for mark in _MARKS):
         for name in (*_FILES, *INTERMEDIATE_FOLDERS):
-            # A plain file in place of a folder is in the way, and the stage says so.
+            # The stage reports a plain file in place of a folder.
             if os.path.lexists(work_dir / name) and (name in _FILES or not _is_plain_file(work_dir / name)):
                 raise StageError(
                     f"{work_dir / name}: not made by the pipeline, which would overwrite or remove it. "
@@ -60,7 +60,7 @@ def check_work_dir(work_dir: Path) -> None:
 
 
 def _check(path: Path, *kinds: Callable[[int], bool]) -> bool:
-    """Return whether a path is there, of one of some kinds."""
+    """Return True if a path exists and is of one of the given kinds."""
     try:
         mode = os.lstat(path).st_mode
     except OSError:
@@ -81,9 +81,9 @@ def _check_below(folder: Path) -> None:
         with os.scandir(pending.pop()) as scan:
             for entry in scan:
                 if not entry.name.startswith(prefix):
-                    continue  # a folder logs may hold others' files
+                    continue  # a logs folder may hold foreign files
                 if entry.is_dir(follow_symlinks=False):
-                    # A fetched source may hold links, and nothing is written into it.
+                    # A fetched source may contain links. Nothing is written to it.
                     if deep or entry.name == "unpacked":
                         pending.append(entry.path)
                 elif not entry.is_file(follow_symlinks=False):
@@ -97,9 +97,9 @@ def _foreign(path: Path) -> StageError:
 
 
 def remove_made(folder: Path) -> None:
-    """Remove what the pipeline made in a folder that it fills: fetched sources, or data sets with a manifest.
+    """Remove the pipeline's entries from a folder: fetched sources, or data sets with a manifest.
 
-    Anything else in the folder stays, and the folder with it. Links are not followed.
+    Other entries stay, and so does a folder that contains them. Links are not followed.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

@@ -1,4 +1,4 @@
-"""Remove what earlier runs made and this one does not."""
+"""Removal of stale outputs of earlier runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _log = logging.getLogger(__name__)
 
 
 def remove_stale(work_dir: Path, patterns: Iterable[str], kept: Iterable[str]) -> None:
-    """Remove the files that match a pattern and belong to no extension any more.
+    """Remove files that match a pattern but no longer belong to an extension.
 
     Args:
         work_dir: The work directory.
         patterns: Globs of a stage's files, relative to the work directory.
-        kept: Paths of the files that stay, likewise.
+        kept: Paths of the files to keep, relative to the work directory.
     """
     stays = {work_dir / path for path in kept}
     for path in sorted(path for pattern in patterns for path in work_dir.glob(pattern)):

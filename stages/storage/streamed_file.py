@@ -1,4 +1,4 @@
-"""Files too big to hold in memory, written as `jsonfile` writes small ones: atomically and only if changed."""
+"""Atomic writing of files that are too large for memory. Like `jsonfile`, it writes a file only if it changed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _CHUNK = 1 << 20
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file beside ``path`` to write to; when the block ends well, it takes the place of ``path``.
+    """Provide a temporary file next to ``path``. It replaces ``path`` if the block succeeds.
 
-    Readers and crashes see the old file or the new one, whole. A file that already holds the same bytes is left alone,
-    so that its times do not change. When the block raises, ``path`` is untouched and the temporary file is gone.
+    A reader or a crash sees either the old or the new file. If ``path`` already holds the same bytes, it is kept, so
+    that its times do not change. If the block raises, ``path`` is unchanged and the temporary file is removed.
 
     Yields:
-        The temporary file's path; it exists and is empty.
+        The path of the temporary file, which exists and is empty.
 
     Raises:
         StageError: The file cannot be written.
@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def same_content(first: Path, second: Path) -> bool:
-    """Return whether two files can be read and hold the same bytes."""
+    """Return True if both files are readable and hold the same bytes."""
     try:
         with first.open("rb") as one, second.open("rb") as other:
             if os.fstat(one.fileno()).st_size != os.fstat(other.fileno()).st_size:

@@ -1,4 +1,4 @@
-"""What turns texts into vectors: a model in the package, offline, or any service that speaks OpenAI's protocol."""
+"""Embedding backends: an offline model in the package, or any service with OpenAI's protocol."""
 
 from __future__ import annotations
 

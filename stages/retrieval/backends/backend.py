@@ -1,4 +1,4 @@
-"""What every way of turning texts into vectors offers, and what its vectors must be like."""
+"""The interface of embedding backends, and the checks of their vectors."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Backend(Protocol):
 
     @property
     def description(self) -> ModelInfo:
-        """What the vectors come from, without secrets."""
+        """The model and its settings, without secrets."""
         ...
 
     @property
     def remote(self) -> bool:
-        """Whether a text costs a request."""
+        """True if embedding takes requests to a service."""
         ...
 
     @property
@@ -39,14 +39,14 @@ class Backend(Protocol):
         ...
 
     def embed(self, batches: Iterable[Batch], store: Store, *, purpose: Purpose, label: str, total: int) -> None:
-        """Embed batches of texts and hand each to ``store`` as soon as it is done, in any order.
+        """Embed batches of texts. Passes each to ``store`` as soon as it is done, in any order.
 
         Args:
             batches: Batches of (digest, text); no text is blank.
-            store: Takes the digests of a batch and its vectors, float32, n × d, finite and of length 1.
-            purpose: What the texts are, for models that embed a question unlike a passage.
-            label: What is embedded, for messages.
-            total: How many batches there are, for messages.
+            store: Receives the digests of a batch and its vectors, float32, n × d, finite and of length 1.
+            purpose: Whether the texts are passages or queries. Some models embed them differently.
+            label: Name of the documents, for messages.
+            total: Number of batches, for messages.
 
         Raises:
             StageError: A batch failed for good; the message names it. Finished batches have been handed over.
@@ -73,12 +73,12 @@ def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndar
     The length is computed exactly rounded, so that the result is the same on every machine and in every batch.
 
     Args:
-        vectors: What a model gave, n × d.
-        count: The n that was asked for.
-        dimension: The d that is expected; 0 for any.
+        vectors: The output of a model, n × d.
+        count: The requested n.
+        dimension: The expected d; 0 for any.
 
     Raises:
-        ValueError: Anything is not as it should be, in words.
+        ValueError: The vectors are invalid. The message is the end of a sentence.
     """
     import numpy
 
@@ -93,7 +93,7 @@ def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndar
         raise ValueError("gave a vector that is not finite (NaN or infinity)")
     result = numpy.empty(exact.shape, dtype=numpy.float32)
     for row, vector in enumerate(exact):
-        # Scaled first: the squares of very large or small numbers would leave the range.
+        # Scaled first, because squares of very large or small numbers would overflow or underflow.
         largest = float(numpy.abs(vector).max())
         if largest == 0.0:
             raise ValueError("gave a vector of zeros")

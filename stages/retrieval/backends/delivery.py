@@ -1,4 +1,4 @@
-"""Batches on their way to a service: several at once, sent again where that may help."""
+"""Concurrent delivery of batches to a service, with retries."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Transient(Exception):
 
 
 class Service(Protocol):
-    """What a delivery needs of a service.
+    """The interface that a delivery needs.
 
     Attributes:
         endpoint: Its address, for messages.
         dimension: The dimension of its vectors; 0 where only the service knows it.
         tries: How often a batch is sent at most.
-        in_flight: How many requests are under way at once.
+        in_flight: Number of concurrent requests.
         longest_wait: The longest pause between two tries, in seconds.
     """
 
@@ -61,7 +61,7 @@ class Service(Protocol):
 
 
 class Delivery:
-    """One delivery of batches to a service: the workers, what they wait for, and the first failure."""
+    """One delivery of batches to a service: its workers, their pauses, and the first failure."""
 
     def __init__(self, backend: Service, purpose: Purpose, label: str, total: int) -> None:
         self._backend = backend
@@ -99,7 +99,7 @@ class Delivery:
             self._stop(error)
 
     def _stop(self, failure: Exception) -> None:
-        """Let the other workers end the request they are in, which is paid for, and begin no new one."""
+        """Stop new requests. Running requests are already paid for and finish."""
         self.failure = self.failure or failure
         self._stopped.set()
 
@@ -147,7 +147,7 @@ class Delivery:
         try:
             vectors = checked(self._backend.parse(body, len(texts)), count=len(texts), dimension=self._dimension)
         except ValueError as error:
-            # Asking again would cost the same again and bring the same.
+            # A repeated request would cost again and give the same answer.
             raise Fatal(str(error)) from None
         self._dimension = int(vectors.shape[1])
         return vectors
@@ -167,7 +167,7 @@ class Delivery:
                     f"({self._backend.longest_wait:g})"
                 )
             wait = max(wait, error.after)
-            # The limit is the key's, not the request's: nothing else is sent meanwhile either.
+            # The limit applies to the key, not to the request: all requests pause.
             self._not_before = max(self._not_before, asyncio.get_running_loop().time() + error.after)
         return wait
 

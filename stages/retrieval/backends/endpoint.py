@@ -1,4 +1,4 @@
-"""A service that speaks OpenAI's protocol: requests, answers and what is wrong with them."""
+"""A backend for services with OpenAI's protocol: requests, and validation of the answers."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class OpenAIBackend:
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
-            # NaN and Infinity, which some services write, are not JSON.
+            # Some services write NaN and Infinity, which are not JSON.
             start = body.lstrip()[:200]
             if start[:1] == b"{":
                 if any(word in body for word in (b"NaN", b"Infinity")):
@@ -237,7 +237,7 @@ def _retry_after(headers: Any) -> float | None:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the words of the exception at the root, which says more than "Connection error."."""
+    """Return the message of the root exception, which is more specific than "Connection error."."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
     return str(error) or type(error).__name__

@@ -21,9 +21,9 @@ def run_build(command: list[str], *, name: str, folder: Path, log: Path, timeout
 
     Args:
         command: The program and its arguments.
-        name: What messages call the source.
+        name: Name of the source in messages.
         folder: Where it runs: the clone.
-        log: Gets what it prints.
+        log: File for the build's output.
         timeout: The longest it may take, in seconds.
 
     Raises:

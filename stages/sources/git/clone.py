@@ -107,7 +107,7 @@ class _Clone:
     # --- cloning ---------------------------------------------------------------------------------------------------
 
     def commit(self, *, update: bool) -> str:
-        """Return the commit that is checked out, after fetching what is wanted and is not there."""
+        """Check out the requested revision, fetching it if missing, and return its commit."""
         state = self.state()
         if state.get("commit") and not update and not local_path(self.url) and self.head() == state["commit"]:
             logger.info("%s: the clone is there; the network is not used", self.name)
@@ -159,7 +159,7 @@ class _Clone:
         except GitError as error:
             if not (error.missing_ref and self.ref and _COMMIT.fullmatch(self.ref)):
                 raise
-            # An abbreviated commit, or a server that gives out the tips of its refs alone: look among all of them.
+            # An abbreviated commit, or a server that only serves the tips of its refs: fetch all refs.
             self.git(
                 *fetch,
                 "--end-of-options",
@@ -236,7 +236,7 @@ class _Clone:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove a clone; git makes its object files read-only."""
+    """Remove a clone, including git's read-only object files."""
 
     def writable(function: Any, path: str, _error: Any) -> None:
         os.chmod(os.path.dirname(path), 0o700)

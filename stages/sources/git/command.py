@@ -1,4 +1,4 @@
-"""Run ``git`` with everything switched off that a repository's author could make it do beyond what is asked for."""
+"""Run ``git`` without hooks and other features that would let a repository's author run code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stages.failures import StageError
 _SCHEMES = frozenset({"https", "http", "ssh", "git", "file"})
 SAFE_REF = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
-# Variables that would point git at another repository, such as that of a hook which started this run.
+# Variables that would point git at another repository, for example if a git hook started this run.
 _FOREIGN_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -78,16 +78,16 @@ class GitError(Exception):
     """git failed.
 
     Attributes:
-        lines: What it said at last, without secrets.
+        lines: The last lines of its output, without secrets.
         reason: Its first complaint.
-        missing_ref: Whether the branch, tag or commit is not there.
-        network: Whether the repository cannot be reached.
+        missing_ref: True if the branch, tag or commit does not exist.
+        network: True if the repository cannot be reached.
     """
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = [line for line in lines if line.strip()]
         told = [line for line in self.lines if line.startswith(("fatal:", "error:"))]
-        # The first complaint says what is wrong, those after it what could not be done therefore.
+        # The first error is the cause. The others are its consequences.
         self.reason = (told or self.lines[-1:] or ["git said nothing"])[0].strip()
         text = "\n".join(told or self.lines)
         self.missing_ref = bool(_MISSING_REF.search(text))
@@ -100,9 +100,9 @@ def run_git(folder: Path, *arguments: str, with_large_files: bool, progress: boo
 
     Args:
         folder: The clone.
-        arguments: What follows ``git`` and its options.
-        with_large_files: Whether to fetch the files behind LFS pointers.
-        progress: Whether to log what git says of its progress.
+        arguments: The arguments after ``git`` and its options.
+        with_large_files: True to fetch the files behind LFS pointers.
+        progress: True to log git's progress.
 
     Raises:
         GitError: It fails.
@@ -131,7 +131,7 @@ def run_git(folder: Path, *arguments: str, with_large_files: bool, progress: boo
 
 
 def options() -> list[str]:
-    """Return the options of git that switch off what is not asked for."""
+    """Return the git options that disable hooks and other unneeded features."""
     return [part for setting in _SETTINGS for part in ("-c", setting)]
 
 
@@ -142,13 +142,13 @@ def git_environment() -> dict[str, str]:
     # Messages are read here.
     environment["LC_ALL"] = "C"
     if not sys.stdin or not sys.stdin.isatty():
-        # Nobody is there to answer.
+        # No user can answer a prompt.
         environment["GIT_TERMINAL_PROMPT"] = "0"
     return environment
 
 
 def local_path(url: str) -> str:
-    """Return the path that an address stands for, if git would take it for one; else nothing."""
+    """Return the path in an address if git treats the address as a path; else None."""
     if url.startswith("file://"):
         from urllib.request import url2pathname
 
@@ -157,7 +157,7 @@ def local_path(url: str) -> str:
 
 
 def _follow(stream: Any, lines: deque[str], progress: bool) -> None:
-    """Collect the lines of a stream, and log what git says of its progress every few seconds."""
+    """Collect the lines of a stream, and log git's progress every few seconds."""
     told = time.monotonic()
     pending = b""
     while chunk := stream.read1(65_536):
