@@ -9,15 +9,16 @@
 #   make bench    measure, and compare with the bars                    (minutes)
 #   make faults   kill the pipeline 200 times and see that nothing is lost
 #   make mutants  break the program in known ways, and see that a test fails for each
+#   make corpus   read the standard library and all installed packages as extensions   (half an hour)
 #   make fuzz     feed the readers of others' files with whatever bytes find new ways through them (a minute each)
 #   make clean    remove what the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
-.PHONY: run test test-all test-long check schemas docs bench faults mutants fuzz constraints clean
+.PHONY: run test test-all test-long check schemas docs bench faults mutants corpus fuzz constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
-# The first of these that is 3.11 or later and can make a virtual environment.
-PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; do \
+# The newest of these, which are known to work, that can make a virtual environment.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && \
 	{ echo "$$name"; break; }; done)
 VENV := .venv
@@ -59,6 +60,10 @@ faults: $(VENV)/installed-test
 
 mutants: $(VENV)/installed-test
 	$(BIN)/python tests/mutants/run.py $(ARGS)
+
+# What the quick tests sample, and the standard libraries of newer interpreters that are installed.
+corpus: $(VENV)/installed-test
+	CORPUS_SAMPLE=$${CORPUS_SAMPLE:-1} $(BIN)/pytest --timeout 7200 tests/corpus tests/stages/python/test_grammar.py $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz
 	for target in kit_toml checkpoint config build_links python_source; do \

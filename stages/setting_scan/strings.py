@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 from stages.product_facts import KNOWN_CONSTANTS
@@ -343,12 +344,14 @@ class Evaluator:
                 if index == 0 and isinstance(item, ast.Constant):
                     return []
                 options = [Value(_placeholder(last_name(item)), True)]
-            results = [
+            joined = (
                 Value(result.text + option.text, result.dynamic or option.dynamic)
                 for result in results
                 for option in options
                 if len(result.text) + len(option.text) <= _MAX_TEXT
-            ][:MAX_VALUES]
+            )
+            results = list(islice(joined, MAX_VALUES))
+            self.steps += len(results)
         return results
 
     def literal(self, node: ast.expr, scope: Scope, depth: int = 0) -> Any:
