@@ -66,7 +66,7 @@ corpus: $(VENV)/installed-test
 	CORPUS_SAMPLE=$${CORPUS_SAMPLE:-1} $(BIN)/pytest --timeout 7200 tests/corpus tests/stages/python/test_grammar.py $(ARGS)
 
 fuzz: $(VENV)/installed-fuzz
-	for target in kit_toml checkpoint config build_links python_source; do \
+	for target in kit_toml checkpoint config build_links python_source python_newer settings cpp exports archives text; do \
 		$(BIN)/python tests/fuzz/fuzz.py $$target -max_total_time=$${SECONDS_EACH:-60} -timeout=20 $(ARGS) || exit 1; done
 
 clean: $(VENV)/installed

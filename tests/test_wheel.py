@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,39 @@ def test_a_second_run_does_nothing(projects: tuple[Project, Project]) -> None:
     assert run.code == 0
     assert "nothing to do" in run.output
     shutil.rmtree(projects[1].path)
+
+
+# Eight bytes of the digest of each name that an earlier version found; the names themselves belong to the wheel.
+FOUND_BEFORE = ROOT / "tests" / "fixtures" / "wheel_names.bin"
+DIGEST_BYTES = 8
+
+
+def names(version: Path) -> Iterator[str]:
+    """Yield what a version's folder of a data set names: modules, classes, methods, API, examples, settings."""
+    for path in sorted((version / "extensions" / "codeatlas").glob("*.json")):
+        atlas = json.loads(path.read_text())
+        for kind in ("modules", "classes", "methods"):
+            yield from (f"{kind} {name}" for name in atlas[kind])
+    for path in sorted((version / "extensions" / "api_docs").glob("*.json")):
+        documented = json.loads(path.read_text())
+        yield from (f"api classes {item['full_name']}" for item in documented["classes"].values())
+        for kind in ("methods", "variables"):
+            yield from (f"api {kind} {item['full_name']}" for item in documented[kind])
+    for path in sorted((version / "code_examples").glob("extracted_methods_*/*.json")):
+        yield from (f"example {item['full_name']}" for item in json.loads(path.read_text())["methods"])
+    settings = json.loads((version / "settings" / "setting_summary.json").read_text())["settings"]
+    yield from (f"setting {name}" for name in settings)
+
+
+def test_nothing_that_was_found_before_is_lost(projects: tuple[Project, Project]) -> None:
+    """Where this fails, ``doit diff`` between an earlier data set and this one names what is lost."""
+    content = FOUND_BEFORE.read_bytes()
+    before = {content[start : start + DIGEST_BYTES] for start in range(0, len(content), DIGEST_BYTES)}
+    now = {
+        hashlib.blake2b(name.encode(), digest_size=DIGEST_BYTES).digest(): name
+        for name in names(projects[0].data / "107.3")
+    }
+    assert len(before) == 8_450
+    assert len(before - now.keys()) == 0
+    # What is found in addition is explained here.
+    assert sorted(name for digest, name in now.items() if digest not in before) == []

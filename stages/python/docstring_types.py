@@ -100,4 +100,6 @@ def _add(found: dict[str, str], names: str, text: str) -> None:
     if not text or len(text) > _LONGEST or text.lower() in {"optional", "required"}:
         return
     for name in names.split(","):
-        found.setdefault(name.strip().lstrip("*"), text)
+        name = name.strip().lstrip("*")
+        if name.isidentifier():
+            found.setdefault(name, text)

@@ -10,11 +10,15 @@ target's own tests, which look at the same with hypothesis.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import atheris
 
@@ -25,9 +29,20 @@ with atheris.instrument_imports(include=["stages", "checkpoint", "config", "task
     from checkpoint import file as checkpoint_file
     from config import ConfigError, load
     from stages import kit_toml
+    from stages.python import renderer
+    from stages.python.docstring_types import argument_types
     from stages.python.files import UnreadableSource, decode
     from stages.python.grammar import parse
+    from stages.python.resolver import Api
+    from stages.python.visitor import visit
+    from stages.retrieval import lexical
+    from stages.setting_scan.calls import python_uses
+    from stages.setting_scan.cpp import cpp_uses
+    from stages.setting_scan.precedence import owner_value
+    from stages.setting_scan.strings import Where
+    from stages.setting_scan.toml import toml_settings
     from stages.sources import premake as build_links
+    from stages.sources import zip_archive
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
@@ -71,6 +86,81 @@ def fuzz_python_source(data: bytes) -> None:
         parse(decode(data))
 
 
+def _well_formed(uses: list[dict[str, Any]]) -> None:
+    for use in uses:
+        assert use["kind"] == "text" or use["path"].startswith("/")
+        assert use["line"] >= 0
+    json.dumps(uses)
+
+
+def fuzz_settings(data: bytes) -> None:
+    """The settings in a Python file and in a manifest; no file takes more steps than are allowed."""
+    with contextlib.suppress(UnreadableSource):
+        text = decode(data)
+        told: list[str] = []
+        where = Where("my.ext", "my.ext", is_package=True)
+        _well_formed(python_uses(parse(text).tree, file="a.py", source=text, where=where, warn=told.append))
+        assert not told
+    by_path: dict[str, list[dict[str, Any]]] = {}
+    for definition in toml_settings(data, file="a.toml", owner="a").definitions:
+        by_path.setdefault(definition["path"], []).append(definition)
+    for definitions in by_path.values():
+        owner_value(definitions)
+
+
+def fuzz_cpp(data: bytes) -> None:
+    """The settings in a C++ file."""
+    _well_formed(cpp_uses(data, file="a.cpp"))
+
+
+def fuzz_exports(data: bytes) -> None:
+    """Three modules of one package, divided by a form feed: names, code atlas and API documentation agree."""
+    names = ["k", "k.impl", "k._more"]
+    modules = []
+    for name, part in zip(names, data.split(b"\f"), strict=False):
+        with contextlib.suppress(UnreadableSource):
+            parsed = parse(decode(part))
+            modules.append(visit(name, f"{name}.py", is_package=name == "k", parsed=parsed))
+    api = Api(modules, [], ["k"])
+    atlas = renderer.codeatlas(api, "k", None)
+    documented = renderer.api_docs(api, "k", "1.0.0", atlas)
+    methods = [method for item in documented["classes"].values() for method in item["methods"]]
+    assert {method["full_name"] for method in [*methods, *documented["methods"]]} <= set(atlas["methods"])
+    list(api.missing_exports())
+    json.dumps([atlas, documented])
+
+
+def fuzz_archives(data: bytes) -> None:
+    """A zip archive: unpacked as a whole or refused, and nothing is written beside it."""
+    archive, folder = FOLDER / "x.zip", FOLDER / "unpacked"
+    archive.write_bytes(data)
+    before = sorted(FOLDER.iterdir())
+    try:
+        zip_archive.unpack(archive, folder, max_bytes=1_000_000, max_files=100)
+    except zip_archive.ArchiveError:
+        assert not folder.exists()
+    else:
+        shutil.rmtree(folder)
+    assert sorted(FOLDER.iterdir()) == before
+    with contextlib.suppress(zip_archive.ArchiveError):
+        zip_archive.names(archive)
+
+
+def fuzz_text(data: bytes) -> None:
+    """The types in a docstring, and the words of a text."""
+    text = data.decode("utf-8", "replace")
+    assert all(name.isidentifier() for name in argument_types(text))
+    assert all(word.strip() == word for word in lexical.words(text))
+
+
+def _zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/b.txt", "text " * 20)
+        archive.writestr("c", "more")
+    return buffer.getvalue()
+
+
 # What each target begins with: from nothing, it would not get past the first bracket for hours.
 TARGETS: dict[str, tuple[Callable[[bytes], None], bytes]] = {
     "kit_toml": (
@@ -88,6 +178,35 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], bytes]] = {
         fuzz_build_links,
         b'repo_build.prebuild_link {\n { "python/impl", ext.target_dir.."/a/b/impl" }, -- c\n { "docs", x } }\n'
         b'project_ext_bindings { ext = ext, src = "bindings", target_subdir = "a/b" }\n',
+    ),
+    "settings": (
+        fuzz_settings,
+        b"import carb.settings\nfrom .x import A\ns = carb.settings.get_settings()\nclass E:\n  K = '/app/k'\n"
+        b"  def on_startup(self, ext_id):\n    n = ext_id.split('-')[0]\n    s.get(f'/exts/{n}/' + A)\n"
+        b"    for p, v in [('/a/b', 1)]:\n      s.set_default(p, v)\n"
+        b"    s.get(self.K + '.'.join(__name__.split('.')[:1]))\n",
+    ),
+    "cpp": (
+        fuzz_cpp,
+        b'#define P "/exts/a" "/b"\n#define D(n, p) constexpr char n##X[] = P p\n'
+        b"namespace a { const char* k = P; }\n"
+        b"void f() { settings->getAsBool(a::k); }\n"
+        b'void g() { D(kOn, "/on"); s->setDefault(("/x" + std::string(k)).c_str(), 1.5f); }\n',
+    ),
+    "exports": (
+        fuzz_exports,
+        b"from .impl import *\nfrom . import _more\n__all__ = ['A', *_more.__all__]\nB = _more.B\n"
+        b"def __getattr__(name): pass\n\f__all__ = []\ndef e(f):\n  __all__.append(f.__name__)\n  return f\n"
+        b"@e\nclass A:\n  def m(self): pass\n\fclass B: pass\n__all__ = ['B']\n",
+    ),
+    "archives": (fuzz_archives, _zipped()),
+    "text": (
+        fuzz_text,
+        "A.\n\nArgs:\n    a (int): x\n\nParameters\n----------\nb : str, optional\n\n:type c: \u00dcL\n".encode(),
+    ),
+    "python_newer": (
+        fuzz_python_source,
+        b"type X[T] = list[T]\ndef f[T: int](x: T) -> T: return f'{x['a']}' f\"{\n y!r:>{z} }\"\n",
     ),
     "python_source": (fuzz_python_source, b"# -*- coding: latin-1 -*-\ndef f(a: int = 1):\n    return f'{a}'\n"),
 }

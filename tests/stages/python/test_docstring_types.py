@@ -83,6 +83,7 @@ from stages.python.docstring_types import argument_types
             {"path": "str", "size": "float or None", "table": "dict[str, int]"},
         ),
         ("Args (all of them): none.", {}),
+        (":type 1: int", {}),
         ("Text.\n\nArgs:\n    broken (int: No end.\n    good (int): An end.", {"good": "int"}),
         ("Parameters\nthat are none : str", {}),
         (None, {}),
