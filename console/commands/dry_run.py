@@ -10,6 +10,7 @@ from doit.exceptions import InvalidCommand
 
 from checkpoint.invocation import Invocation
 from checkpoint.plan import PlannedTask, plan
+from console.display.text import write_line
 from stages.failures import StageError
 from tasks.stage_names import STAGES, UnknownStage, position
 
@@ -47,15 +48,16 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
         if as_json:
             self.outstream.write(json.dumps([task.to_dict() for task in planned], indent=2) + "\n")
             return 0
-        told = invocation.made_elsewhere(self.dep_manager.backend.former)
-        for level, message in [*told, *invocation.notices]:
-            self.outstream.write(f"{'' if level == 'info' else level.upper() + ': '}{message}\n")
+        told = [*invocation.made_elsewhere(self.dep_manager.backend.former), *invocation.notices]
+        lines = [f"{'' if level == 'info' else level.upper() + ': '}{message}" for level, message in told]
         if invocation.unusable:
             so = ": everything would run" if invocation.resuming else ""
-            self.outstream.write(f"WARNING: the checkpoint is not usable ({invocation.unusable}){so}.\n")
-        self.outstream.write(text(planned))
+            lines.append(f"WARNING: the checkpoint is not usable ({invocation.unusable}){so}.")
+        lines += text(planned).splitlines()
         if any(task.stage == "embeddings" and task.action in ("run", "maybe") for task in planned):
-            self.outstream.write(_cost(invocation, planned))
+            lines += _cost(invocation, planned).splitlines()
+        for line in lines:
+            write_line(line, self.outstream)
         return 0
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.embedding_server import EmbeddingServer
-from tests.project import Project, make_project
+from tests.project import ROOT, Project, make_project
 
 TOLD = re.compile(
     r"^embeddings: ([\d,]+) texts, ([\d,]+) of them in the cache; ([\d,]+) with ([\d,]+) tokens? go to \S+?"
@@ -104,3 +105,12 @@ def test_the_local_model_costs_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=1)
     assert "tokens" not in project.run("doit", "dry-run").output
     assert not TOLD.search(project.run("doit").output)
+
+
+def test_a_reader_of_the_dry_run_may_go(project: Project) -> None:
+    command = project.command("doit", "dry-run", "force=1")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
