@@ -22,6 +22,10 @@ _NAME_WEIGHT = 2.0
 # An acronym before a capitalised word, a word, an acronym, a number.
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _OTHER = re.compile(r"[^\x00-\x7f]")
+# ASCII with a space for all that is neither letter nor digit: no word goes across it.
+_APART = "".join(character if character.isalnum() else " " for character in map(chr, range(128)))
+_KNOWN_PIECES = 20_000
+_LONGEST_PIECE = 64
 
 # No text is stored again (content=''): index.json has it, and `place` says where.
 _SCHEMA = """
@@ -39,6 +43,21 @@ class Place(NamedTuple):
     length: int
 
 
+class _Pieces(dict[str, str]):
+    """The words of a piece of ASCII text without separators, remembered: code says the same names again and again."""
+
+    def __missing__(self, piece: str) -> str:
+        found = " ".join(_WORD.findall(piece)).lower()
+        if len(piece) <= _LONGEST_PIECE:
+            if len(self) >= _KNOWN_PIECES:
+                self.clear()
+            self[piece] = found
+        return found
+
+
+_pieces = _Pieces()
+
+
 def words(text: str) -> list[str]:
     """Return the words of a text in lower case, with identifiers split: ``/app/drawMouse2`` → ``app draw mouse 2``."""
     return spaced(text).split()
@@ -47,7 +66,7 @@ def words(text: str) -> list[str]:
 def spaced(text: str) -> str:
     """Return the words of a text as `words` does, with a space between."""
     if text.isascii():
-        return " ".join(_WORD.findall(text)).lower()
+        return " ".join([_pieces[piece] for piece in text.translate(_APART).split()])
     text = unicodedata.normalize("NFC", text)
     # The same rule for every script: it looks at a text of the same length that shows the case of each letter.
     shadow = _OTHER.sub(_shadow, text)
