@@ -251,7 +251,7 @@ class WriteThroughDatabase:
 
     @property
     def is_open(self) -> bool:
-        """Whether the file is open for writing."""
+        """True if the file is open for writing."""
         return self._connection is not None
 
 

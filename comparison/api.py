@@ -72,7 +72,7 @@ def compare(extension: str, old: DataSet, new: DataSet) -> tuple[list[Change], U
 
 
 def is_same_file(old: DataSet, old_name: str | None, new: DataSet, new_name: str | None) -> bool:
-    """Return whether two files have the same content by the manifests of their data sets."""
+    """Return True if two files have the same content by the manifests of their data sets."""
     digest = old.digest(old_name) if old_name else None
     return digest is not None and new_name is not None and digest == new.digest(new_name)
 
@@ -98,7 +98,7 @@ def moved(
         after: The symbol in the new one.
         old: The old data set.
         new: The new one.
-        still_there: Whether the old name can still be imported.
+        still_there: True if the old name can still be imported.
         new_extension: The extension it has moved to, if that is another.
     """
     changes = list(compare_symbols(before, after, old, new))

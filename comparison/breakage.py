@@ -116,7 +116,7 @@ def _is_required(argument: Argument) -> bool:
 
 
 def _swallowed(argument: Argument, kinds: set[str]) -> bool:
-    """Return whether ``*args`` and ``**kwargs`` of the new signature still take a parameter that is gone."""
+    """Return True if ``*args`` and ``**kwargs`` of the new signature still take a parameter that is gone."""
     match argument.kind:
         case "keyword_only":
             return "variadic_keyword" in kinds

@@ -116,7 +116,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
         Args:
             extensions: Ids or patterns; all if empty.
-            only_breaking: Whether changes that break nothing are left out.
+            only_breaking: True if changes that break nothing are left out.
         """
         kept = []
         for extension in self.extensions:

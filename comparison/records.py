@@ -40,7 +40,7 @@ class Function(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_property(self) -> bool:
-        """Whether callers read it as an attribute."""
+        """True if callers read it as an attribute."""
         return any(
             name.rpartition(".")[2] in {"property", "cached_property", "setter", "deleter"} for name in self.decorators
         )
@@ -66,7 +66,7 @@ Member = Function | Variable
 
 
 def is_public(name: str) -> bool:
-    """Return whether a member is part of the API: no leading underscore, or Python calls it (``__init__``)."""
+    """Return True if a member is part of the API: no leading underscore, or Python calls it (``__init__``)."""
     return not name.startswith("_") or (name.startswith("__") and name.endswith("__"))
 
 

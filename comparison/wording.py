@@ -16,7 +16,7 @@ def counts(extension: ExtensionChanges, group: str) -> str:
 
 
 def has_group(comparison: Comparison, group: str) -> bool:
-    """Return whether anything of a group of subjects has changed."""
+    """Return True if anything of a group of subjects has changed."""
     return any(change.subject in GROUPS[group] for extension in comparison.extensions for change in extension.changes)
 
 

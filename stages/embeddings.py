@@ -56,7 +56,7 @@ def dependencies(kind: str, examples: Sequence[str] = ()) -> list[str]:
 
 
 def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what the result depends on: these options, and the release of the local model."""
+    """Return the options that affect the result, and the release of the local model."""
     always = ("backend", "model", "dimensions", "max_tokens", "encoding_model")
     if options.get("backend", "local") == "openai":
         remote = ("endpoint_url", "input_type", "truncate")
@@ -80,7 +80,7 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
         work_dir: Holds the outputs of the earlier stages; the cache is ``embeddings/cache.sqlite3`` in it.
         options: The ``[embeddings]`` section of the configuration.
         api_key: For a backend that needs one; written nowhere.
-        use_cache: Whether vectors of earlier runs are used. New ones are stored in either case.
+        use_cache: True if vectors of earlier runs are used. New ones are stored in either case.
 
     Raises:
         StageError: An input is missing or has another form, or the backend failed; nothing is written then except to

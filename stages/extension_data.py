@@ -105,14 +105,14 @@ def extract(
         extension: An entry of ``extensions.json``.
         work_dir: The work directory.
         excluded_modules: Names or globs of module folders that are not the extension's own; see `files.classify`.
-        include_source_code: Whether the code atlas holds the source of each method.
+        include_source_code: True if the code atlas holds the source of each method.
         encoding: The encoding that tokens are counted in.
 
     Raises:
         StageError: The encoding is unknown or a target cannot be written.
     """
     with _few_collections(), warnings.catch_warnings():
-        # Odd escapes and the like in someone else's source are no business of the pipeline's user.
+        # Hides syntax warnings about third-party sources, such as invalid escapes.
         warnings.simplefilter("ignore")
         # All of it is freed when this returns, before the collector is let loose again.
         _extract(extension, Path(work_dir), excluded_modules, include_source_code, encoding)
@@ -265,7 +265,7 @@ def merge(work_dir: Path) -> None:
 
 
 def _merged_nodes(work_dir: Path, chosen: Extensions, found: list[StageWarning]) -> NodesDatabase:
-    """Return the node types of all extensions; of two of one name that of the first extension is taken, and told."""
+    """Return the node types of all extensions. The first extension with a name wins; the others get a warning."""
     nodes: dict[str, Node] = {}
     for extension in chosen.extensions:
         for path in _nodes_files(extension):
@@ -283,9 +283,9 @@ class _Reading:
     Attributes:
         api: The linked modules.
         texts: Text of each file that was parsed and is no stub.
-        setting_uses: What `calls.python_uses` found, by file and line.
-        report: What became of each file, by its path.
-        warnings: What could not be used.
+        setting_uses: The results of `calls.python_uses`, by file and line.
+        report: The outcome of each file, by its path.
+        warnings: Warnings about skipped input.
     """
 
     def __init__(self, extension: Extension, folder: Path, excluded_modules: list[str]) -> None:
@@ -309,7 +309,7 @@ class _Reading:
         self._modules: dict[tuple[str, bool], Module] = {}
         self._tests: list[Module] = []
         self._scripts: list[Module] = []
-        self._by_name: dict[str, Module] = {}  # tests by their own names alone
+        self._by_name: dict[str, Module] = {}  # tests recognized only by their own name
         self._with_source = {file.module for file in self.files if not file.is_stub}
 
     def read(self) -> None:
@@ -366,7 +366,7 @@ class _Reading:
         parsed = parse(text)
         tree = parsed.tree
         try:
-            # Of a compiled module the stub alone tells its constants.
+            # Only the stub of a compiled module gives its constants.
             settings = not file.is_stub or file.module not in self._with_source
             warn = partial(self._warn, "python-strings", file.path, 0)
             module_name = file.module if file.use in (python_source.API, python_source.TESTS) else ""
@@ -389,9 +389,9 @@ class _Reading:
                 self._by_name[file.module] = module
 
     def _take_imported_tests(self) -> None:
-        """Make a file that is a test by its own name alone part of the API if the API imports from it.
+        """Add a file that counts as a test only by its own name to the API, if the API imports from it.
 
-        A framework for tests has modules such as ``test_reporters``, and offers what is in them.
+        For example, a test framework offers modules such as ``test_reporters``.
         """
         waiting = list(self._modules.values())
         while waiting and self._by_name:
@@ -447,7 +447,7 @@ class _Reading:
         return self.api.full_name(computing[0]) if computing else None
 
     def example_functions(self) -> list[Function]:
-        """Return what stage 4 chooses from: every function and method with a body, also of scripts and tests."""
+        """Return the candidates of stage 4: every function and method with a body, including scripts and tests."""
         return [
             Function(
                 name=item.name,

@@ -46,7 +46,7 @@ from stages.storage.jsonfile import read_json, to_json, write_json
 
 _log = logging.getLogger(__name__)
 
-# Where versions before the manifest listed what they had published.
+# The list of published files in versions before the manifest.
 _EARLIER_NAMES = f"{FOLDER}/manifest.json"
 # Configuration that says where and how fast the pipeline works, and does not affect the data.
 _WITHOUT_EFFECT = {
@@ -93,7 +93,7 @@ def configuration_digest(values: dict[str, dict[str, Any]]) -> str:
     """Return the SHA-256 of the configuration values that affect the data, hexadecimal.
 
     Args:
-        values: The configuration by section, without secrets and with ``${NAME}`` as it is written.
+        values: The configuration by section, without secrets and with ``${NAME}`` unexpanded.
     """
     relevant = {
         section: {
@@ -111,7 +111,7 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, 
         work_dir: The work directory.
         target_dir: Where the data sets of all Kit versions lie.
         mode: The mode the code examples were selected in.
-        with_search: Whether the FAISS folders belong to it; without, older ones are removed.
+        with_search: True if the FAISS folders belong to it; without, older ones are removed.
         configuration_sha256: What `configuration_digest` returns, for the manifest.
 
     Raises:
@@ -176,7 +176,7 @@ def _tool_version() -> str:
 
 
 def _earlier_names(work_dir: Path, target_dir: Path, folder: str) -> list[str]:
-    """Return what a version before the manifest had published in a folder, as its work directory lists it."""
+    """Return the files that a version before the manifest published in a folder, from its work directory's list."""
     with contextlib.suppress(StageError, AttributeError, TypeError):
         listed = read_json(work_dir / _EARLIER_NAMES)
         names = listed.get(f"{Path(os.path.relpath(target_dir, work_dir)).as_posix()}:{folder}", [])
@@ -185,7 +185,7 @@ def _earlier_names(work_dir: Path, target_dir: Path, folder: str) -> list[str]:
 
 
 class _Plan:
-    """What belongs to the data set: name in it -> file of the work directory (or an absolute path)."""
+    """The contents of the data set: name -> file in the work directory (or an absolute path)."""
 
     def __init__(self, kit_version: str, files: dict[str, str]) -> None:
         self.kit_version = kit_version
@@ -272,7 +272,7 @@ def write_completion_report(
         work_dir: The work directory.
         target_dir: Where the report goes.
         configuration: The configuration that was in force, without secrets.
-        times: When the run began and ended, and how long the stages took; written as it is.
+        times: Start and end of the run, and durations of the stages; written unchanged.
 
     Raises:
         StageError: An output of an earlier stage is missing or unreadable.
@@ -310,7 +310,7 @@ def write_completion_report(
 
 
 def _all_warnings(*reports: Iterable[StageWarning]) -> list[StageWarning]:
-    """Return the warnings of all stages; what two stages say of the same place in the same words stands once."""
+    """Return the warnings of all stages. Equal warnings of two stages about the same place appear once."""
     found = {warning_order(item): item for report in reports for item in report}
     return [found[key] for key in sorted(found)]
 

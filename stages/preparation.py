@@ -37,7 +37,7 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs
     Args:
         work_dir: Holds ``sources.json``; ``extensions.json`` is written there.
         excluded: Ids or globs of extensions to leave out.
-        max_extensions: How many extensions to take, -1 for all.
+        max_extensions: Number of extensions to select; -1 for all.
         outputs: Folders that the pipeline writes to beside the work directory: they are no sources.
 
     Raises:

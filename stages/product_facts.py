@@ -1,4 +1,4 @@
-"""Facts about particular products, each with its source. What is true of any Kit extension stands in the code."""
+"""Facts about particular products, each with its source. Rules for all Kit extensions are in the code."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def pull(
         work_dir: The work directory.
         cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
         kit_version: The Kit version, if it is not to be detected.
-        fallback_kit_version: The Kit version where no source tells one.
+        fallback_kit_version: The Kit version to use if no source gives one.
         limits: ``max_archive_bytes`` and ``max_archive_files``, for archives.
         update: Ask the remotes of git sources for newer commits.
         project: Folder of the configuration. If a source and the work directory lie in it, the source is recorded

@@ -122,7 +122,7 @@ def scan(owner: Owner, *, work_dir: Path) -> None:
     for file in toml_files:
         data = _read(folder / file, file, identifier, report, warnings)
         if data is not None:
-            # What is broken in an owner's own manifest is reported where it is first read, in the preparation.
+            # The preparation already reports errors in an owner's manifest.
             own = isinstance(owner, App) or file == owner.manifest
             kit = file.endswith(".kit") and (isinstance(owner, App) or not own)
             with contained(warnings, identifier, file):
@@ -194,7 +194,7 @@ def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[dict[str, Any]], di
 
 
 def merge(work_dir: Path) -> None:
-    """Join what `scan` found of all owners into the summary, its simple form, the statistics and the report.
+    """Merge the results of `scan` for all owners into the summary, its simple form, the statistics and the report.
 
     Removes what it found of owners that ``extensions.json`` no longer has.
 
@@ -238,7 +238,7 @@ def merge(work_dir: Path) -> None:
         "scan_directory": _scan_directory(work_dir),
     }
     _write_pieces(work_dir / SUMMARY, b'{"metadata":' + _bytes(metadata) + b',"settings":{', settings, _entry, b"}}\n")
-    # What is known at run time alone is no setting that one could look up.
+    # Skips settings whose path is known only at run time: they cannot be looked up.
     known = {path: setting for path, setting in settings.items() if not setting.dynamic}
     _write_pieces(work_dir / SIMPLE, b"{", known, _simple_entry, b"}\n")
     write_json(work_dir / STATISTICS, _statistics(settings, chosen))
@@ -334,7 +334,7 @@ def _bytes(value: Any) -> bytes:
 
 
 def _write_pieces(path: Path, head: bytes, settings: dict[str, Setting], entry: Any, tail: bytes) -> None:
-    """Write a JSON object of all settings without holding it whole; byte for byte what `write_json` would write."""
+    """Write a JSON object of all settings without holding it in memory. The bytes equal those of `write_json`."""
     from stages.storage.streamed_file import replacing
 
     with replacing(path) as temporary, temporary.open("wb") as stream:

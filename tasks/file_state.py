@@ -104,7 +104,7 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
     """
 
     def exists(self, file_path: str) -> bool:
-        """Return whether a target is there."""
+        """Return True if a target is there."""
         return file_path in _present or os.path.exists(file_path)
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:

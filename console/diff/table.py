@@ -24,7 +24,7 @@ def show(comparison: Comparison, *, in_detail: bool) -> None:
 
     Args:
         comparison: What has changed.
-        in_detail: Whether every change follows.
+        in_detail: True if every change follows.
     """
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:

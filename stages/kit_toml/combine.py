@@ -1,4 +1,4 @@
-"""The value that several statements about one key come to: the one rule for ``++`` and filters.
+"""The combined value of several statements for one key: the rule for ``++`` and filters.
 
 A file's merged view (`Document.values`) and the settings of several files follow it alike, since both are made by the
 same reader.
@@ -21,7 +21,7 @@ class Given(NamedTuple):
     Attributes:
         value: The value.
         filters: ``(("platform", "windows-x86_64"),)`` and the like; empty for one that always holds.
-        append: Whether it is appended to the array of that key.
+        append: True if it is appended to the array of that key.
     """
 
     value: Any
@@ -30,7 +30,7 @@ class Given(NamedTuple):
 
 
 def combine(statements: Sequence[Given]) -> tuple[Any, int]:
-    """Return the value that statements about one key come to, and the index of the one that decides.
+    """Return the combined value of the statements for one key, and the index of the decisive one.
 
     Args:
         statements: In the order of the files; at least one.

@@ -39,11 +39,11 @@ def loads(data: bytes, *, name: str) -> dict[str, Any]:
 
 
 def parse(data: bytes, *, name: str) -> Document:
-    """Return the values of a file's content and where each of them stands.
+    """Return the values of a file's content with their locations.
 
     Args:
         data: The bytes of the file.
-        name: What error messages call the file.
+        name: Name of the file in error messages.
 
     Raises:
         KitTomlError: The content cannot be read as Kit's TOML; it names the first broken line.

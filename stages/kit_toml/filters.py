@@ -24,7 +24,7 @@ UNFILTERED = "filter:"
 
 
 def matches_target(filters: Iterable[tuple[str, str]]) -> bool:
-    """Return whether all filters are those of the target that values are taken for: a release build on Linux."""
+    """Return True if all filters match the target: a release build on Linux."""
     return all(name in _TARGET and fnmatchcase(_TARGET[name], wanted) for name, wanted in filters)
 
 
@@ -106,7 +106,7 @@ def _is_append(node: dict[str, Any]) -> bool:
 
 
 def settled(node: Any) -> Any:
-    """Turn what was appended to nothing into the array that it is."""
+    """Convert items appended to a missing array to an array."""
     if isinstance(node, list):
         return [settled(item) for item in node]
     if isinstance(node, dict):

@@ -28,7 +28,7 @@ _KEY = re.compile(rf"{_PART}(?:[ \t]*\.[ \t]*{_PART})*+")
 _KEY_PART = re.compile(_PART)
 HEADER = re.compile(rf"(\[\[?)[ \t]*({_KEY.pattern})[ \t]*(\]\]?)[ \t]*(?:#([^\n]*))?(?:\n|\Z)")
 ASSIGN = re.compile(rf"({_KEY.pattern})[ \t]*(\+\+=|\+\+[ \t]*=|\+=|=)[ \t]*")
-# Most lines of real files; what does not match takes the long way, so this decides about speed alone.
+# Matches most lines of real files. Other lines take a slower path, so this affects only speed.
 SIMPLE = re.compile(
     r'([A-Za-z0-9_\-]+|"[^"\\\n]*")[ \t]*=[ \t]*'
     r'(?:"([^"\\\x00-\x1f\x7f]*)"|(true|false)|([+-]?(?:0|[1-9][0-9]{0,17}))|(\{\}))[ \t]*(?:#([^\n]*))?(?:\n|\Z)'
@@ -51,7 +51,7 @@ class Broken(Exception):
     """A statement that cannot be read.
 
     Attributes:
-        header: Whether it is the header of a table, after which nothing tells where the next statements belong.
+        header: True for a table header. The table of the following statements is then unknown.
     """
 
     def __init__(self, reason: str, *, header: bool = False) -> None:
@@ -90,7 +90,7 @@ def resume(text: str, start: int, *, after_header: bool) -> int:
 
 @lru_cache(maxsize=4096)
 def key_parts(source: str) -> tuple[str, ...] | str:
-    """Return the parts of a dotted key, or what is wrong with it."""
+    """Return the parts of a dotted key, or an error message."""
     parts = []
     for part in _KEY_PART.findall(source):
         if part[0] == "'":
@@ -149,7 +149,7 @@ _NESTING = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def plain_value(source: str) -> Any:
-    """Return the value that a text stands for, of JSON types alone.
+    """Return the value of a text, with JSON types only.
 
     Raises:
         Broken: It is no value of TOML.
@@ -166,7 +166,7 @@ def plain_value(source: str) -> Any:
 
 
 def json_types(value: Any) -> Any:
-    """Return a copy of a value of JSON types alone; dates become strings.
+    """Return a copy of a value with JSON types only. Dates become strings.
 
     Raises:
         Broken: An integer has more than 64 bits.

@@ -1,4 +1,4 @@
-"""What a file of Kit's TOML says: its values, where each of them stands, and what is wrong."""
+"""The model of a file in Kit's TOML: its values with their locations, and its errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class KitTomlError(ValueError):
     Attributes:
         name: The name of the file, as the caller gave it.
         line: 1-based line of the statement that is broken.
-        reason: What is wrong with it.
+        reason: The error, without the location.
     """
 
     def __init__(self, name: str, line: int, reason: str) -> None:
@@ -34,11 +34,11 @@ class Leaf:
             part of its own, its 0-based index in digits, as in Kit's setting paths.
         value: A str, int, float, bool, list, or ``{}`` for an empty inline table. Inline tables with content are taken
             apart into leaves; tables inside an array are not.
-        line: 1-based line on which its key stands.
+        line: 1-based line of its key.
         comment: The comment block directly above that line, without ``#``, lines joined by newlines; else empty.
         trailing_comment: The comment behind the value on its line; else empty.
         filters: ``(("platform", "windows-x86_64"),)`` and the like; empty for a value that always holds.
-        append: Whether the value is appended to the array of that path rather than replacing it.
+        append: True if the value is appended to the array of that path, False if it replaces it.
     """
 
     path: tuple[str, ...]
@@ -52,7 +52,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file says.
+    """The contents of a file.
 
     Attributes:
         values: The merged view described at the top of the module, of JSON types alone.

@@ -29,11 +29,11 @@ class Reader:
     """One pass over one file.
 
     Args:
-        name: What error messages call the file.
-        lenient: Whether broken statements are left out rather than an error raised.
+        name: Name of the file in error messages.
+        lenient: True to skip broken statements, False to raise an error.
 
     Attributes:
-        filtered: Whether a configuration filter has been met.
+        filtered: True if the file has a configuration filter.
     """
 
     def __init__(self, name: str, *, lenient: bool) -> None:
@@ -49,7 +49,7 @@ class Reader:
         self.comment: list[str] = []
 
     def document(self) -> Document:
-        """Return what has been read so far."""
+        """Return the document read so far."""
         values = self.root
         if self.filtered:
             values = settled(without_filters(self.root))
@@ -194,7 +194,7 @@ class Reader:
             value: Its value.
             line: 1-based line on which the key stands.
             trailing: The comment behind the value.
-            append: Whether the value is appended to the array of that key.
+            append: True if the value is appended to the array of that key.
         """
         full = self.table + key
         if full[-1] == APPEND and len(full) > 1:
@@ -239,7 +239,7 @@ class Reader:
         if append:
             addition = value if isinstance(value, list) else [value]
             if self.filtered and any(part.startswith(FILTER) for part in full):
-                # What it is appended to is known only when the filters are applied.
+                # The array to append to is known only when the filters are applied.
                 earlier = existing.get(APPEND, []) if isinstance(existing, dict) else existing
                 node[last] = {APPEND: [*earlier, *addition] if isinstance(earlier, list) else addition}
             elif existing is None:

@@ -1,1 +1,1 @@
-"""OmniGraph nodes: the ``.ogn`` files that describe them, and what Kit's build generates from these."""
+"""OmniGraph nodes: their ``.ogn`` files, and the files that Kit's build generates from these."""

@@ -37,7 +37,7 @@ def collect_nodes(
         paths: The ``.ogn`` files to read, relative to it.
         class_of: Returns the name of the class that implements a node type, given the Python file and the node's name;
             None if there is none.
-        warnings: Gets what cannot be read, one warning a file.
+        warnings: Receives one warning per unreadable file.
 
     Returns:
         The node types by the names that they are registered by, sorted. Of two of one name the first is taken.

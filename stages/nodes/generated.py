@@ -1,4 +1,4 @@
-"""What Kit's build generates from ``.ogn`` files, told by its name and place."""
+"""Recognition of the files that Kit's build generates from ``.ogn`` files, by name and location."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ NODES_FOLDER = "ogn"
 
 
 def is_generated(path: str) -> bool:
-    """Return whether a Python file is one that the build generates for a node.
+    """Return True if a Python file is one that the build generates for a node.
 
     Below a folder ``ogn`` these are ``Ogn<Node>Database.py``, and in ``ogn/tests`` the files ``TestOgn<Node>.py`` and
     ``__init__.py``. What else lies there is hand-written, the implementation of the nodes above all.

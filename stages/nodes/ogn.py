@@ -32,9 +32,9 @@ class Attribute(NamedTuple):
 
     Attributes:
         types: The names of the types that it takes; more than one for a union.
-        description: What it is for; empty if nothing says so.
+        description: Its purpose; empty if not given.
         default: Its default; None if it has none.
-        optional: Whether the node computes without it.
+        optional: True if the node computes without it.
         ui_name: Its name in the user interface; None if it has none of its own.
     """
 
@@ -52,7 +52,7 @@ class NodeType(NamedTuple):
         name: Its name in the file.
         version: The version of the node type.
         language: The language that it is implemented in; None where the file does not say.
-        description: What it does.
+        description: Its purpose.
         ui_name: Its name in the user interface; None if it has none.
         categories: Its categories, in the file's order.
         inputs: Its inputs by name.
@@ -72,11 +72,11 @@ class NodeType(NamedTuple):
 
 
 class OgnFile(NamedTuple):
-    """What an ``.ogn`` file holds.
+    """The contents of an ``.ogn`` file.
 
     Attributes:
         nodes: The node types, in the file's order.
-        problem: What of it cannot be used, as the end of a sentence on the file; empty if there is nothing.
+        problem: The unusable parts, as the end of a sentence about the file; empty if there are none.
         line: 1-based line of the problem; 0 where it is not known.
     """
 
@@ -86,7 +86,7 @@ class OgnFile(NamedTuple):
 
 
 def read_ogn(data: bytes) -> OgnFile:
-    """Return the node types of an ``.ogn`` file; what cannot be read of it is told and left out."""
+    """Return the node types of an ``.ogn`` file. Skips unreadable parts and reports them in ``problem``."""
     if len(data) > MAX_BYTES:
         return OgnFile([], f"has more than {MAX_BYTES:,} bytes", 0)
     try:

@@ -35,13 +35,13 @@ _Signature = list[int]
 
 @dataclass
 class Published:
-    """What a publication did.
+    """The result of a publication.
 
     Attributes:
         changed: Names of the files that are new or have another content.
         removed: Names of the files that are gone.
         foreign: Names of files that are not the pipeline's and stay.
-        swapped: Whether the folder was replaced.
+        swapped: True if the folder was replaced.
     """
 
     changed: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Publication:
     Attributes:
         folder: The published folder, ``target_dir/<major.minor>``.
         building: Where the next generation is built.
-        aside: Where the old generation lies after the swap, until it is moved to ``previous``.
+        aside: Folder of the old generation after the swap, until it is moved to ``previous``.
     """
 
     def __init__(self, folder: Path, record: Path, previous: Path) -> None:
@@ -103,7 +103,7 @@ class Publication:
                 ) from error
 
     def _clear_leftovers(self, earlier_names: set[str]) -> None:
-        """Bring order into what a killed run has left: the published folder first."""
+        """Clean up after a killed run, starting with the published folder."""
         if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
             raise StageError(f"{self.folder}: expected a folder that is no link, to publish the data set in. Move it.")
         recover(self.folder, self.aside)
@@ -156,7 +156,7 @@ class Publication:
         return done
 
     def _compare(self, files: Mapping[str, str]) -> dict[str, _Compared]:
-        """Return what is known of each file; only those of which nothing is recorded are read, several at a time."""
+        """Return the record of each file. Reads only files without a record, several at a time."""
         found: dict[str, _Compared] = {}
         unknown: list[tuple[str, str, _Signature]] = []
         for name, source in files.items():
@@ -286,12 +286,12 @@ class _Record:
 
 
 class _Compared(NamedTuple):
-    """What is known of a file to publish.
+    """The record of a file to publish.
 
     Attributes:
         entry: Its entry in the manifest.
-        is_published: Whether the published file has the same content.
-        source: The signature of its source, taken before the source was read.
+        is_published: True if the published file has the same content.
+        source: The stat signature of its source, taken before the source was read.
     """
 
     entry: FileEntry
@@ -301,7 +301,7 @@ class _Compared(NamedTuple):
 
 @dataclass(frozen=True)
 class _Tree:
-    """Relative names, with ``/``, of all that lies in a folder. Links and special files count as files."""
+    """Return the relative names, with ``/``, of all files below a folder. Links and special files count as files."""
 
     files: set[str]
     folders: set[str]
@@ -340,7 +340,7 @@ def _is_empty(tree: _Tree, folder: str) -> bool:
 
 
 def _link(source: str, target: str) -> None:
-    """Give a file a second name; copy it where the file system cannot."""
+    """Create a hard link to a file, or copy it if the file system has no hard links."""
     try:
         os.link(source, target, follow_symlinks=False)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""``MANIFEST.json``: what a published data set consists of, and what it was made from."""
+"""``MANIFEST.json``: the files of a published data set, and their sources."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def is_relative_name(name: str) -> bool:
-    """Return whether a name is a normal path with ``/`` that stays below its folder."""
+    """Return True if a name is a normal path with ``/`` that stays below its folder."""
     return (
         bool(name)
         and "\0" not in name
@@ -69,7 +69,7 @@ def sha256_of(path: str | Path) -> str:
 
 
 def copy_and_hash(source: str | Path, target: str | Path) -> str:
-    """Copy a regular file to a new one, durably, with its times; return the SHA-256 of what was copied.
+    """Copy a regular file with its times to a new file, and sync it. Return the SHA-256 of the copied bytes.
 
     A symbolic link is not followed, and an existing target is an error.
 

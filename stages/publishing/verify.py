@@ -27,7 +27,7 @@ class Fault:
 
     Attributes:
         file: Name in the data set; empty if the folder itself is meant.
-        message: What is wrong, in one line.
+        message: The fault, in one line.
     """
 
     file: str
@@ -36,14 +36,14 @@ class Fault:
 
 @dataclass
 class Verification:
-    """What the check of one data set found.
+    """The result of checking a data set.
 
     Attributes:
         folder: The data set's folder.
-        files: How many files the manifest lists.
-        size: What they have together, in bytes.
+        files: Number of files in the manifest.
+        size: Their total size in bytes.
         kit_version: The Kit version of the manifest; empty if there is none.
-        faults: What is wrong, by file.
+        faults: The faults, by file.
         foreign: Files that the manifest does not list: not the pipeline's, and no fault.
     """
 
@@ -160,7 +160,7 @@ def _schema_faults(folder: Path, name: str) -> Iterator[Fault]:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Return whether a name has the form of a pattern such as ``api_docs/<id>-<version>.api_docs.json``."""
+    """Return True if a name has the form of a pattern such as ``api_docs/<id>-<version>.api_docs.json``."""
     return fnmatch.fnmatchcase(name, re.sub("<[^>]*>", "*", pattern))
 
 
@@ -172,7 +172,7 @@ def _version_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterat
 
 
 def _database_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterator[Fault]:
-    """Yield what the database refers to and the data set does not have."""
+    """Yield a fault for each file that the database refers to but the data set lacks."""
     name = "extensions/extensions_database.json"
     if name not in manifest.files:
         yield Fault(name, "is not listed in the manifest")
@@ -188,7 +188,7 @@ def _database_faults(folder: Path, sound: set[str], manifest: Manifest) -> Itera
 
 
 def _index_faults(folder: Path, name: str, sound: set[str]) -> Iterator[Fault]:
-    """Yield how a FAISS index differs from what lies beside it."""
+    """Yield a fault for each difference between a FAISS index and its companion files."""
     if not {f"{name}/index.json", f"{name}/metadata.json"} <= sound:
         return
     import faiss

@@ -1,1 +1,1 @@
-"""Python: what the files of an extension define, and what of it is public."""
+"""Python: the definitions in an extension's files, and its public API."""

@@ -1,4 +1,4 @@
-"""The types that a docstring gives to arguments, in the styles of Google, NumPy and Sphinx."""
+"""The argument types in a docstring of Google, NumPy or Sphinx style."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
 def argument_types(docstring: str | None) -> dict[str, str]:
-    """Return the types that a docstring gives to arguments: name, without stars -> type as written.
+    """Return the argument types in a docstring: name, without stars -> type as written.
 
     Args:
-        docstring: As `inspect.cleandoc` gives it.
+        docstring: The docstring, cleaned by `inspect.cleandoc`.
     """
     if docstring is None or not any(mark in docstring for mark in _MARKS):
         return {}

@@ -1,4 +1,4 @@
-"""What a module says of its ``__all__``, as far as this can be told without running it."""
+"""Static evaluation of a module's ``__all__``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ExportsReader:
 
     def assign(self, node: Any, *, added: bool) -> None:
         """Follow ``__all__ = …`` and ``__all__ += …``."""
-        if node.value is None:  # ``__all__: list[str]``, a declaration alone
+        if node.value is None:  # ``__all__: list[str]``, a declaration without a value
             return
         names = self._names(node.value)
         self._module.exports_line = self._module.exports_line or node.lineno
@@ -86,7 +86,7 @@ class ExportsReader:
             )
 
     def _names(self, node: ast.expr) -> list[str] | None:
-        """Return the entries an expression gives to ``__all__``; None if only running it can tell."""
+        """Return the entries of an expression assigned to ``__all__``; None if they are not static."""
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             names: list[str] = []
             for item in node.elts:
@@ -129,7 +129,7 @@ def dotted(node: Any) -> str | None:
 
 
 def adds_to_exports(node: ast.AST) -> bool:
-    """Return whether a function adds to an ``__all__``: ``__all__.append(f.__name__)`` and the like."""
+    """Return True if a function adds to ``__all__``, for example with ``__all__.append(f.__name__)``."""
     has_name = adds = False
     for item in ast.walk(node):
         kind = type(item)

@@ -1,4 +1,4 @@
-"""The Python files of an extension: what each is for, the name it is imported by, and its one reading and parsing."""
+"""The Python files of an extension: their roles, their import names, and how they are read and parsed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUTSIDE = "outside"
 EXCLUDED = "excluded"
 
 _TEST_FOLDERS = frozenset({"test", "tests"})
-# What builds or configures, and shows nothing of the API.
+# Build and configuration files, which do not use the API.
 _BUILD_FILES = frozenset({"conanfile", "conf", "fabfile", "noxfile", "setup", "tasks", "wscript"})
 _COOKIE = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+")
 
@@ -33,10 +33,10 @@ class PythonFile(NamedTuple):
             and for examples if it is a script. `EXCLUDED`: not read.
         why: Why it is not part of the API, as a clause; empty for `API`.
         module: The dotted name that imports it; for files outside every module, the name its path would have.
-        is_package: Whether it is an ``__init__`` file.
-        is_stub: Whether it is a ``.pyi`` file.
-        by_name: Whether its own name alone, no folder's, puts it among the tests.
-        is_script: Whether it is `OUTSIDE` the API but shows how it is used: a script or tutorial beside the package.
+        is_package: True if it is an ``__init__`` file.
+        is_stub: True if it is a ``.pyi`` file.
+        by_name: True if it counts as a test only because of its own name, not because of a folder.
+        is_script: True if it is `OUTSIDE` the API but shows how it is used: a script or tutorial beside the package.
     """
 
     path: str
@@ -70,7 +70,7 @@ def classify(
     roots: dict[str, str],
     excluded_modules: list[str],
 ) -> list[PythonFile]:
-    """Say what each file is for and how it is named, without opening any.
+    """Return the role and the import name of each file. Opens no file.
 
     The rules, in this order:
 
@@ -91,7 +91,7 @@ def classify(
     Args:
         paths: Relative to the extension's folder, with ``/``, ``.py`` and ``.pyi``.
         declared: Names in ``[[python.module]]``.
-        roots: Folder (``""``: the extension's own) -> the dotted name of what lies in it (``""``: none). With ``/*``
+        roots: Folder (``""``: the extension's own) -> the dotted name of its contents (``""``: none). With ``/*``
             after it a folder stands for its files without those in deeper folders; a file has its own dotted name.
         excluded_modules: Names or globs.
 
@@ -101,7 +101,7 @@ def classify(
     patterns = [re.compile(fnmatch.translate(pattern.replace("/", "."))) for pattern in excluded_modules if pattern]
     by_length = sorted(roots.items(), key=lambda item: -len(item[0]))
     tops = {name.split(".")[0] for name in declared}
-    # Where tests are all that is declared, they are what the extension offers.
+    # If an extension declares only tests, they are its API.
     own = sorted((name for name in declared if name.rsplit(".", 1)[-1] != "tests"), key=len) or sorted(declared)
     result: list[PythonFile] = []
     taken: dict[tuple[str, bool], str] = {}
@@ -201,7 +201,7 @@ def decode(data: bytes) -> str:
     Raises:
         UnreadableSource: The declared encoding is unknown or does not fit.
     """
-    # A declaration stands in the first two lines: looked for there before the slower, exact rules are applied.
+    # An encoding declaration is in the first two lines. This quick check precedes the slower, exact rules.
     if data.startswith(codecs.BOM_UTF8) or any(_COOKIE.match(line) for line in data[:4096].split(b"\n", 2)[:2]):
         try:
             encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)

@@ -20,7 +20,7 @@ _ONE, _SEVERAL, _DECISION, _DEFINITION, _IMPORT, _CALL, _CONTAINER = range(7)
 
 
 def _plan() -> dict[type, tuple[int, Any]]:
-    """Return for each node class what to do with it and the getter of its children."""
+    """Return the action and the getter of children for each node class."""
     plan: dict[type, tuple[int, Any]] = {}
     for kind in vars(ast).values():
         if isinstance(kind, type) and issubclass(kind, ast.AST) and kind is not ast.Constant:
@@ -52,17 +52,17 @@ def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a milli
     own: set[str],
     imports_of: Callable[[Any], Iterable[tuple[str, str]]],
 ) -> None:
-    """Fill in what the body of a function tells.
+    """Fill in the facts from the body of a function.
 
     Args:
         function: The record, which gets ``complexity``, ``uses``, ``handles_errors``, ``is_recursive``
             and ``literal_lines``.
         node: Its node.
         own: The names of the classes and functions of its module.
-        imports_of: Gives (name, dotted target) for what an import statement binds.
+        imports_of: Returns (name, dotted target) for each name that an import statement binds.
     """
     stack: list[Any] = list(node.body)
-    # Visited for names alone: what radon does not count.
+    # Visited only for names: radon does not count these.
     uncounted: list[Any] = [node.args, node.returns, node.decorator_list]
     pop, push, extend = stack.pop, stack.append, stack.extend
     plan = _PLAN
@@ -199,7 +199,7 @@ def _uses(
 
 
 def _literal_lines(container: Any, known: dict[int, bool]) -> tuple[int, list[Any]]:
-    """Return how many lines of a list, tuple, set or dict are literals alone, and its items that are none."""
+    """Return the number of lines with only literals in a list, tuple, set or dict, and its other items."""
     if _is_literal(container, known):
         return container.end_lineno - container.lineno, []
     items: list[Any] = [*container.keys, *container.values] if type(container) is ast.Dict else container.elts
@@ -218,7 +218,7 @@ def _literal_lines(container: Any, known: dict[int, bool]) -> tuple[int, list[An
 
 
 def _is_literal(container: ast.AST, known: dict[int, bool]) -> bool:
-    """Return whether a list, tuple, set or dict holds constants alone; what is inside it is looked at once."""
+    """Return True if a list, tuple, set or dict holds only constants. Visits its contents once."""
     waiting: list[tuple[Any, bool]] = [(container, False)]
     while waiting:
         node, seen = waiting.pop()
@@ -241,7 +241,7 @@ def _is_constant(node: Any) -> bool:
 
 
 def _decisions(node: Any, kind: type) -> int:
-    """Return what a node adds to the complexity, by radon's rules and, for ``except*``, by its rule for ``except``."""
+    """Return a node's contribution to the complexity, by radon's rules. ``except*`` counts like ``except``."""
     if kind is ast.BoolOp:
         return len(node.values) - 1
     if kind is ast.comprehension:

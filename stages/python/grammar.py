@@ -57,7 +57,7 @@ def parse(text: str) -> Parsed:
         raise UnreadableSource("python-nesting", 0, "is nested too deeply to be parsed") from error
     except ValueError as error:  # other releases of Python have it for a NUL byte, a lone surrogate or a huge number
         raise UnreadableSource("python-syntax", 0, f"is not valid Python 3 ({error})") from error
-    # A NUL byte, which no line number comes with, shows where it stands.
+    # The error for a NUL byte has no line number, so the byte itself is located.
     line = failure.lineno or (text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0)
     reason = f"is not valid Python 3 ({failure.msg})"
     if "\0" not in text:
@@ -248,7 +248,7 @@ def _blank(source: bytes) -> bytes:
 
 
 def _literal(content: bytes, quote: bytes, *, raw: bool, formatted: bool) -> bytes:
-    """Return what stands between the expressions of an f-string as a literal on one line."""
+    """Return the text between the expressions of an f-string as a literal on one line."""
     prefix = b"r" if raw else b""
     if formatted:
         content = content.replace(b"{{", b"{").replace(b"}}", b"}")

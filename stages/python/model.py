@@ -18,7 +18,7 @@ VARIADIC_KEYWORD = "variadic_keyword"
 
 
 class Definition:
-    """What a class and a function have in common.
+    """The common attributes of classes and functions.
 
     Attributes:
         name: As written after ``class`` or ``def``.
@@ -27,7 +27,7 @@ class Definition:
         line: Line of ``class`` or ``def``.
         docstring: As `inspect.cleandoc` gives it; None if there is none.
         decorators: Source text without ``@``.
-        conditional: Whether it stands in a branch, so that another definition may be the one that counts.
+        conditional: True if it is in a branch, so that another definition may be the effective one.
         module: Where it is defined.
         owner: The class it is defined in, if any.
         overloads: Other definitions of the same name, in order.
@@ -106,13 +106,13 @@ class Function(Definition):
         end: Last line.
         arguments: (name with its stars, annotation or None, default or None, kind) of each, in order.
         returns: The return annotation or None.
-        is_async: Whether it is ``async def``.
+        is_async: True if it is ``async def``.
         complexity: McCabe's, as radon counts it: closures and classes inside it count for themselves.
         uses: Dotted names it mentions, resolved through imports, that may be classes.
-        handles_errors: Whether its body has a ``try``.
+        handles_errors: True if its body has a ``try``.
         literal_lines: Lines that only go on with a literal that an earlier line begins: tables, long strings, but not
             the docstring.
-        is_recursive: Whether it calls itself by name or on ``self`` or ``cls``.
+        is_recursive: True if it calls itself by name or on ``self`` or ``cls``.
     """
 
     __slots__ = (
@@ -162,7 +162,7 @@ class Variable:
         module: Where it is assigned.
         line: Line of the assignment; of several, that of the last.
         annotation: Its annotation or None.
-        value: Source text; ``...`` for a long value, None if there is none of its own.
+        value: Source text; ``...`` for a long value; None if it has no value of its own.
         docstring: The string below the assignment, as `inspect.cleandoc` gives it; None if there is none.
     """
 
@@ -183,7 +183,7 @@ class Module:
     Attributes:
         name: Dotted name that imports it.
         path: File, relative to the extension's folder.
-        is_package: Whether it is an ``__init__`` file.
+        is_package: True if it is an ``__init__`` file.
         docstring: The module's docstring, or None.
         members: Classes and functions at module level, in order, including those in branches.
         bindings: Name -> dotted target of an import or of ``Name = Other``.

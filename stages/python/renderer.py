@@ -21,7 +21,7 @@ def codeatlas(api: Api, extension_id: str, sources: dict[str, list[str]] | None)
     Args:
         api: The linked modules of the extension.
         extension_id: Put into the declared modules' ``extension_name``.
-        sources: Lines of each file, to give methods their ``source_code``; None leaves it null.
+        sources: Lines of each file, for the ``source_code`` of methods; None leaves it null.
     """
     modules: dict[str, Any] = {}
     classes: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def api_docs(api: Api, extension_id: str, version: str, codeatlas: dict[str, Any
         api: The linked modules of the extension.
         extension_id: The extension's id.
         version: Its version.
-        codeatlas: What `codeatlas` returned.
+        codeatlas: The result of `codeatlas`.
     """
     classes: list[tuple[str, str, dict[str, Any]]] = []
     functions: list[dict[str, Any]] = []
@@ -224,7 +224,7 @@ def _documented_classes(
 
 
 def signature(record: dict[str, Any]) -> str:
-    """Return a method's signature as it is written: ``async name(self, a: int = 1, *, b) -> str``."""
+    """Return a method's signature as written: ``async name(self, a: int = 1, *, b) -> str``."""
     parts: list[str] = []
     keyword_only = False
     arguments = record["arguments"]

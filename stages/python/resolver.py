@@ -1,4 +1,4 @@
-"""The modules of one extension taken together: which names are public, and what each name denotes."""
+"""Resolution of names across the modules of an extension: public names and their definitions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from stages.python.model import Class, Definition, Function, Module, Variable
 
-# What a name may be given to.
+# The possible targets of a name.
 Item = Definition | Variable
 
 # A name that by convention is a class: an upper-case letter first, and a lower-case one to tell it from a constant.
 _CLASS_NAME = re.compile(r"_*[A-Z]\w*[a-z]\w*\Z")
-# What looks like a class there is a typing construct.
+# Classes in these modules are typing constructs.
 _NO_CLASSES = frozenset({"typing", "typing_extensions", "collections.abc", "__future__"})
 # Packages whose modules are written like classes, and whose functions are too: by a verb.
 _LIKE_PXR = frozenset({"pxr", "usdrt"})
@@ -129,7 +129,7 @@ class Api:
         return result
 
     def public_names(self, module: Module) -> list[str]:
-        """Return the names a module makes public, whether they are defined there or re-exported."""
+        """Return the public names of a module, both defined and re-exported."""
         exports = self.exports(module)
         if exports is not None:
             return exports
@@ -148,7 +148,7 @@ class Api:
         return sorted(names)
 
     def _find(self, module: Module, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Item | str | None:
-        """Return what a module-level name denotes: a definition, a variable or the dotted name of something outside."""
+        """Return the target of a module-level name: a definition, a variable or an external dotted name."""
         member = self._members[module.name].get(name)
         if member is not None:
             return member
@@ -174,7 +174,7 @@ class Api:
         return self._find_below(module, name) if name in module.unbound else None
 
     def _find_below(self, module: Module, name: str) -> Item | None:
-        """Return what a module most likely offers under a name of its ``__all__`` that no statement binds.
+        """Return the most likely target of a name in ``__all__`` that no statement binds.
 
         That is a class, function or variable of that name in a module below the package. Of several, those whose module
         the package imports or names in a string come first, then the shortest name, then the first in the alphabet.
@@ -263,7 +263,7 @@ class Api:
         self._keep_apart()
 
     def _keep_apart(self) -> None:
-        """Give every class and every function a full name of its own.
+        """Assign a unique full name to every class and function.
 
         A package may offer a class under the name of the module that holds it (``from .Window import Window``). Then
         ``pkg.Window.show`` is a method as well as a function of the module. Python finds the method by that name, so
@@ -273,7 +273,7 @@ class Api:
         everything = [
             item for module in (*self.modules.values(), *self._beside) for item in definitions(module.members)
         ]
-        # What is inside a class comes first. Classes come before functions: a class takes its members with it.
+        # Members come first. Classes come before functions, because a class takes its members with it.
         everything.sort(key=lambda item: (isinstance(item, Function), item.owner is None))
         for item in everything:
             kind = Class if isinstance(item, Class) else Function
@@ -286,7 +286,7 @@ class Api:
                 self._name(item, full_name)
 
     def _own(self, found: Item | str | None) -> Item | None:
-        """Return what was found, if it is at the level of a module of the API."""
+        """Return the target if it is at module level in the API, else None."""
         if isinstance(found, str | None) or found.module.name not in self.modules:
             return None
         return found if isinstance(found, Variable) or found.owner is None else None
@@ -334,7 +334,7 @@ class Api:
         return sorted({name for name in map(self.class_name, function.uses) if name})
 
     def parent(self, base: str, module: Module) -> str:
-        """Return the full name of a base class where it is known, else the base as it is written."""
+        """Return the full name of a base class if known, else the base as written."""
         known = self.class_name(base)
         if known:
             return known
@@ -355,7 +355,7 @@ class Api:
                 yield variable
 
     def alias_names(self, module: Module) -> dict[str, str]:
-        """Return the module's names for what is named elsewhere: name there -> full name."""
+        """Return the module's names for definitions elsewhere: local name -> full name."""
         names = {name: self._names[item] for name, item in self._aliases[module.name].items()}
         names.update((name, self._names[item]) for name, item in self._members[module.name].items())
         names.update((variable.name, self._names[variable]) for variable in self.variables(module))
@@ -376,7 +376,7 @@ class Api:
         """
         found: dict[Item, str] = {}
         seen: set[str] = set()
-        # A declared module may be a namespace without a file of its own; then what lies in it is looked at.
+        # A declared module may be a namespace without its own file. Then its contents count.
         waiting = list(self.declared or sorted({name.partition(".")[0] for name in self.modules}))
         children: dict[str, list[str]] = {}
         for name in self.modules:
@@ -403,7 +403,7 @@ class Api:
         return sorted(found, key=found.__getitem__)
 
     def release(self) -> None:
-        """Take apart what refers to one another, so that it is freed at once; of no use afterwards.
+        """Break reference cycles, so that the memory is freed immediately. The object is unusable afterwards.
 
         Left to Python's cycle collector, a large extension's 150,000 objects take it a tenth of the whole extraction.
         """
@@ -418,7 +418,7 @@ class Api:
 
 
 def _preference(full_name: str, home: str, name: str) -> tuple[bool, bool, int, bool, str]:
-    """Return the key by which the public name of what module ``home`` calls ``name`` is chosen: the least wins."""
+    """Return the sort key of a candidate for the public name of ``name`` in module ``home``. The smallest wins."""
     where, _, last = full_name.rpartition(".")
     above = where == home or home.startswith(where + ".")
     private = any(part.startswith("_") for part in full_name.split("."))

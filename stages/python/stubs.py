@@ -1,4 +1,4 @@
-"""Stubs (``.pyi``) beside modules: what they alone declare is added to the module."""
+"""Stubs (``.pyi``) next to modules. Their additional declarations are merged into the modules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from stages.python.model import Class, Definition, Function, Module
 
 
 def merge_stub(module: Module, stub: Module) -> None:
-    """Add to a module what only the stub beside it declares: definitions, members, annotations, exports."""
+    """Merge the additional declarations of a stub into its module: definitions, members, annotations, exports."""
     _merge_members(module.members, stub.members, None)
     for name, target in stub.bindings.items():
         module.bindings.setdefault(name, target)

@@ -52,7 +52,7 @@ class SourceText:
             return " ".join(" ".join(self._lines[first - 1 : last]).split())
 
     def annotation(self, node: ast.expr) -> str:
-        """Return the source of an annotation; of one that is quoted, what stands in the quotes."""
+        """Return the source of an annotation, without quotes around it."""
         if type(node) is ast.Constant and isinstance(node.value, str):
             return node.value
         return self.of(node)
@@ -65,14 +65,14 @@ class SourceText:
 
 
 def docstring(node: Any) -> str | None:
-    """Return the docstring of a module, class or function as `inspect.cleandoc` gives it; None if there is none."""
+    """Return the docstring of a module, class or function, cleaned by `inspect.cleandoc`; None if there is none."""
     if not node.body or type(node.body[0]) is not ast.Expr:
         return None
     return string(node.body[0])
 
 
 def string(statement: Any) -> str | None:
-    """Return the string that an expression statement is, as `inspect.cleandoc` gives it; None if it is none."""
+    """Return the string of an expression statement, cleaned by `inspect.cleandoc`; None if it is not a string."""
     if type(statement.value) is not ast.Constant:
         return None
     value = statement.value.value

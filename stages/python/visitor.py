@@ -36,7 +36,7 @@ def visit(name: str, path: str, *, is_package: bool, parsed: Parsed) -> Module:
     Args:
         name: Dotted name that imports it.
         path: File, relative to the extension's folder.
-        is_package: Whether it is an ``__init__`` file.
+        is_package: True if it is an ``__init__`` file.
         parsed: Its tree and text.
     """
     module = Module(name, path, is_package=is_package)
@@ -148,13 +148,13 @@ class _Visitor:
         while True:
             kind = type(node)
             if kind is ast.If and _is_main_guard(node.test):
-                # What is defined there exists only in a script, never in an import.
+                # Definitions under ``__main__`` do not exist in an imported module.
                 blocks = [node.orelse]
             else:
                 blocks = [getattr(node, field, []) for field in ("body", "orelse", "finalbody")]
                 blocks += [handler.body for handler in getattr(node, "handlers", ())]
                 blocks += [case.body for case in getattr(node, "cases", ())]
-            # A chain of elif is nested as deep as it is long: go down it in this loop, not by recursion.
+            # The tree nests a chain of elif as deeply as it is long. A loop avoids deep recursion.
             chain = kind is ast.If and len(node.orelse) == 1 and type(node.orelse[0]) is ast.If
             for block in blocks:
                 if block and not (chain and block is node.orelse):
@@ -213,7 +213,7 @@ class _Visitor:
             variable.docstring = text
 
     def _imported(self, node: Any, *, top: bool = False) -> Iterable[tuple[str, str]]:
-        """Yield (name, dotted target) for what an import statement binds."""
+        """Yield (name, dotted target) for each name that an import statement binds."""
         if type(node) is ast.Import:
             for alias in node.names:
                 if alias.asname:

@@ -31,7 +31,7 @@ from stages.setting_scan.strings import NOWHERE, Evaluator, Value, Where, last_n
 
 VERSION = "2"
 
-# What makes a file worth a walk: see `prefilter`.
+# Patterns of files worth parsing, see `prefilter`.
 _API_WORDS = (
     *("get_settings", "settings_interface", "ISettings", "--/", "get_as_", "subscribe_to_"),
     *("SETTING", '"ChangeSetting', "'ChangeSetting"),
@@ -75,7 +75,7 @@ _METHODS: dict[str, tuple[str, str | None]] = {
     "subscribe_to_node_change_events": ("subscribe", None),
     "subscribe_to_tree_change_events": ("subscribe", None),
 }
-# Names that dictionaries and many other objects have as well: they say nothing about what the object is.
+# Methods that dictionaries and other objects share, so that they do not identify the object.
 _COMMON_METHODS = frozenset({"get", "set", "update"})
 _SECOND_ARGUMENT = frozenset({"is_accessible_as"})
 _SETTING_TYPES = {
@@ -137,7 +137,7 @@ def python_uses(
 
 
 def prefilter(source: str) -> bool:
-    """Return whether a file may use settings; of any other, its constants are enough.
+    """Return True if a file may use settings. Only the constants of other files are needed.
 
     Plain substring tests come first: over a source tree they cost a hundredth of parsing it.
     """
@@ -244,9 +244,9 @@ class _Uses:
         Args:
             node: The argument.
             scope: Where the call stands.
-            certain: Whether the call certainly takes a setting: then the leading slash may be missing, as Carbonite
+            certain: True if the call certainly takes a setting: then the leading slash may be missing, as Carbonite
                 allows. Otherwise there must be one, and a first part that is not USD's.
-            spaced: Whether a path may have spaces.
+            spaced: True if a path may have spaces.
         """
         paths = []
         for value in dict.fromkeys(self.strings.values(node, scope)):
@@ -324,7 +324,7 @@ class _Uses:
                     self._named_path(name, node, value)
 
     def _texts(self) -> None:
-        """Take the constants that are no paths but may be parts of them; last, since it marks what it comes by."""
+        """Collect constants that may be parts of paths. Runs last, because it marks the constants it visits."""
         for name, node, scope in self.names.constants:
             for value in self.strings.values(node, scope):
                 if _TEXT.match(value.text) and not value.dynamic:
@@ -371,5 +371,5 @@ def _key(record: dict[str, Any]) -> tuple[int, str, str, str, str]:
 
 
 def _is_setting_type(node: ast.expr) -> bool:
-    """Return whether an expression is a type of settings (``SettingType.INT``), not a constant with a path."""
+    """Return True if an expression is a type of settings (``SettingType.INT``), not a constant with a path."""
     return isinstance(node, ast.Attribute) and last_name(node.value) == "SettingType"

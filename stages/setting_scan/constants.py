@@ -18,12 +18,12 @@ _EXTENSION_ROOT = re.compile(r"/(?:persistent/|defaults/)?exts(?:/[^/]+)?|/(?:pe
 
 
 class Resolved(NamedTuple):
-    """What the uses of one owner come to.
+    """The resolved uses of one owner.
 
     Attributes:
         uses: The uses that are settings, in the order of files and lines.
         unresolved: The ones whose path is not known.
-        elsewhere: The ones whose path begins with what may be another owner's constant.
+        elsewhere: Uses whose path may begin with another owner's constant.
         constants: The owner's own, by module and name.
     """
 
@@ -44,7 +44,7 @@ def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
     resolved: list[dict[str, Any]] = []
     unresolved: list[dict[str, Any]] = []
     elsewhere: list[dict[str, Any]] = []
-    # Uses first: which constants they take whole, and which only as a beginning, decides what the constants are.
+    # Uses first: whether they use a constant as a whole path or as a prefix determines the kind of the constant.
     for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
         path = constants.fill(use["path"], use["file"])
         if path is None or begins_open(path):
@@ -175,7 +175,7 @@ class _Constants:
         return self._anywhere(name.rpartition(".")[2] if name not in self.by_name else name, file)
 
     def _may_be_own(self, module: str) -> bool:
-        """Return whether an imported module may be one of the owner's, a package above or something in one of them."""
+        """Return True if an imported module may be one of the owner's, a package above or something in one of them."""
         if module.startswith(".") or not self.modules:
             return True
         own = self.modules.values()

@@ -1,4 +1,4 @@
-"""Settings in C++: parsed by tree-sitter, so that comments, strings, raw strings and macros are not mistaken for code.
+"""Settings in C++. tree-sitter distinguishes code from comments, strings, raw strings and macros.
 
 A file with a syntax that the grammar does not know still gives all the rest. The scan knows Carbonite's
 ``carb::settings::ISettings``, its helpers (``SettingsUtils.h``) and the constants that hold paths: ``constexpr``,
@@ -72,7 +72,7 @@ _CPP_TYPES = (
     (re.compile(r"Dict"), "object"),
 )
 _ITEM_TYPE = {"eBool": "bool", "eInt": "int", "eFloat": "float", "eString": "string", "eDictionary": "object"}
-# What a macro with parameters defines: `static constexpr char name##Default[] = PREFIX path;`.
+# A definition in a macro with parameters: `static constexpr char name##Default[] = PREFIX path;`.
 _MACRO_CONSTANT = re.compile(
     r"\b([A-Za-z_]\w*)(?:\s*##\s*([A-Za-z_]\w*))?\s*(?:\[\s*\]\s*)?(?:=|\{)\s*([^;{}=]{1,300}?)\s*[;}]"
 )
@@ -195,7 +195,7 @@ class _CppFile:
             return
         settings = "etting" in receiver
         if name in _CPP_COMMON and not settings and not (template and receiver):
-            # `carb::settings::getString(settings, path)` is a function; its first argument tells.
+            # `carb::settings::getString(settings, path)` is a function: its first argument is the interface.
             first = arguments.named_children[:1]
             if function.type == "field_expression" or not first or first[0].type in _STRINGS:
                 return
@@ -441,7 +441,7 @@ def _constant_name(node: Node) -> str:
 
 
 def _callee(function: Node) -> tuple[str, str, str]:
-    """Return a called function's own name, what stands before it, and its template arguments."""
+    """Return a called function's own name, the expression before it, and its template arguments."""
     template, receiver, node = "", "", function
     if node.type == "field_expression":
         owner, field = node.child_by_field_name("argument"), node.child_by_field_name("field")

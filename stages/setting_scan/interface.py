@@ -13,7 +13,7 @@ _SETTINGS_NAME = re.compile(r"(?:^|_)i?(?:carb_?)?settings?(?:_?i?(?:face|nterfa
 
 
 class Interface:
-    """Tells the settings interface from other objects, in one file; its steps count as the evaluator's."""
+    """A recognizer of the settings interface in one file. Its steps count towards the evaluator's limit."""
 
     def __init__(self, strings: Evaluator) -> None:
         self._strings = strings

@@ -1,4 +1,4 @@
-"""Setting paths: their one form, how they are told from other text, and the types of their values."""
+"""Setting paths: their normal form, their recognition in text, and the types of their values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT_PATTERN = "|".join(re.escape(root) for root in SETTING_ROOTS)
 
 # A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of an open part).
 PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+-]+)*/*\Z")
-# What is given to the settings interface is a path, whatever it looks like: a window's title has spaces.
+# Any argument of the settings interface is a path, even with spaces, as in a window's title.
 SPACED_PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
 ROOTED = re.compile(rf"/(?:{ROOT_PATTERN})/[\w{{]")
 ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
@@ -23,7 +23,7 @@ def canonical(path: str) -> str:
 
 
 def begins_open(path: str) -> bool:
-    """Return whether the first part of a path is not known: ``/{name}/x``, and ``/defaults{path}`` as well."""
+    """Return True if the first part of a path is unknown: ``/{name}/x``, and also ``/defaults{path}``."""
     first = path.lstrip("/").partition("/")[0]
     return "{" in first and not first.startswith("<")  # a constant of another file, which may hold several parts
 

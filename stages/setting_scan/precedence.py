@@ -1,4 +1,4 @@
-"""What is known of one setting, and which of several definitions, documentations and types counts."""
+"""The merged record of a setting, and the precedence of definitions, documentation and types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
 
 
 class Setting:
-    """What is known of one setting while the owners are read, kept small since a full Kit has tens of thousands."""
+    """The record of a setting while the owners are read. Kept small, because a full Kit has tens of thousands."""
 
     __slots__ = (
         "default",
@@ -56,7 +56,7 @@ class Setting:
 
 
 def add_use(use: dict[str, Any], owner: str, setting: Setting) -> None:
-    """Add a use in an owner's code to what is known of a setting."""
+    """Add a use in an owner's code to the record of a setting."""
     place = f"{owner}/{use['file']}:{use['line']}"
     setting.owners.add(owner)
     setting.found_in.append(place)
@@ -72,13 +72,13 @@ def add_use(use: dict[str, Any], owner: str, setting: Setting) -> None:
 
 
 def names_extension(path: str, owner: str) -> bool:
-    """Return whether a path names an extension: ``/exts/omni.ui/x`` names ``omni.ui``."""
+    """Return True if a path names an extension: ``/exts/omni.ui/x`` names ``omni.ui``."""
     match = _EXTENSION_OF.match(path)
     return match is not None and match[1] == owner
 
 
 def owner_value(definitions: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    """Return what one owner's definitions of a path come to, and the one that decides; see `kit_toml.combine`."""
+    """Return the combined value of one owner's definitions of a path, and the decisive one; see `kit_toml.combine`."""
     if len(definitions) == 1 and not definitions[0]["append"]:
         return definitions[0]["value"], definitions[0]
     statements = [
@@ -103,7 +103,7 @@ def other_values(setting: Setting) -> list[dict[str, Any]]:
 
 
 def contradicts(setting: Setting) -> bool:
-    """Return whether two places of equal standing give different defaults."""
+    """Return True if two definitions of equal precedence have different defaults."""
     rank = setting.rank
     return (
         rank is not None
@@ -122,7 +122,7 @@ def type_of(setting: Setting) -> str:
 
 
 def describe(path: str, documentation: str) -> str:
-    """Return one line on what a setting is: the first sentence of its documentation, or else its path in words."""
+    """Return a one-line description: the first sentence of the documentation, else the path in words."""
     text = " ".join(documentation.split())
     if text:
         return text[: _end_of_sentence(text)]

@@ -1,4 +1,4 @@
-"""What one walk over a Python file collects: names with the expressions they are given, calls and strings."""
+"""The names, assigned expressions, calls and strings of a Python file, collected in one traversal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-# What the walk leaves out: fields without strings, calls or bindings in them, and children that have none.
+# Fields that the traversal skips: they contain no strings, calls or bindings.
 _IDLE_FIELDS = frozenset(
     {
         *(
@@ -44,7 +44,7 @@ _ID_ARGUMENT = re.compile(r"_*(?:ext|extension)_?(?:full_?)?id\Z")
 
 
 class OwnExtensionId(ast.expr):
-    """Stands for an argument that Kit gives: the id and version of the extension (``omni.ui-2.26.1``)."""
+    """A marker for an argument that Kit passes: the id and version of the extension (``omni.ui-2.26.1``)."""
 
     _fields = ()
 
@@ -54,13 +54,13 @@ class Scope:
 
     Attributes:
         enclosing: The scope around it.
-        is_class: Whether it is the body of a class.
+        is_class: True if it is the body of a class.
         name: Of a class, its dotted name with a dot at the end.
-        names: Name -> each value and the scope that the value stands in.
+        names: Name -> each value with the scope of the value.
         attributes: The same of attributes: of a class, what its methods assign to ``self.x``, as ``x``; of any other
             scope, what is assigned there to another object's, as ``other.x``.
         bases: Of a class, the last parts of its bases' names.
-        has_own_id: Whether it is a class that Kit starts with the extension's id.
+        has_own_id: True if it is a class that Kit starts with the extension's id.
     """
 
     __slots__ = ("attributes", "bases", "enclosing", "has_own_id", "is_class", "name", "names")
@@ -86,7 +86,7 @@ class Scope:
         self.names.setdefault(name, []).append((value, self))
 
     def lookup(self, name: str) -> list[tuple[ast.AST, Scope]]:
-        """Return the expressions that a name is given, each with the scope it stands in."""
+        """Return the expressions assigned to a name, each with its scope."""
         scope: Scope | None = self
         innermost = True
         while scope is not None:
@@ -103,11 +103,11 @@ class Bindings:
 
     Attributes:
         module: The scope of the module.
-        classes: The scope of each class, by its name alone; of several, the one that the walk meets first.
+        classes: The scope of each class, by its unqualified name; the first one of several.
         imports: Local name -> ``module:NAME`` or ``module``.
-        calls: Every call and the scope it stands in.
+        calls: Every call with its scope.
         strings: Every string expression and its scope; an outer expression comes before its parts.
-        constants: Name, value and scope of what the module and its classes assign.
+        constants: Name, value and scope of each assignment in the module and its classes.
     """
 
     def __init__(self) -> None:
@@ -158,7 +158,7 @@ class Bindings:
             elif kind is ast.Expr:
                 inner = node.value  # type: ignore[attr-defined]
                 if type(inner) is ast.Constant:
-                    continue  # a docstring, or a string that stands for nothing
+                    continue  # a docstring or an unused string
             elif isinstance(node, _SCOPES):
                 scope = self._enter(node, scope)
             elif kind is ast.ImportFrom:
@@ -253,7 +253,7 @@ class Bindings:
             owner.attributes.setdefault(".".join(parts), []).append((value, scope))
 
     def of_attribute(self, node: ast.Attribute, scope: Scope) -> list[tuple[ast.AST, Scope]]:
-        """Return what an attribute is given: of ``self``, in its class and its bases, else in the scopes around it.
+        """Return the values assigned to an attribute: of ``self``, in its class and bases, else in the outer scopes.
 
         An attribute of ``self`` that neither has is looked for in the classes of the file that inherit from it.
         """
@@ -273,7 +273,7 @@ class Bindings:
         return self._of_object(self.classes[parts[0]], name) if parts[0] in self.classes else []
 
     def _of_object(self, owner: Scope, name: str) -> list[tuple[ast.AST, Scope]]:
-        """Return what an attribute is given in a class and its bases, or else in the classes that inherit from it."""
+        """Return the values assigned to an attribute in a class and its bases, else in its subclasses."""
         key = (id(owner), name)
         known = self._known_attributes.get(key)
         if known is None:
@@ -343,7 +343,7 @@ class Bindings:
 
 
 def attribute_parts(node: ast.expr) -> list[str] | None:
-    """Return the parts of ``a.b.c``, of ``type(self).c`` those of ``self.c``; None for what begins with no name."""
+    """Return the parts of ``a.b.c``; ``type(self).c`` counts as ``self.c``. None if it does not start with a name."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         if node.attr != "__class__":

@@ -32,7 +32,7 @@ _MAX_TEXT = 10_000
 
 
 class Value(NamedTuple):
-    """One possible string: its text with placeholders, and whether some part is unknown."""
+    """A possible string value: its text with placeholders, and a flag for unknown parts."""
 
     text: str
     dynamic: bool
@@ -44,7 +44,7 @@ class Where(NamedTuple):
     Attributes:
         extension: The id of its extension; empty if it is not known.
         module: The name that imports it; empty if it is none.
-        is_package: Whether it is an ``__init__`` file.
+        is_package: True if it is an ``__init__`` file.
     """
 
     extension: str = ""
@@ -52,7 +52,7 @@ class Where(NamedTuple):
     is_package: bool = False
 
     def package(self) -> str:
-        """Return what ``__package__`` is in the file."""
+        """Return the value of ``__package__`` in the file."""
         return self.module if self.is_package else self.module.rpartition(".")[0]
 
 
@@ -60,7 +60,7 @@ NOWHERE = Where()
 
 
 class Evaluator:
-    """Answers what the expressions of one file are.
+    """An evaluator of string expressions in one file.
 
     Attributes:
         names: The file's bindings.
@@ -83,7 +83,7 @@ class Evaluator:
         self._known_ids: dict[tuple[int, int], tuple[ast.AST, bool]] = {}
 
     def complaint(self) -> str | None:
-        """Return what to say of a file that took more steps than are allowed; None for any other."""
+        """Return a message if the file exceeded the limit of steps, else None."""
         if self.steps <= MAX_STEPS:
             return None
         return f"The strings of the file take more than {MAX_STEPS} steps to evaluate; some settings may be missing."
@@ -100,7 +100,7 @@ class Evaluator:
         return ".".join(reversed(parts))
 
     def given(self, node: ast.Attribute, scope: Scope) -> list[tuple[ast.AST, Scope]]:
-        """Return what an attribute is given: ``self.path``, ``Keys.ON``, ``Keys.ON.value``, ``module.Keys.ON``."""
+        """Return the values of an attribute: ``self.path``, ``Keys.ON``, ``Keys.ON.value``, ``module.Keys.ON``."""
         if found := self.names.of_attribute(node, scope):
             return found
         owner = node.value
@@ -118,7 +118,7 @@ class Evaluator:
             node: The expression.
             scope: Where it stands.
             depth: Guards against definitions that go round in circles.
-            part: Whether it is a part of a larger string; a part that is not known becomes a placeholder there.
+            part: True if it is a part of a larger string; a part that is not known becomes a placeholder there.
         """
         key = (id(node), id(scope), depth, part)
         known = self._known_values.get(key)
@@ -186,7 +186,7 @@ class Evaluator:
         return []
 
     def _changed_values(self, function: ast.Attribute, call: ast.Call, scope: Scope, depth: int) -> list[Value]:
-        """Return what ``text.strip("/")`` and the like make of known texts; what is open stays as it is."""
+        """Return the results of string methods, such as ``text.strip("/")``, on known texts. Keeps unresolved ones."""
         given = [_text_argument(item) for item in call.args]
         if None in given or call.keywords:
             return []
@@ -235,14 +235,14 @@ class Evaluator:
         return [Value(parts[index], "{" in parts[index]) for parts in pieces if -len(parts) <= index < len(parts)]
 
     def _is_own_id(self, node: ast.AST, scope: Scope, depth: int) -> bool:
-        """Return whether an expression is the id and version of the extension that the file belongs to."""
+        """Return True if an expression is the id and version of the extension that the file belongs to."""
         key = (id(node), id(scope))
         known = self._known_ids.get(key)
         if known is None:
             self.steps += 1
             if depth > MAX_DEPTH or self.steps > MAX_STEPS or not self.where.extension:
                 return False
-            self._known_ids[key] = (node, False)  # for what goes round in circles
+            self._known_ids[key] = (node, False)  # prevents endless recursion
             known = self._known_ids[key] = (node, self._gives_own_id(node, scope, depth))
         return known[1]
 
@@ -263,7 +263,7 @@ class Evaluator:
         return bool(given) and all(self._is_own_id(value, where, depth + 1) for value, where in given)
 
     def _returned_values(self, function: ast.expr, scope: Scope, depth: int) -> list[Value] | None:
-        """Return what a function of this file returns; None where it is none. Its arguments stay open."""
+        """Return the results of a function of this file; None for other calls. Arguments stay unresolved."""
         if isinstance(function, ast.Name):
             bound = scope.lookup(function.id)
         elif isinstance(function, ast.Attribute):
@@ -284,7 +284,7 @@ class Evaluator:
     def _formatted(
         self, template: ast.expr, given: list[ast.expr], placeholder: str, scope: Scope, depth: int
     ) -> list[Value]:
-        """Return what `%` or `str.format` makes of a template; what is filled in stays open, under its name."""
+        """Return the result of `%` or `str.format` on a template. Arguments become named placeholders."""
         self.used.add(id(template))
         results = []
         for value in self.values(template, scope, depth + 1):
@@ -330,7 +330,7 @@ class Evaluator:
         origin = self.names.imports[base.id]
         rest = dotted[len(origin) + 1 :].removesuffix(".value")
         if ":" in origin:
-            # What is imported can be a module (`from . import constants`) or a class: the reader of all files tells.
+            # An imported name can be a module (`from . import constants`) or a class. The merge step decides.
             return f"{origin}.{rest}"
         return f"{origin}:{rest}"
 
@@ -405,7 +405,7 @@ def last_name(node: ast.AST) -> str:
 
 
 def _is_whole(value: Value) -> bool:
-    """Return whether nothing of a text is left open, here or for the reader of all files."""
+    """Return True if a text has no unresolved part, not even for the merge step."""
     return not value.dynamic and "<" not in value.text
 
 

@@ -1,4 +1,4 @@
-"""Settings in Kit's TOML files: what ``[settings]`` defines, and the arguments of ``[[test]]`` entries."""
+"""Settings in Kit's TOML files: the ``[settings]`` tables, and the arguments of ``[[test]]`` entries."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _APP_TABLES = frozenset({"package", "core", "dependencies", "settings", "templat
 
 
 class TomlSettings(NamedTuple):
-    """What one TOML file says about settings.
+    """The settings in one TOML file.
 
     Attributes:
         definitions: One record a value below ``[settings]``, in the order of the file: ``path``, ``type``, ``value``,
             ``line``, ``file``, ``documentation``, ``filters`` (``["platform=windows-x86_64"]``)
             and ``append``.
         uses: The ``--/path=value`` arguments of its ``[[test]]`` entries, as `calls.python_uses` records them.
-        warnings: What could not be read.
+        warnings: Warnings about unreadable parts.
     """
 
     definitions: list[dict[str, Any]]
@@ -43,9 +43,9 @@ def toml_settings(
         data: The file's content.
         file: Its path relative to the owner's folder.
         owner: The id of the extension or app, for the warnings.
-        preset: Whether a file without any of the tables of an app or extension is a preset: a table of settings
+        preset: True if a file without any of the tables of an app or extension is a preset: a table of settings
             itself, which the application lays over its own (``rendering_modes/quality.kit``).
-        broken_known: Whether what is broken in the file is already reported elsewhere.
+        broken_known: True if the file's errors are already reported elsewhere.
     """
     document = kit_toml.parse_lenient(data, name=file)
     depth = 0 if preset and not _APP_TABLES & document.values.keys() else 1
@@ -115,7 +115,7 @@ def _documentation(comment: str) -> str:
 
 
 def _is_disabled(line: str) -> bool:
-    """Return whether a comment is a statement of Kit's TOML: ``x.y = 2``, but not ``mode = fast or slow``."""
+    """Return True if a comment is a statement of Kit's TOML: ``x.y = 2``, but not ``mode = fast or slow``."""
     if not _DISABLED.match(line):
         return False
     if line.rstrip().endswith(("[", "{")) or line.count('"""') == 1:

@@ -44,7 +44,7 @@ class Backend(Protocol):
         Args:
             batches: Batches of (digest, text); no text is blank.
             store: Receives the digests of a batch and its vectors, float32, n × d, finite and of length 1.
-            purpose: Whether the texts are passages or queries. Some models embed them differently.
+            purpose: The purpose of the texts, passages or queries. Some models embed them differently.
             label: Name of the documents, for messages.
             total: Number of batches, for messages.
 

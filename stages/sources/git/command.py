@@ -148,7 +148,7 @@ def git_environment() -> dict[str, str]:
 
 
 def local_path(url: str) -> str:
-    """Return the path in an address if git treats the address as a path; else None."""
+    """Return the path in an address if git treats the address as a path; else empty."""
     if url.startswith("file://"):
         from urllib.request import url2pathname
 
