@@ -75,7 +75,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the checkpoint is cleared before the report is written",
-        "checkpoint/run_command.py",
+        "checkpoint/pipeline_run.py",
         "    def _complete(self, *, ran: bool) -> None:\n",
         "    def _complete(self, *, ran: bool) -> None:\n        checkpoint_file.clear(self.config.work_dir)\n",
         ("tests/stages/publishing/test_order.py",),
