@@ -28,7 +28,7 @@ _IDLE_FIELDS = frozenset(
     }
 )
 _IDLE_CHILDREN = frozenset(
-    {type(None), str, int, ast.Name, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal}
+    {type(None), str, int, bool, ast.Name, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal}
 )
 _CHILDREN: dict[type, tuple[str, ...]] = {
     kind: tuple(field for field in kind._fields if field not in _IDLE_FIELDS)

@@ -520,3 +520,8 @@ def test_words_stand_ready_for_the_paths_of_other_files() -> None:
         ("text", "NAME", "my.ext"),
         ("text", "Keys.GROUP", "my.ext.group"),
     ]
+
+
+def test_patterns_of_a_match_are_walked() -> None:
+    source = f"{HEAD}match settings.get('/a/b'):\n    case True | None:\n        settings.get('/a/c')\n"
+    assert short(source) == [("read", "/a/b"), ("read", "/a/c")]
