@@ -12,6 +12,9 @@ little about its name: ``python/impl/stage.py`` may become ``isaacsim.core.utils
 The values of variables are followed: strings, tables, fields, concatenation, loops over tables, functions of the file.
 What else a build file computes is unknown, and so is whatever contains an unknown value. All branches of an ``if`` are
 read. The work is bounded in steps.
+
+The module is long because one class is the interpreter: its statements, its expressions and the calls of the build
+tools share the values of the variables.
 """
 
 from __future__ import annotations

@@ -17,6 +17,9 @@ from stages.sources.manifest import Candidate, Template, read_candidate
 from stages.sources.notes import Notes
 from stages.sources.walk import Problem, is_within, printable
 
+# So many links of a folder are told one by one.
+_LINKS_TOLD = 3
+
 
 class SourceSearch:
     """One search through the sources of a run.
@@ -156,14 +159,21 @@ class SourceSearch:
             if is_within(os.path.realpath(item.path), real_root):
                 continue
             parts = item.relative.split("/")
-            links = ("/".join(parts[: end + 1]) for end in range(len(parts)))
-            behind[next(link for link in links if not is_within(os.path.realpath(f"{start}/{link}"), real_root))] += 1
-        for link, count in sorted(behind.items()):
+            above = ("/".join(parts[: end + 1]) for end in range(len(parts)))
+            behind[next(link for link in above if not is_within(os.path.realpath(f"{start}/{link}"), real_root))] += 1
+        folders = Counter(link.rpartition("/")[0] for link in behind)
+        told: dict[str, list[str]] = {}
+        for link in sorted(behind):
+            folder = link.rpartition("/")[0]
+            # A folder that is full of links is one line.
+            told.setdefault(link if folders[folder] <= _LINKS_TOLD else folder, []).append(link)
+        for place, links in told.items():
+            which = "The link leads" if links == [place] else f"{len(links)} links in it lead"
             message = (
-                f"The link leads out of the source; {count} extensions and apps were found behind it. Set"
-                ' links = "inside" in [[input.sources]] to leave them out.'
+                f"{which} out of the source; {sum(behind[link] for link in links)} extensions and apps were found"
+                ' behind. Set links = "inside" in [[input.sources]] to leave them out.'
             )
-            self._notes.warn("link-followed", "", f"{path}/{link}".lstrip("/"), message)
+            self._notes.warn("link-followed", "", f"{path}/{place}".strip("/"), message)
 
     def _tell_templates(self) -> None:
         """Warn about templates, once per folder without other extensions."""

@@ -174,6 +174,19 @@ def test_extensions_behind_a_link_out_of_the_source_are_told(tmp_path: Path) -> 
     assert [(warning["kind"], warning["file"]) for warning in run.warnings()] == [("link-outside", "_isaac_sim")]
 
 
+def test_a_folder_full_of_links_is_told_in_one_line(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "proj", extension("my.proj", "source/"))
+    (tree / "exts").mkdir()
+    for number in range(5):
+        write_tree(tmp_path / "elsewhere", extension(f"omni.n{number}"))
+        (tree / f"exts/omni.n{number}").symlink_to(tmp_path / f"elsewhere/omni.n{number}")
+    run = MadeRun(tmp_path / "work", tree)
+    assert len(run.ids) == 6
+    (warning,) = run.warnings()
+    assert (warning["kind"], warning["file"]) == ("link-followed", "exts")
+    assert warning["message"].startswith("5 links in it lead out of the source; 5 extensions")
+
+
 def test_outputs_are_no_inputs_through_links_neither(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", extension("my.tool", "exts/"))
     source = {"kind": "path", "path": str(tree)}
