@@ -1,4 +1,4 @@
-"""Fixtures that several test files share: above all the real extensions, fetched once and never committed."""
+"""Shared fixtures. The real extensions are fetched once and never committed."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the quick tests leave out."""
+    """Report the tests that a quick run skips."""
     left = len(terminalreporter.stats.get("deselected", []))
     if config.getoption("markexpr") == "not long":
         more = f"{left} long tests" if left else "The long tests"

@@ -1,4 +1,4 @@
-"""A real embedding service for tests: the local model behind OpenAI's protocol, which can be told to fail.
+"""A real embedding service for tests: the local model with OpenAI's protocol and configurable failures.
 
 In a test: ``with EmbeddingServer() as server: …``, ``server.fail("429", times=2)``, ``server.delivered``.
 On its own: ``python tests/embedding_server.py --port 8000 --fail hang --from-request 3``; it prints its address and can
@@ -60,7 +60,7 @@ def _model(dimension: int) -> LocalBackend:
 
 @dataclass
 class Failure:
-    """What goes wrong, with which requests."""
+    """An injected failure, and the requests it applies to."""
 
     mode: str
     times: int
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         items = [
             {"object": "embedding", "index": row, "embedding": list(map(float, v))} for row, v in enumerate(vectors)
         ]
-        # In reverse, which the protocol allows: what comes back is ordered by its index.
+        # In reverse, which the protocol allows: the client sorts the results by index.
         items.reverse()
         answer = {"object": "list", "data": items, "model": body["model"], "usage": {"prompt_tokens": 1}}
         if failure is None:

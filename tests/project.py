@@ -1,4 +1,4 @@
-"""A made-up set of extensions with its own configuration, and the pipeline run on it as a user runs it."""
+"""A synthetic set of extensions with its own configuration, and real runs of the pipeline on it."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def make_extension(folder: Path, number: int) -> Path:
 
 @dataclass
 class Project:
-    """A folder with extensions, a configuration and what runs made of them."""
+    """A folder with extensions, a configuration and the outputs of runs."""
 
     path: Path
 
@@ -143,7 +143,7 @@ class Project:
         return self.start_command(self.command(script, *arguments), **environ)
 
     def start_command(self, command: list[str], **environ: str) -> subprocess.Popen[str]:
-        """Start a command the way `start` does; for what starts the pipeline in some special way."""
+        """Start a command like `start`, for special ways to start the pipeline."""
         with (self.path / "output.txt").open("w") as output:
             return subprocess.Popen(
                 command,
@@ -179,14 +179,14 @@ class Project:
 
 @dataclass(frozen=True)
 class Run:
-    """How a run ended: its exit code, and what it printed on standard output and standard error."""
+    """The result of a run: its exit code, standard output and standard error."""
 
     code: int
     output: str
 
 
 def digest_of(folder: Path) -> dict[str, str]:
-    """Return a digest of each file below a folder by relative path, aside from what holds times."""
+    """Return a digest of each file below a folder by relative path, without files that contain times."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

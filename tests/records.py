@@ -1,4 +1,4 @@
-"""Made-up records of the files that stages hand on, complete where a test names no value."""
+"""Factories for records of the stages' files, with defaults for all values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real pseudo terminal: what a program shows on it, as a person would see it."""
+"""A real pseudo terminal, and the screen of a program on it."""
 
 from __future__ import annotations
 

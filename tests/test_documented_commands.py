@@ -1,4 +1,4 @@
-"""Every command of the specification and of the README, typed as it stands there, in a shell that knows nothing.
+"""Every command of the specification and of the README, typed literally in a clean shell.
 
 The shell's ``PATH`` holds the system's programs and a Python without a single package. The project is a copy with an
 environment in ``.venv`` as ``make`` leaves it, two made-up extensions, and the files that the commands name.
@@ -77,7 +77,7 @@ class Copy:
 
 
 def make_environment(folder: Path, project: Path) -> None:
-    """Make what ``make`` makes of ``.venv``: the project and its packages, and the program ``doit``."""
+    """Create ``.venv`` like ``make``: the project, its packages, and the program ``doit``."""
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python3*/site-packages")
     packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]

@@ -1,4 +1,4 @@
-"""The main job on the real extensions of the wheel, as ``make`` runs it, in two folders."""
+"""A full run on the real extensions of the wheel, like ``make``, in two folders."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ DIGEST_BYTES = 8
 
 
 def names(version: Path) -> Iterator[str]:
-    """Yield what a version's folder of a data set names: modules, classes, methods, API, examples, settings."""
+    """Yield all names in a version's folder of a data set: modules, classes, methods, API, examples, settings."""
     for path in sorted((version / "extensions" / "codeatlas").glob("*.json")):
         atlas = json.loads(path.read_text())
         for kind in ("modules", "classes", "methods"):
@@ -134,7 +134,7 @@ def names(version: Path) -> Iterator[str]:
 
 
 def test_nothing_that_was_found_before_is_lost(projects: tuple[Project, Project]) -> None:
-    """Where this fails, ``doit diff`` between an earlier data set and this one names what is lost."""
+    """No name is lost. If this fails, ``doit diff`` with an earlier data set shows the lost names."""
     content = FOUND_BEFORE.read_bytes()
     before = {content[start : start + DIGEST_BYTES] for start in range(0, len(content), DIGEST_BYTES)}
     now = {

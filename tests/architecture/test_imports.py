@@ -1,4 +1,4 @@
-"""The rooms of the project and what each may import."""
+"""The rooms of the project and the imports allowed between them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Bad input of every kind: what it is, what the user is told, and the exit code.
+"""Cases of bad input: the input, the expected message, and the exit code.
 
-A case spoils a small project; the test runs the pipeline on it. `docs/bad_input.md` is the table of what they say.
+A case damages a small project, and the test runs the pipeline on it. `docs/bad_input.md` lists the messages.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Case:
 
 
 def _nothing(project: Project) -> None:
-    """The command line is what is wrong."""
+    """Change nothing: the command line is the bad input."""
 
 
 def _config(text: str | bytes) -> Spoil:

@@ -1,4 +1,4 @@
-"""Every bad input ends in one clear message and a known exit code: no traceback, no hang, nothing lost in silence.
+"""Every bad input gives one clear message and a known exit code: no traceback, no hang, no silent omission.
 
 BAD_INPUT_DOCUMENT=1 writes the table of `docs/bad_input.md` anew; else each row is required to be in it.
 """
@@ -51,7 +51,7 @@ def _bound_by_permissions(command: list[str]) -> list[str]:
 
 
 def _told(project: Project) -> list[str]:
-    """Return the lines of the completion report about what was left out or repaired."""
+    """Return the lines of the completion report about skipped and repaired input."""
     report = json.loads((project.data / REPORT).read_bytes())
     lines = [f"{w['extension']}: {w['file']}:{w['line']}: {w['message']}" for w in report["warnings"]]
     extraction = report["completeness"]["extension_data"]

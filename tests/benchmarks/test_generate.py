@@ -1,4 +1,4 @@
-"""The made-up extensions that the benchmarks measure on: the same every time, sound, and shaped like real ones."""
+"""The synthetic extensions of the benchmarks: reproducible, valid, and shaped like real ones."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_every_file_is_sound(ten: Path) -> None:
 
 
 def test_shapes_are_those_of_real_extensions(generate: ModuleType, tmp_path: Path) -> None:
-    """Within a third of what was measured: bytes a file, syntax nodes a byte, functions a kilobyte, documented ones."""
+    """Shares are within a third of the measured ones: bytes per file, nodes per byte, functions per kB, docstrings."""
     done = generate.generate(tmp_path, 40, workers=2)
     trees = [ast.parse(path.read_text()) for path in tmp_path.rglob("*.py")]
     functions = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -1,4 +1,4 @@
-"""What embedding by a service is about to cost is told before it is paid, and can be limited."""
+"""The cost of an embedding service: reported before any request, and limited by the configuration."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_costs_too_much_is_not_sent_unless_one_says_yes(project: Project, s
     assert agreed.code == 0, agreed.output
     assert server.delivered
     assert "made with other values" not in agreed.output
-    # What the cache has costs nothing.
+    # Cached texts cost nothing.
     (project.work / "embeddings" / "settings_embeddings.json").unlink()
     assert project.run("doit").code == 0
 

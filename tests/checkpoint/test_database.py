@@ -1,4 +1,4 @@
-"""doit's database of ours: written through, untouched by readers, put aside when broken."""
+"""The doit backend: it writes through, read-only commands do not change it, and a broken file is renamed."""
 
 import contextlib
 import os
@@ -46,7 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def doit(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """Run doit in a process group of its own; what it leaves behind when it is killed is killed too."""
+    """Run doit in its own process group. Killing it also kills its children."""
     with Path("errors").open("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "doit", *arguments],

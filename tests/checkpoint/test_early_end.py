@@ -1,4 +1,4 @@
-"""A run after an edit ends where nothing differs any more."""
+"""Early cut-off: a run after an edit stops where outputs no longer differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that fails at the embedding service, and one that goes on when the service is there."""
+"""A run that fails at the embedding service, and its resume when the service is back."""
 
 from __future__ import annotations
 

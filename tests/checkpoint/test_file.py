@@ -1,4 +1,4 @@
-"""The documented file: what it looks like, what it accepts, what it refuses."""
+"""The documented checkpoint file: its form, and the files it accepts and rejects."""
 
 import json
 from pathlib import Path

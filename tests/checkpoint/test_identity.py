@@ -1,4 +1,4 @@
-"""Sources by what they are: the data is that of the source configured now, wherever the work directory came from.
+"""The data matches the configured sources, wherever the work directory came from.
 
 The trees have equal sizes and times, as a checkout or a CI cache gives them.
 """

@@ -1,4 +1,4 @@
-"""Killed, interrupted, started twice: nothing done is lost, and what is told is true."""
+"""Kills, interrupts and concurrent starts: no completed work is lost, and the messages are accurate."""
 
 from __future__ import annotations
 

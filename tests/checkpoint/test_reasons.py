@@ -1,4 +1,4 @@
-"""What a run says of its reasons and of repeated faults: true, once, and in words of its own."""
+"""The reasons of tasks and repeated faults: accurate, reported once, and in the pipeline's own terms."""
 
 from __future__ import annotations
 

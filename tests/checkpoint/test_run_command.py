@@ -1,4 +1,4 @@
-"""What holds of a run whatever reporter, worker, database file, folder or selection the user chooses."""
+"""Invariants of a run for every reporter, worker, database file, folder and selection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is done to a pipeline, in whatever order: a last successful run gives what a clean run gives."""
+"""Random sequences of commands: a final successful run gives the result of a clean run."""
 
 from __future__ import annotations
 
@@ -136,12 +136,12 @@ def do(project: Project, step: tuple[object, ...]) -> None:
         project.configure(input__kit_version=argument[0])
 
 
-# Steps after which the file says what the run before it knew: it has not looked since.
+# Steps that do not update the file: it still has the state of the previous run.
 _UNSEEN = ("edit", "add", "remove", "configure", "delete", "tear", "corrupt", "kit", "fail", "kill", "kill a clean")
 
 
 def check_that_the_checkpoint_does_not_lie(project: Project, step: tuple[object, ...]) -> None:
-    """What the checkpoint calls complete, doit calls up to date, with what a resume would restore."""
+    """Every complete stage of the checkpoint is up to date in doit, with the values that a resume restores."""
     if step[0] in _UNSEEN or step[0] in ("move the sources", "another configuration") or project.checkpoint() is None:
         return
     shown = json.loads(project.run("doit", "dry-run", "--json", "resume=1").output)

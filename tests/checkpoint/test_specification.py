@@ -1,4 +1,4 @@
-"""The checkpoint specification, sentence by sentence, on real runs of the real pipeline."""
+"""The checkpoint specification, sentence by sentence, in real runs of the pipeline."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def finished(undisturbed: tuple[Project, Path]) -> Project:
 
 @pytest.fixture
 def good_data(undisturbed: tuple[Project, Path]) -> dict[str, str]:
-    """The digests of what a run that never fails makes."""
+    """The digests of the outputs of an undisturbed run."""
     return digest_of(undisturbed[1] / "data")
 
 
@@ -222,7 +222,7 @@ def test_start_says_which_earlier_output_is_missing(project: Project) -> None:
 def test_start_takes_earlier_outputs_as_they_are(finished: Project) -> None:
     (finished.extensions / "made.up01/config/extension.toml").write_text("changed")
     assert stages_run(finished.run(MAIN, "--start", "final_assembly")) == []
-    # and what is known of them is not lost by it: the edit is still seen
+    # and their records are kept: the edit is still detected
     assert "preparation" in stages_run(finished.run(MAIN))
 
 

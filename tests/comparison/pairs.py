@@ -1,4 +1,4 @@
-"""Two made-up Kits with known differences, and the pipeline run on both."""
+"""Two synthetic Kits with known differences, and the pipeline run on both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds and rules of breakages, against griffe's own."""
+"""The kinds and rules of breakages, compared with griffe's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets of made-up Kits with known differences, against what is found."""
+"""Comparisons of data sets with known differences."""
 
 from __future__ import annotations
 

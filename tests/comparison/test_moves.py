@@ -1,4 +1,4 @@
-"""What is told to have moved, and what is not."""
+"""Detection of moved symbols."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration: what a file and overrides mean, and the one line that every fault ends in."""
+"""Loading a configuration: values, overrides, and the one-line error for every fault."""
 
 from __future__ import annotations
 
@@ -375,7 +375,7 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     assert "cannot be read (Permission denied)" in fault(path)
 
 
-# --- whatever comes --------------------------------------------------------------------------------------------------
+# --- arbitrary input -------------------------------------------------------------------------------------------------
 
 names = st.sampled_from(
     sorted({*SCHEMA["properties"], *(k for t in SCHEMA["properties"].values() for k in t["properties"]), "kind", "x"})

@@ -1,4 +1,4 @@
-"""A configuration of the former pipeline: what loading it says, and what it becomes."""
+"""Configurations of the former pipeline: the error on loading, and the conversion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hint is a command line that works as it is typed."""
+"""The resume hint is a command line that works as typed."""
 
 from __future__ import annotations
 

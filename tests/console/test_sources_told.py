@@ -1,4 +1,4 @@
-"""The table of what stage 2 took from where: short, whatever the number of folders, and complete."""
+"""The table of sources of stage 2: short for any number of folders, and complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real Python that nobody wrote for this: the standard library with its tests, and every installed package.
+"""Real third-party Python: the standard library with its tests, and every installed package.
 
 Each file is read as a module of an extension, as it is and with a line that reads a setting. ``make test`` takes a
 sample, ``make corpus`` all of them. Nothing is timed: work is counted in steps.

@@ -1,4 +1,4 @@
-"""The page on adding a stage, followed to the letter on a copy of the project."""
+"""The page on adding a stage, followed literally on a copy of the project."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def block(title: str) -> str:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with what the page adds: a file in ``stages/``; in ``dodo.py`` a task and its import."""
+    """A copy of the project with the page's additions: a file in ``stages/``, and a task and import in ``dodo.py``."""
     copy = tmp_path_factory.mktemp("copy")
     for name in ("checkpoint", "config", "console", "stages", "tasks"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,4 +1,4 @@
-"""The pages as a whole: links, the workflow to copy, and a site that asks no other host for anything."""
+"""The documentation site: its links, the workflow to copy, and no requests to other hosts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference pages: that they have everything, and that what they say of it is so."""
+"""The reference pages are complete and match the program."""
 
 from __future__ import annotations
 

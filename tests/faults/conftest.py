@@ -1,4 +1,4 @@
-"""The one victim that all fault tests break, and the table at the end."""
+"""The shared victim of all fault tests, and the table of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a published data set again and again, as a service does: each time whole, each time one version.
+"""Repeatedly reads a published data set, as a service does. Each read must be complete and of one version.
 
     python data_set_reader.py FOLDER
 

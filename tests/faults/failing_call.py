@@ -1,4 +1,4 @@
-"""Runs doit in this one process, where the n-th call of a function of ``os`` fails.
+"""Runs doit in this process and makes the n-th call of an ``os`` function fail.
 
     python failing_call.py NAME N FAULT [doit's arguments]
 

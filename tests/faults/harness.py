@@ -1,4 +1,4 @@
-"""What the fault tests share: a project to break, what an undisturbed run makes of it, and counts of what was tried."""
+"""The common parts of the fault tests: a project to break, its undisturbed results, and counts of attempts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MAIN = "data_collection_pipeline.py"
 KILLS = int(os.environ.get("KILLS", "10"))
 # The full run of `make faults`; the ordinary test run takes a sample.
 FULL = KILLS >= 100
-# What a run keeps for itself in the work directory: not part of the result.
+# Internal files of a run in the work directory, which are not part of the result.
 # The previous data set is history: it depends on the runs before.
 _OWN = ("final_assembly/previous/", ".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "logs/")
 
 _T = TypeVar("_T")
 
-# kind of fault -> what was tried, what of it was survived, and how the runs that were hit ended.
+# Kind of fault -> number of attempts, number of survived ones, and the outcomes of the disturbed runs.
 figures: dict[str, Figure] = {}
 
 
@@ -63,7 +63,7 @@ def results_of(project: Project) -> dict[str, str]:
 
 @dataclass
 class Victim:
-    """A project and what an undisturbed run makes of it.
+    """A project and the results of an undisturbed run.
 
     Attributes:
         project: The project; `fresh` gives it back as no run has touched it.
@@ -76,7 +76,7 @@ class Victim:
     seconds: float
 
     def fresh(self) -> Project:
-        """Remove what runs have made; the project stays where it is, since outputs may name its place."""
+        """Remove all outputs. The project keeps its location, because outputs may contain its path."""
         for folder in (self.project.work, self.project.data):
             shutil.rmtree(folder, ignore_errors=True)
         return self.project
@@ -122,12 +122,12 @@ def end(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> int:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Return the worker processes of a run: what the processes that it started have started."""
+    """Return the worker processes of a run: the children of its child processes."""
     return [worker for server in children(process.pid) for worker in children(server)]
 
 
 def one_clear_error(run: Run) -> None:
-    """Require what a run that cannot go on owes its user: an error, no traceback."""
+    """Assert that a failed run printed an error and no traceback."""
     assert run.code in (1, 2), run.output
     assert "Traceback" not in run.output, run.output
     assert "unexpected " not in run.output, run.output

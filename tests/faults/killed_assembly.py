@@ -1,4 +1,4 @@
-"""Runs the final assembly in this one process, killed before the n-th call that touches a file.
+"""Runs the final assembly in this process and kills it before the n-th file operation.
 
     python killed_assembly.py N WORK_DIR TARGET_DIR
 

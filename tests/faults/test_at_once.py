@@ -1,4 +1,4 @@
-"""Two and four runs at once: on one work directory one works and the others are told; on different ones all work."""
+"""Concurrent runs: in one work directory one run works and the others are refused; otherwise all work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input that changes while a stage reads it: the run, or the next, gives what a clean run of the last state gives."""
+"""Input that changes while a stage reads it: this or the next run gives the result of a clean run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment: a resume gives what an undisturbed run gives, byte for byte, with nothing left beside it."""
+"""`kill -9` at any time: a resume gives byte-identical results and leaves no other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many extensions, little memory, few open files."""
+"""Many extensions with little memory and few open files."""
 
 from __future__ import annotations
 

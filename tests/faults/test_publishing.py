@@ -1,4 +1,4 @@
-"""The published data set is one version, whole, whatever happens while it is replaced."""
+"""The published data set is always complete and of one version, even while it is replaced."""
 
 from __future__ import annotations
 

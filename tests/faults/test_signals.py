@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT at any moment: the run ends by itself, in order, and a resume completes it."""
+"""SIGTERM and SIGINT at any time: the run ends in order, and a resume completes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_signalled_run_resumes(victim: Victim, number: signal.Signals, moment:
         time.sleep(moment * victim.seconds)
         os.kill(process.pid, number)
         run = project.finish(process, 60)
-        # Before the run has begun, and when all is done, the signal means what it means to any program.
+        # Before and after the run, the signal has its default effect.
         assert run.code in (0, 128 + number, -number), run.output
         assert "During handling" not in run.output, run.output
         if run.code == 128 + number:

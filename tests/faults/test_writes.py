@@ -1,4 +1,4 @@
-"""The n-th rename or sync fails, the disk is full, a folder read-only, a file too large: one error, then a resume."""
+"""Failed renames and syncs, a full disk, a read-only folder, a size limit: one error, then a resume."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of what reads files that others wrote: any bytes give a value or the module's own error.
+"""Coverage-guided fuzzing of the parsers: any bytes give a value or the module's own error.
 
     make fuzz                              each target for a minute
     python tests/fuzz/fuzz.py TARGET [libFuzzer's arguments, such as -max_total_time=600 or a folder of inputs]
@@ -48,7 +48,7 @@ FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-"))
 
 
 def fuzz_kit_toml(data: bytes) -> None:
-    """Kit's TOML dialect; what can be rescued is JSON, and all of it where nothing is wrong."""
+    """Kit's TOML dialect: lenient parsing gives JSON values, and all of them for a valid file."""
     rescued = kit_toml.parse_lenient(data, name="x")
     json.dumps(rescued.values)
     try:
@@ -161,7 +161,7 @@ def _zipped() -> bytes:
     return buffer.getvalue()
 
 
-# What each target begins with: from nothing, it would not get past the first bracket for hours.
+# Seeds of each target. From an empty input, the fuzzer would not get past the first bracket for hours.
 TARGETS: dict[str, tuple[Callable[[bytes], None], bytes]] = {
     "kit_toml": (
         fuzz_kit_toml,

@@ -1,8 +1,8 @@
-"""Break the program in ways that no test may miss: each mutation is applied to a copy, and its tests must fail there.
+"""Mutation tests: each mutation is applied to a copy of the project, and its tests must fail there.
 
     python tests/mutants/run.py [WORD]
 
-WORD: only the mutations whose title holds it. Exit code 1 if a mutation survives, or can no longer be applied.
+WORD: only run the mutations with WORD in their title. Exit code 1 if a mutation survives, or can no longer be applied.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Mutation:
     """One way to break the program.
 
     Attributes:
-        title: What is broken.
+        title: The broken behaviour.
         file: The file to change.
         old: Text that occurs in it once.
-        new: What takes its place.
-        tests: Arguments of pytest: the tests of which at least one must fail.
+        new: The replacement.
+        tests: Arguments of pytest. At least one of the tests must fail.
     """
 
     title: str

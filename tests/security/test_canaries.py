@@ -1,4 +1,4 @@
-"""Foreign code is never run, keys are never written, and what is made is as private as the user's umask says."""
+"""Third-party code never runs, keys are never written, and outputs respect the user's umask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A work directory that somebody else wrote: what it records cannot make a run read, publish or remove other files.
+"""A foreign work directory: its records cannot make a run read, publish or remove other files.
 
 The attacker may write every file of the work directory, doit's database among them.
 """
@@ -102,7 +102,7 @@ def test_a_forged_entry_is_not_believed(project: Project, tmp_path: Path, key: s
 
 
 def test_a_forged_root_is_not_believed(project: Project, tmp_path: Path) -> None:
-    """The sources that are configured now are pulled again, whatever the database says."""
+    """The currently configured sources are pulled again, even if the database says otherwise."""
     other = make_project(tmp_path.resolve() / "other", count=2)
     for readme in other.extensions.rglob("README.md"):
         readme.write_text(f"# {SECRET}\n\n{SECRET}\n")

@@ -1,4 +1,4 @@
-"""What the program's own text must not have: pickle, evaluation of text, shells, packages without a pinned version."""
+"""Patterns banned from the code: pickle, evaluation of text, shells, unpinned packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A work directory from elsewhere, or one that is the user's own folder: nothing is overwritten or removed."""
+"""A foreign work directory, or a user's own folder: nothing is overwritten or removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server as a process, and the SDK's own client that asks it."""
+"""The server as a process, and the SDK's client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small made-up source trees, and the stages run on them one after the other."""
+"""Small synthetic source trees, and the stages run on them in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The choice of code examples: thresholds, modes, reasons, order, duplicates."""
+"""The selection of code examples: thresholds, modes, reasons, order, duplicates."""
 
 from __future__ import annotations
 
@@ -345,7 +345,7 @@ CODE = "\n".join(f"    x = call({number}, x)" for number in range(60))
         # Calls and names are code.
         (f"    return [\n{TABLE},\n        call()\n    ]", False),
         ("    return [\n" + ",\n".join(f"        call({number})" for number in range(60)) + "\n    ]", True),
-        # A docstring is as long as it is: it says what the example is about.
+        # Docstring lines count: they describe the example.
         ("    '''Text.\n" + "    line\n" * 60 + "    '''", True),
         (f"    x = [\n        1,\n        2,\n    ]\n{CODE}", True),
     ],

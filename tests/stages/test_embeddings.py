@@ -1,4 +1,4 @@
-"""The embeddings stage: documents and vectors that fit together, paid for once, resumable, without the key."""
+"""The embeddings stage: matching documents and vectors, no repeated payment, resumable, no stored key."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_nothing_to_embed(work_dir: Path, server: EmbeddingServer) -> None:
         embed("settings", work_dir=work_dir, options=options, api_key=None)
         assert numpy.load(work_dir / "embeddings" / "settings_embeddings.npy").shape == (0, dimension)
         assert list(read_documents(work_dir / "embeddings" / "settings_documents.json")) == []
-    # Where nothing else tells the dimension, the service is asked once.
+    # If the dimension is not known otherwise, the service is asked once.
     assert len(server.requests) == 1
 
 

@@ -1,4 +1,4 @@
-"""The extraction of whole extensions: made-up ones, hostile ones and the six real ones of the wheel."""
+"""The extraction of whole extensions: synthetic, hostile, and the six real ones of the wheel."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def check(schema: str, path: Path) -> None:
     jsonschema.Draft202012Validator(content).validate(json.loads(path.read_text()))
 
 
-# --- what is written ---
+# --- outputs ---
 
 
 @pytest.mark.parametrize("fixture", ["made_up", "wheel_work"])
@@ -490,7 +490,7 @@ def test_the_public_api_of_a_real_module_is_what_was_read_by_hand(name: str, whe
     (docs_path,) = data.glob(f"api_docs/{name}-[0-9]*.json")
     atlas, docs = read_json(atlas_path), read_json(docs_path)
     (module,) = [record for record in atlas["modules"].values() if record["file_path"] == expected["file"]]
-    # What the module defines is named there or, where a package offers it, listed as an alias.
+    # The module lists its definitions by name, or as an alias if a package exports them.
     own = {f"{module['full_name']}.{short}" for short in module["class_names"] + module["function_names"]}
     own |= set(module["aliases"].values())
     classes = {

@@ -1,4 +1,4 @@
-"""One bad file costs that file, one bad extension that extension, and a bad machine the run."""
+"""Fault containment: a bad file costs that file, a bad extension that extension, a machine fault the run."""
 
 from __future__ import annotations
 

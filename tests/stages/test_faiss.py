@@ -1,4 +1,4 @@
-"""FAISS folders: as the contract has them, whole or not there, never a pickle."""
+"""FAISS folders: valid by the contract, complete or absent, never a pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data set's folder: what is copied, what is left, what is removed, and what the completion report tells."""
+"""The folder of the data set: copied, kept and removed files, and the completion report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def warning(kind: str, extension: str = "", file: str = "", line: int = 0) -> St
 
 
 class Work:
-    """A work directory with an output of every stage, and what the final assembly makes of it."""
+    """A work directory with an output of every stage, and the result of the final assembly."""
 
     def __init__(self, folder: Path, *, kit_version: str = "107.3.3") -> None:
         self.work, self.data = folder / "work", folder / "data"
@@ -181,7 +181,7 @@ def test_a_file_that_someone_changed_is_made_right_again(work: Work) -> None:
 
 def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was_set_back_is_seen(work: Work) -> None:
     work.assemble()
-    time.sleep(0.05)  # until then their times could not tell that they changed again
+    time.sleep(0.05)  # after this, another change also changes their times
     work.assemble()
     known = read_json(work.work / "final_assembly/copies.json")["files"]
     atlas = work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
@@ -435,7 +435,7 @@ def test_the_completion_report_counts_and_gathers(work: Work) -> None:
         "app_template_files": 0,
         "warnings": 4,
     }
-    # Of all stages, in a fixed order; what two stages say in the same words stands once.
+    # From all stages, in a fixed order. Equal warnings of two stages appear once.
     assert [item["kind"] for item in written["warnings"]] == ["extension-id", "source", "too-large", "python-syntax"]
     assert written["data_set"]["files"] == len(work.targets())
     assert written["data_set"]["bytes"] == sum((work.data / name).stat().st_size for name in work.targets())

@@ -581,7 +581,7 @@ def test_zipped_extensions(cache: Cache) -> None:
     ]
     assert sorted(str(path) for path in cache.root.rglob("*")) == before
     assert not list(cache.work_dir.rglob("evil.py"))
-    assert cache.run() == result  # what is unpacked is used again
+    assert cache.run() == result  # reuses the unpacked archive
 
 
 def test_archives_of_several_extensions(cache: Cache) -> None:

@@ -367,7 +367,7 @@ def test_what_does_not_change_the_signature(tmp_path: Path, cache: Path, change:
 
 @pytest.mark.parametrize("change", ["folder", "manifest"])
 def test_the_times_tell_that_something_changed_and_changed_back(tmp_path: Path, cache: Path, change: str) -> None:
-    time.sleep(0.1)  # what has just been made may change again within one tick of the clock
+    time.sleep(0.1)  # a new file may change again within one tick of the clock
     before = state_of([path_source(cache)], tmp_path / "work")
     assert state_of([path_source(cache)], tmp_path / "work") == before
     if change == "folder":

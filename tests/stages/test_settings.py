@@ -1,4 +1,4 @@
-"""The settings stage: made-up extensions that are each hard in one way, and the real wheel by a second route."""
+"""The settings stage: synthetic extensions with one difficulty each, and an independent check on the wheel."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SCHEMAS = ROOT / "stages" / "schemas"
 
 
 def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") -> Extensions:
-    """Write what stages 1 to 3 write for this one: the sources, the extensions, the settings in Python files."""
+    """Write the inputs from stages 1 to 3: the sources, the extensions, the settings in Python files."""
     records.write_sources(work_dir, str(root), exts=[exts], apps=[apps])
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
     chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
@@ -168,7 +168,7 @@ def test_the_files_agree_with_each_other(input_: str, request: pytest.FixtureReq
     assert counted["documented"] + counted["undocumented"] == total
     assert sum(counted["by_extension"].values()) == sum(len(entry["extensions"]) for entry in entries.values())
     assert counted["total_usages"] == sum(entry["usage_count"] for entry in entries.values())
-    # The pieces that the summary is written in are what one go would have written.
+    # Writing the summary in pieces gives the same bytes as writing it at once.
     assert (work_dir / settings.SUMMARY).read_bytes() == to_json(summary)
     assert (work_dir / settings.SIMPLE).read_bytes() == to_json(simple)
 
@@ -212,7 +212,7 @@ def test_targets_and_dependencies_are_what_is_written_and_read(made: Path) -> No
     }
 
 
-# ---- what goes wrong ------------------------------------------------------------------------------------------------
+# ---- errors ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_broken_table_costs_itself_alone_and_is_reported_once(tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_foreign_file_in_place_of_an_owners_is_named(tmp_path: Path) -> None:
         ),
         # A class in a module that is imported.
         ({"k.py": 'class K:\n    P = "/my/p"\n', "c.py": "from . import k\nsettings.get(k.K.P)\n"}, "/my/p"),
-        # Two of one name: the import tells them apart.
+        # Two constants of one name: the import distinguishes them.
         ({"k.py": 'P = "/my/p"\n', "l.py": 'P = "/my/q"\n', "c.py": "from .l import P\nsettings.get(P)\n"}, "/my/q"),
     ],
 )  # fmt: skip
@@ -332,7 +332,7 @@ def test_constants_of_other_extensions_are_found(tmp_path: Path) -> None:
     """
     user = {
         "my/user/__init__.py": textwrap.dedent(uses),
-        # Of the same names, but not what is imported.
+        # Equal names that are not imported.
         "my/user/impl.py": 'from my.keys import PREFIX as BASE\nON = "/wrong/on"\nOWN = BASE + "/own"\n',
     }
     extension(tmp_path, "a.user", declared("my.user"), **user)
@@ -740,7 +740,7 @@ def test_an_extension_and_an_app_of_one_name_are_told_apart() -> None:
 
 
 def extracted(tmp_path: Path) -> dict[str, Any]:
-    """Return the settings of what lies in ``exts``, the Python files read by the real extraction."""
+    """Return the settings of the extensions in ``exts``. The real extraction reads the Python files."""
     work_dir = tmp_path / "work"
     chosen = prepare(work_dir, tmp_path)
     for one in chosen.extensions:

@@ -1,4 +1,4 @@
-"""Source trees of the field from their files to the data: what is chosen, what is read, and what is told."""
+"""Real-world source trees, from files to data: selection, reading and reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def extension(id_: str, root: str = "") -> dict[str, str | bytes]:
     }
 
 
-# --- what is an extension --------------------------------------------------------------------------------------------
+# --- recognition of extensions ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", ["# This is not an extension\n", "", "\ufeff# no\n\n  # extension\n"])
@@ -220,7 +220,7 @@ def test_outputs_in_an_extension_that_is_the_source(tmp_path: Path) -> None:
     assert "data/107.3" not in (work_dir / "extensions.json").read_text()
 
 
-# --- what the manifest says ------------------------------------------------------------------------------------------
+# --- the manifest ----------------------------------------------------------------------------------------------------
 
 
 def test_a_readme_given_as_text(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The undocumented parts of doit that the project uses: a release that changes one fails here."""
+"""The undocumented parts of doit in use: a release that changes one fails here."""
 
 from __future__ import annotations
 

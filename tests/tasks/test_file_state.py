@@ -1,4 +1,4 @@
-"""Whether a file is what it was, also where its times lie."""
+"""Detection of changed files, even with misleading times."""
 
 import os
 import time

@@ -8,7 +8,7 @@ from tasks.uptodate import Freshness, reasons
 
 
 def recorded(task: Task) -> dict[str, Any]:
-    """Return what doit keeps for a task that has succeeded."""
+    """Return doit's values for a successful task."""
     values: dict[str, Any] = {}
     for saver in task.value_savers:
         values |= saver()

@@ -1,4 +1,4 @@
-"""Completion as the shells do it: the script is loaded into a real shell, which is asked what may follow."""
+"""Shell completion: the script is loaded into a real shell, which lists the candidates."""
 
 from __future__ import annotations
 

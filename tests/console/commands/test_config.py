@@ -1,4 +1,4 @@
-"""``doit config``: shown as a user sees it, from real runs of the command."""
+"""``doit config`` in real runs of the command."""
 
 from __future__ import annotations
 

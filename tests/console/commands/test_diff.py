@@ -1,4 +1,4 @@
-"""``doit diff`` as a user runs it."""
+"""``doit diff`` in real runs of the command."""
 
 from __future__ import annotations
 

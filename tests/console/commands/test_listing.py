@@ -1,4 +1,4 @@
-"""``doit list`` and ``doit help`` as a user sees them."""
+"""``doit list`` and ``doit help`` in real runs of the commands."""
 
 from __future__ import annotations
 

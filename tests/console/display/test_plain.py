@@ -1,4 +1,4 @@
-"""What a run shows to people: live on a terminal, plain lines elsewhere."""
+"""The display of a run: live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines on warnings: few, and none of them lost."""
+"""Summaries of warnings: short and complete."""
 
 from __future__ import annotations
 

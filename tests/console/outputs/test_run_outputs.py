@@ -1,4 +1,4 @@
-"""What a run tells machines: a JSON summary, a JUnit file, annotations."""
+"""The machine-readable outputs of a run: a JSON summary, a JUnit file, annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report in a real browser: Debian's Chromium, driven by Playwright, without a network: as it is meant to be."""
+"""The report in a real browser: Debian's Chromium, driven by Playwright, without a network."""
 
 from __future__ import annotations
 

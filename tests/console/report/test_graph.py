@@ -1,4 +1,4 @@
-"""``doit graph``, the command of doit's own plugin, on this project's tasks."""
+"""``doit graph``, the command of doit's plugin, on this project's tasks."""
 
 from __future__ import annotations
 

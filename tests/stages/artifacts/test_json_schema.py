@@ -1,4 +1,4 @@
-"""The published schemas are those of the types, describe every field, and refuse what the types refuse."""
+"""The published schemas match the types, describe every field, and reject the same values."""
 
 from __future__ import annotations
 

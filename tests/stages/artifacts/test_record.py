@@ -1,4 +1,4 @@
-"""Records: what is written reads back as the same bytes, and what is not as it should be is one clear error."""
+"""Records round-trip byte for byte, and an invalid one gives one clear error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stages.storage.jsonfile import to_json, write_json
 from tests import records
 from tests.project import Project, make_project
 
-# What storage keeps to spare work: no stage reads another's.
+# Caches of the storage room. No stage reads another stage's.
 _NO_RECORDS = ("code_examples/copies.json", "final_assembly/copies.json")
 
 
@@ -125,7 +125,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_record_anywhere_in_a_value_is_written_as_its_object(tmp_path: Path) -> None:
     app = records.app("made.app")
     assert json.loads(to_json({"b": [app], "a": 1})) == {"a": 1, "b": [msgspec.to_builtins(app)]}
-    # What the fast encoder refuses: a lone surrogate and an integer beyond 64 bits.
+    # Values that the fast encoder rejects: a lone surrogate, and an integer beyond 64 bits.
     odd = msgspec.structs.replace(app, title="\ud800", source=2**70)
     write_json(tmp_path / "odd.json", [odd])
     (read,) = json.loads((tmp_path / "odd.json").read_text())

@@ -96,7 +96,7 @@ def test_parse_lenient_keeps_what_can_be_read() -> None:
     document = parse_lenient((FIXTURES / "broken.toml").read_bytes(), name="broken.toml")
     assert document.values == {
         "package": {"version": "1.2.3", "category": "tools"},
-        # The keys under a broken header are dropped: nothing tells which table they belong to.
+        # The keys under a broken header are dropped, because their table is unknown.
         "python": {"pipapi": {}},
         "settings": {"exts": {"a": {"kept": 5, "also": "kept"}}},
     }

@@ -1,4 +1,4 @@
-"""Nodes from their ``.ogn`` files to the database, the documents, the search, and the report's page."""
+"""Nodes from ``.ogn`` files to the database, the documents, the search and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checkpoint is the last to go: a run that cannot write its report can be resumed."""
+"""The checkpoint is removed last: a run that cannot write its report can be resumed."""
 
 from __future__ import annotations
 

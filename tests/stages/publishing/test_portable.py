@@ -1,4 +1,4 @@
-"""A data set can be copied to any system: its names are legal everywhere, and no path in it is of this machine."""
+"""A data set is portable: its names are legal on every system, and it contains no path of this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 
 from tests.project import REPORT, make_extension, make_project
 
-# What Windows refuses in a name, and the names that it keeps for devices.
+# Characters that Windows forbids in names, and its device names.
 _REFUSED = re.compile(r'[<>:"\\|?*\x00-\x1f]|[. ]$')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 

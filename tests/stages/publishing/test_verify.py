@@ -1,4 +1,4 @@
-"""What `verify` accepts, and what it finds wrong: each kind of damage is one line that names the file."""
+"""`verify` accepts valid data sets and reports each kind of damage in one line that names the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def copy(published: Project, tmp_path: Path) -> Path:
-    """A copy somewhere else, without a work directory or a configuration: what someone who received it has."""
+    """A copy elsewhere, without a work directory or configuration, as a recipient has it."""
     return Path(shutil.copytree(published.data / "107.3", tmp_path / "received"))
 
 

@@ -1,4 +1,4 @@
-"""Types in docstrings, against what was read by hand in each of the three styles."""
+"""Types in docstrings of the three styles, compared with hand-written expectations."""
 
 from __future__ import annotations
 

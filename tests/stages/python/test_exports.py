@@ -1,4 +1,4 @@
-"""Names of ``__all__`` that no plain import binds, and names that would overwrite one another."""
+"""Names of ``__all__`` that no plain import binds, and colliding names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Newer Python on an older interpreter: what is found is what the newer interpreter finds."""
+"""Newer Python on an older interpreter gives the results of the newer interpreter."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_read_says_so_truly(source: str, line: int, words: str) -
 
 # ---- against a newer interpreter ------------------------------------------------------------------------------------
 
-# What `ast` of a newer Python sees: run there, so it uses nothing of the project.
+# Runs `ast` on a newer Python, and therefore uses no code of the project.
 DUMP = """
 import ast, json, sys, warnings
 warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""One file's model, against radon, griffe, inspect and a plain count of `ast` nodes over a thousand real files."""
+"""The model of a file, compared with radon, griffe, inspect and counts of `ast` nodes on a thousand real files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API of made-up extensions, each hard in one way, against expectations written by hand."""
+"""The API of synthetic extensions with one difficulty each, compared with hand-written expectations."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outcome(work_dir: Path, name: str) -> dict[str, Any]:
-    """Return what an expectation file states of an extension, empty parts left out."""
+    """Return the facts about an extension in the form of an expectation file, without empty parts."""
     data = work_dir / "extension_data"
     codeatlas = read_json(next(data.glob(f"codeatlas/{name}-*.json")))
     api_docs = read_json(next(data.glob(f"api_docs/{name}-*.json")))

@@ -1,4 +1,4 @@
-"""The local model to the bit; a service through every way it can fail."""
+"""The local model, exact to the bit, and a service with every kind of failure."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch)
         LocalBackend()
 
 
-# ---- what any model gives -------------------------------------------------------------------------------------------
+# ---- vectors of any model -------------------------------------------------------------------------------------------
 
 finite = st.floats(-1e300, 1e300, allow_nan=False).filter(lambda number: number == 0 or abs(number) > 1e-300)
 
@@ -294,7 +294,7 @@ def test_failure_ends_in_one_error_that_names_the_batch(
     assert "\n" not in message
     assert CANARY not in message + caplog.text
     assert CANARY not in repr(caught.value.__context__) + repr(caught.value.__cause__)
-    # What was finished was handed over, and nothing was asked for twice that had been answered.
+    # Finished batches were passed on, and no answered batch was requested again.
     assert done == [digest for batch in batches(2) for digest, _ in batch]
     assert len(server.requests) == (3 if mode in FATAL else 4)
     assert ("after 2 tries" in message) == (mode in TRANSIENT)

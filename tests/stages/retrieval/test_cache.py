@@ -1,4 +1,4 @@
-"""A text is embedded once, ever: also after a crash, in several processes, and beside a broken file."""
+"""Each text is embedded only once: also after a crash, in several processes, and with a broken file."""
 
 from __future__ import annotations
 

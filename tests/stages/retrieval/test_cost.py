@@ -1,4 +1,4 @@
-"""The estimate: sums, words, and the limit."""
+"""The cost estimate: sums, text and limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What text stands for an extension, an example, a setting."""
+"""The texts of extensions, examples and settings."""
 
 from __future__ import annotations
 

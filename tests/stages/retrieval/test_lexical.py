@@ -1,4 +1,4 @@
-"""The words of texts, and what is remembered of them."""
+"""The splitting of texts into words, and its cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search over a real data set, as a function and as a command, and the benchmark of its quality."""
+"""Search in a real data set, as a function and as a command, and the benchmark of its quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vector indexes: the bytes are FAISS's own, however many vectors there are, and the memory does not grow with them."""
+"""Vector indexes: byte-identical to FAISS's own, with constant memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings in Python files: one case for each form of use, and invariants over all of the real wheel."""
+"""Settings in Python files: a case per form of use, and invariants on the whole real wheel."""
 
 from __future__ import annotations
 
@@ -375,7 +375,7 @@ def test_skipping_files_early_loses_nothing(sources: dict[str, str], monkeypatch
     assert skimmed == whole
 
 
-# ---- what a file knows of itself ------------------------------------------------------------------------------------
+# ---- a file's own names ---------------------------------------------------------------------------------------------
 
 OWN = Where("omni.kit.loop-isaac", "omni.kit.loop.window", is_package=True)
 STARTUP = "import carb\nimport omni.ext\ns = carb.settings.get_settings()\nclass A(omni.ext.IExt):\n"

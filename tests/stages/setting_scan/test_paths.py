@@ -1,4 +1,4 @@
-"""The one form of a setting path, and the types of values."""
+"""The normal form of setting paths, and the types of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluation of strings: its work grows with the file alone."""
+"""The evaluation of strings: its cost depends only on the size of the file."""
 
 from __future__ import annotations
 

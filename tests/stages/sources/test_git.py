@@ -290,7 +290,7 @@ def test_a_clone_that_was_killed_half_way_is_taken_up(tmp_path: Path, repository
     assert run.wait() == -signal.SIGKILL
     (root,) = (path for path in (tmp_path / "work/sources").iterdir() if path.is_dir())
     assert not (root / "large.bin").exists()
-    # What a git that is killed in other moments leaves.
+    # The leftovers of a git that was killed at other times.
     for name in ("shallow.lock", "index.lock", "HEAD.lock", "config.lock"):
         (root / ".git" / name).write_text("")
     (root / ".git/marker").write_text("the same clone")

@@ -116,7 +116,7 @@ def test_version_in_the_names_of_cached_extensions(tmp_path: Path) -> None:
         "omni.g-1.0.0+107.2.99",
     ):
         extension(tmp_path / name)
-    # What is made for 107.3.0 runs on 107.3.10, but not the other way round.
+    # A build for 107.3.0 runs on 107.3.10, but not vice versa.
     assert kit_version(tmp_path) == ("107.3.10", f"the names of the extensions in {tmp_path}")
 
 

@@ -99,7 +99,7 @@ def test_a_wheel_for_kits_python_is_fetched_with_any_python(
     tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_wheel(index, tag="cp311-none-manylinux_2_35_x86_64")
-    # What pip would see with another Python than 3.11.
+    # The tags that pip would use with a Python other than 3.11.
     monkeypatch.setenv("PIP_PYTHON_VERSION", "3.9")
     assert get(tmp_path)[0].is_dir()
 

@@ -1,4 +1,4 @@
-"""What is written is on the disk before it takes its name, and never half there under it."""
+"""A file is on disk before it gets its name, and is never partially visible."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def streamed(path: Path, content: bytes) -> None:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, bytes]]:
-    """What is synced and renamed: the call, the file's inode, and its content at that moment."""
+    """The recorded syncs and renames: the call, the file's inode, and its content at that time."""
     found: list[tuple[str, int, bytes]] = []
     sync, rename = os.fsync, os.replace
 

@@ -1,4 +1,4 @@
-"""A folder is replaced in one step, or by two renames that a later start can finish."""
+"""A folder is replaced atomically, or by two renames that a later start completes."""
 
 from __future__ import annotations
 

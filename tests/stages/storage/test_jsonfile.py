@@ -1,4 +1,4 @@
-"""What a killed run was writing is removed, and nothing else."""
+"""Only temporary files of killed runs are removed."""
 
 from __future__ import annotations
 

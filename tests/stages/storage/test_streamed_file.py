@@ -1,4 +1,4 @@
-"""Big files are replaced whole or not at all."""
+"""Large files are replaced completely or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages on a Dask cluster: a real scheduler and worker processes, which are killed, misled and left."""
+"""Stages on a Dask cluster: a real scheduler and workers, which are killed, misconfigured and disconnected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PACKAGES = Path(distributed.__file__).parent.parent
 
 
 class Cluster:
-    """A scheduler and workers in processes of their own; what they print is in ``folder``."""
+    """A scheduler and workers in separate processes. Their output is in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -128,7 +128,7 @@ def outputs(project: Project) -> dict[str, str]:
 
 
 def made_locally(tmp_path: Path, count: int) -> tuple[Project, dict[str, str]]:
-    """A project, and what a run without Dask makes of it; nothing of that run is left."""
+    """A project and the digests of a run without Dask, whose outputs are removed."""
     project = make_project(tmp_path.resolve() / "project", count=count)
     run = project.run(MAIN)
     assert run.code == 0, run.output
@@ -304,7 +304,7 @@ def test_a_cluster_on_this_machine(tmp_path: Path) -> None:
             time.sleep(0.05)
 
 
-# --- what a worker says of itself ------------------------------------------------------------------------------------
+# --- checks of a worker ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
