@@ -90,7 +90,7 @@ class Graph:
                     prepared = self._read() or artifacts.read(Path(files[0]), Extensions)
                     recorded.check_prepared(prepared, sources, Path(os.path.abspath(self.work_dir)))
             except StageError as error:
-                self._refused = str(error)
+                self._refused = str(error).removesuffix(" Delete it and run again.")
         return self._refused
 
     def pulled(self) -> tuple[str | None, str | None]:
