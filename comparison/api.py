@@ -10,7 +10,7 @@ from comparison.data_set import DataSet
 from comparison.records import Api, Class, Function, Member, Variable
 
 Symbol = Class | Function | Variable
-"""What a module offers: a class, a function or a variable."""
+"""A public definition of a module: a class, a function or a variable."""
 
 
 class Unmatched:
@@ -29,7 +29,7 @@ class Unmatched:
 
 
 def compare(extension: str, old: DataSet, new: DataSet) -> tuple[list[Change], Unmatched]:
-    """Return what has changed in an extension's API, and what is only there on one side.
+    """Return the changes in an extension's API, and the definitions that exist only on one side.
 
     Args:
         extension: An id; an extension that a data set does not have has no API there.
@@ -78,7 +78,7 @@ def is_same_file(old: DataSet, old_name: str | None, new: DataSet, new_name: str
 
 
 def _resolved(name: str, aliases: Mapping[str, str]) -> str:
-    """Return the name of the API that another name stands for; also for a class in a class. Empty if there is none."""
+    """Return the API name that an alias resolves to, also for nested classes; empty if there is none."""
     outer, inner = name, ""
     while outer:
         if outer in aliases:
@@ -91,7 +91,7 @@ def _resolved(name: str, aliases: Mapping[str, str]) -> str:
 def moved(
     before: Symbol, after: Symbol, old: DataSet, new: DataSet, *, still_there: bool = False, new_extension: str = ""
 ) -> Iterator[Change]:
-    """Yield that a symbol has moved, with what has changed in it meanwhile.
+    """Yield the move of a symbol, and its other changes.
 
     Args:
         before: The symbol in the old data set.
@@ -128,14 +128,14 @@ def symbols(api: Api) -> dict[str, Symbol]:
 
 
 def subject_of(symbol: Symbol) -> Subject:
-    """Return what a symbol is called in a change."""
+    """Return the name of a symbol's kind in a change."""
     if isinstance(symbol, Class):
         return "class"
     return "function" if isinstance(symbol, Function) else "variable"
 
 
 def compare_symbols(before: Symbol, after: Symbol, old: DataSet, new: DataSet) -> Iterator[Change]:
-    """Yield what has changed in a symbol and its members; all changes have the old name.
+    """Yield the changes in a symbol and its members, under their old names.
 
     Args:
         before: The symbol in the old data set.
@@ -166,14 +166,14 @@ def _compare_members(before: Class, after: Class, old: DataSet, new: DataSet) ->
     own_before, own_after = before.members, after.members
     gone = {name: member for name, member in own_before.items() if name not in own_after}
     come = {name: member for name, member in own_after.items() if name not in own_before}
-    # What is now a base class's, or was one's before, is neither gone nor new to callers.
+    # Members that move to or from a base class are neither removed nor added for callers.
     inherited_after = _inherited(after, gone, new)
     inherited_before = _inherited(before, come, old)
     pairs = [(name, member, own_after.get(name)) for name, member in own_before.items()]
     pairs = [(name, member, other or inherited_after.get(name)) for name, member, other in pairs]
     pairs += [(name, inherited_before[name], member) for name, member in come.items() if name in inherited_before]
     for name, member, other in pairs:
-        # Of an attribute that a private base class has, the name alone is known.
+        # Only the name of an attribute from a private base class is known.
         is_known = name in own_before and name in own_after
         if other is not None and (is_known or (isinstance(member, Function) and isinstance(other, Function))):
             yield from _compare_one(_subject_of_member(member), f"{before.full_name}.{name}", member, other)
@@ -233,11 +233,11 @@ def _by_text(members: Mapping[str, Member]) -> dict[tuple[str, str], list[str]]:
 
 
 LEAST_TEXT = 25
-"""A docstring of fewer characters tells too little to know a thing by."""
+"""Shortest docstring, in characters, that can identify a definition."""
 
 
 def identities(symbol: Symbol) -> list[tuple[str, str]]:
-    """Return what a class or function can be known by under another name, the surest first: its code, its docstring.
+    """Return the marks that identify a class or function under another name, surest first: its code, its docstring.
 
     The first item of each says what the second is of. Where the data set holds no source code, a class has its members
     instead.

@@ -1,4 +1,4 @@
-"""Which changes break callers, in the terms of griffe.
+"""Detection of changes that break callers, in griffe's terms.
 
 The kinds and the rules for functions are those of ``griffe.BreakageKind`` and ``griffe.find_breaking_changes``. griffe
 itself compares trees of objects that it loads from source code; a data set has records of signatures instead, and 1,500
@@ -32,13 +32,13 @@ class BreakageKind(StrEnum):
 
 
 class Breakage(msgspec.Struct, frozen=True, order=True):
-    """One way in which a change breaks callers.
+    """A breakage: one way in which a change breaks callers.
 
     Attributes:
-        kind: What happened.
+        kind: The kind of breakage.
         name: The parameter, port or base class that it happened to; empty if to the object itself.
-        old: What it was; empty where the name says all.
-        new: What it is.
+        old: The old value; empty if the name is enough.
+        new: The new value.
     """
 
     kind: BreakageKind
@@ -59,7 +59,7 @@ def of_functions(old: Function, new: Function) -> list[Breakage]:
 
 
 def of_classes(old: Class, new: Class) -> list[Breakage]:
-    """Return how a class breaks what uses it, its members aside."""
+    """Return the breakages of a class itself, without its members."""
     if len(new.parent_classes) >= len(old.parent_classes):
         return []
     gone = [name for name in old.parent_classes if name not in new.parent_classes] or old.parent_classes

@@ -1,4 +1,4 @@
-"""What a comparison finds: one record for each change."""
+"""The records of a comparison: one per change."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ GROUPS: dict[str, tuple[Subject, ...]] = {
     "nodes": ("node",),
     "examples": ("example",),
 }
-"""What is counted together."""
+"""The groups of subjects in counts."""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One change.
 
     Attributes:
-        subject: What has changed.
-        action: What became of it.
-        name: Its full name; that in the old data set if it is there.
-        new_name: Its full name in the new data set, where that is another: it was moved or renamed.
-        new_extension: The extension it has moved to, where that is another.
-        old: What it was: a signature, a setting's type and default; empty if it was added.
-        new: What it is; empty if it was removed.
-        breakages: How it breaks what relied on it; empty if it does not.
+        subject: The kind of thing that changed.
+        action: The kind of change.
+        name: Its full name, from the old data set if it exists there.
+        new_name: Its full name in the new data set, if it was moved or renamed.
+        new_extension: The extension it moved to, if that is another.
+        old: The old value, such as a signature or a setting's type and default; empty if it was added.
+        new: The new value; empty if it was removed.
+        breakages: The breakages of callers; empty if there are none.
     """
 
     subject: Subject
@@ -49,7 +49,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExtensionChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What has changed in one extension, or in the settings of one app.
+    """The changes in one extension, or in the settings of one app.
 
     Attributes:
         id: The id.
@@ -71,7 +71,7 @@ class ExtensionChanges(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def breaking(self) -> int:
-        """How many changes break callers; that the extension is gone counts as one."""
+        """Number of changes that break callers. A removed extension counts as one."""
         return sum(bool(change.breakages) for change in self.changes)
 
 
@@ -80,8 +80,8 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kit_version: The full Kit version.
-        extensions: How many extensions it has.
-        sources: Name and revision of what it was made from.
+        extensions: Number of extensions.
+        sources: Names and revisions of its sources.
     """
 
     kit_version: str
@@ -95,7 +95,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         old: The old data set.
         new: The new one.
-        extensions: What has changed, by id; an extension that has not is absent.
+        extensions: The changed extensions, by id.
     """
 
     old: Side
@@ -104,7 +104,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def breaking(self) -> int:
-        """How many changes break callers."""
+        """Number of changes that break callers."""
         return sum(extension.breaking for extension in self.extensions)
 
     def largest_first(self) -> list[ExtensionChanges]:
@@ -131,7 +131,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, extensions=kept)
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """Return how many extensions, and how many things of each subject, were added, removed, moved and changed."""
+        """Return the numbers of added, removed, moved and changed extensions and things of each subject."""
         found: dict[str, Counter[str]] = {"extension": Counter()}
         for extension in self.extensions:
             if extension.old_version or extension.new_version:  # the settings of an app are no extension

@@ -73,7 +73,7 @@ class _Found:
             ]
 
     def pair_moves(self) -> None:
-        """Tell what has moved from what is gone and new."""
+        """Replace pairs of a removal and an addition with moves."""
         for one, other in moves.pairs(_candidates(self._removed), _candidates(self._added)):
             before = self._removed.pop((one.extension, one.name))
             after = self._added.pop((other.extension, other.name))
@@ -187,7 +187,7 @@ def _setting_change(name: str, before: Setting | None, after: Setting | None) ->
         )
     if before.type == after.type and bytes(before.default_value) == bytes(after.default_value):
         return None
-    # What was not known and now is, or the other way round, has not changed.
+    # A value that is unknown on one side has not changed.
     known = _UNKNOWN not in {before.type, after.type}
     types = Breakage(BreakageKind.ATTRIBUTE_CHANGED_TYPE, old=before.type, new=after.type)
     return Change(

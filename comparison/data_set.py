@@ -118,7 +118,7 @@ class DataSet:
         return self._decode(_SETTINGS, Settings).settings
 
     def nodes(self) -> dict[str, Node]:
-        """Return all nodes by name; none where the data set has no nodes.
+        """Return all nodes by name; empty if the data set has no nodes.
 
         Raises:
             StageError: The file has another form.
@@ -209,7 +209,7 @@ def find_data_set(named: str, target_dir: Path, started_in: Path) -> Path:
         named: A Kit version (``107.3``) below the target directory, a data set's folder, or a folder that holds some:
             the highest version in it is meant.
         target_dir: The configured target directory.
-        started_in: What a relative path begins at.
+        started_in: Base folder of relative paths.
 
     Raises:
         StageError: There is none.

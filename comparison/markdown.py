@@ -15,8 +15,8 @@ def markdown(comparison: Comparison, *, most: int = MOST_CHARACTERS) -> str:
     """Return the comparison as GitHub's Markdown: a table, then the changes of each extension, those that break first.
 
     Args:
-        comparison: What has changed.
-        most: How many characters at most; a last line says how many changes are left out.
+        comparison: The comparison.
+        most: Most characters. A last line gives the number of omitted changes.
     """
     head = [
         f"## {_text(wording.heading(comparison))}",
@@ -92,7 +92,7 @@ def _code(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Return a text in which nothing is Markdown, HTML, a mention or the end of a table's cell."""
+    """Return a text with Markdown, HTML, mentions and cell separators escaped."""
     return " ".join(text.translate(_ESCAPED).replace("-&gt;", "→").split())
 
 

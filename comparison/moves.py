@@ -1,4 +1,4 @@
-"""Finds what was moved or renamed among what one data set has and the other has not."""
+"""Detection of moved and renamed things among those that only one data set has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-# So many parts of two names may have to be the same at the end; a longer tail tells no more apart.
+# Most trailing parts of two names to compare. Longer tails do not distinguish more.
 _LONGEST_TAIL = 6
 
 
@@ -16,10 +16,10 @@ class Candidate:
     """A thing that only one data set has under its name.
 
     Attributes:
-        subject: What it is; things of two kinds are never paired.
+        subject: Its kind. Only things of one kind are paired.
         extension: The extension it is of.
         name: Its full name.
-        marks: What it can be known by, the surest first: for each a word that says what it is, and its digest.
+        marks: Its identifying marks, surest first: the kind of the mark, and its digest.
     """
 
     subject: str
@@ -29,7 +29,7 @@ class Candidate:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from every other thing of its data set."""
+        """A key that is unique in its data set."""
         return self.subject, self.extension, self.name
 
 
@@ -39,7 +39,7 @@ def digest(text: str) -> bytes:
 
 
 def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
-    """Yield what is the same thing in both data sets, in an order that depends on nothing but the names.
+    """Yield the pairs of equal things in both data sets, in an order that depends only on the names.
 
     Two things are the same if their importable name is the same, or if a mark is the same that no third thing has.
     Where several have the mark, the ends of their names decide: as many parts of them as it takes. What is left is the
@@ -47,8 +47,8 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
     It is linear in the number of candidates.
 
     Args:
-        removed: What the old data set alone has.
-        added: What the new data set alone has.
+        removed: Things that only the old data set has.
+        added: Things that only the new data set has.
     """
     removed, added = (sorted(side, key=lambda one: one.key) for side in (removed, added))
     before, after = {one.key: one for one in removed}, {one.key: one for one in added}
@@ -59,7 +59,7 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
     for word, tail in passes:
         if not before or not after:
             return
-        # Among all, not among what is left: the last of many is no more its own than it was before.
+        # Unique among all, not among the rest: the last of several remains ambiguous.
         there = _alone(added, word, tail)
         for key, one in _alone(removed, word, tail).items():
             other = there.get(key)
@@ -76,7 +76,7 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
 
 
 def _note(places: dict[str, Counter[str]], one: Candidate, other: Candidate) -> None:
-    """Note where a pair says that a module or class has moved to: what is left of the two names without their end."""
+    """Record the move of a module or class that a pair implies: the two names without their common end."""
     before, after = one.name.split("."), other.name.split(".")
     while before and after and before[-1] == after[-1]:
         del before[-1], after[-1]
@@ -85,7 +85,7 @@ def _note(places: dict[str, Counter[str]], one: Candidate, other: Candidate) -> 
 
 
 def _expected(places: dict[str, Counter[str]], one: Candidate) -> Iterator[tuple[object, ...]]:
-    """Yield the keys that a thing has if it has moved with what is around it, the likeliest first."""
+    """Yield the possible keys of a thing that moved together with its surroundings, most likely first."""
     place = one.name
     while "." in place:
         place = place.rpartition(".")[0]
@@ -97,7 +97,7 @@ _ORDER = ("code", "members", "docstring", "signature")
 
 
 def _alone(candidates: Iterable[Candidate], word: str, tail: int) -> dict[tuple[object, ...], Candidate | None]:
-    """Return candidates by subject, mark and the end of the name; None where several have the same."""
+    """Return candidates by subject, mark and the end of the name; None for ambiguous ones."""
     found: dict[tuple[object, ...], Candidate | None] = {}
     for one in candidates:
         if not word:

@@ -15,8 +15,8 @@ class Argument(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         name: With the stars of a variadic one.
         kind: ``positional_only``, ``positional_or_keyword``, ``variadic``, ``keyword_only`` or ``variadic_keyword``.
-        type_annotation: Source text; None where there is none.
-        default_value: Source text; None where there is none.
+        type_annotation: Source text; None if there is none.
+        default_value: Source text; None if there is none.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Function(msgspec.Struct, frozen=True, gc=False):
 
 
 class Variable(msgspec.Struct, frozen=True, gc=False):
-    """A public variable of a module (which has a ``full_name``) or an attribute of a class."""
+    """A public variable of a module (with a ``full_name``), or an attribute of a class."""
 
     name: str
     full_name: str = ""
@@ -117,13 +117,13 @@ class Atlas(msgspec.Struct, frozen=True, gc=False):
 
 
 class AtlasModule(msgspec.Struct, frozen=True, gc=False):
-    """A module of a code atlas: ``aliases`` are names in it -> full names of what is named elsewhere."""
+    """A module of a code atlas. ``aliases`` maps its names to the full names of definitions elsewhere."""
 
     aliases: dict[str, str] = {}
 
 
 class AtlasModules(msgspec.Struct, frozen=True, gc=False):
-    """One ``codeatlas`` file, its modules alone."""
+    """The modules of a ``codeatlas`` file."""
 
     modules: dict[str, AtlasModule]
 

@@ -21,7 +21,7 @@ def has_group(comparison: Comparison, group: str) -> bool:
 
 
 def version(extension: ExtensionChanges) -> str:
-    """Return what became of the version: ``1.0 -> 1.1``, ``1.1 added``, ``1.0 removed``; empty for an app."""
+    """Return the change of the version: ``1.0 -> 1.1``, ``1.1 added``, ``1.0 removed``; empty for an app."""
     if extension.action != "changed":
         return f"{extension.new_version or extension.old_version} {extension.action}"
     if extension.old_version == extension.new_version:
@@ -56,7 +56,7 @@ def plural(subject: str) -> str:
 
 
 def where_to(change: Change) -> str:
-    """Return where a thing has moved to: its new name, and its extension if that is another; empty if it has not."""
+    """Return the target of a move: the new name, and the extension if it differs; empty without a move."""
     to = change.new_name
     if change.new_extension:
         to = f"{to} in {change.new_extension}" if to else change.new_extension
@@ -64,7 +64,7 @@ def where_to(change: Change) -> str:
 
 
 def reason(breakage: Breakage) -> str:
-    """Return how a change breaks callers: griffe's words, what it happened to, and from what to what."""
+    """Return a description of a breakage in griffe's terms: the kind, the subject, and the old and new values."""
     told = f"{breakage.kind.value}: {breakage.name}" if breakage.name else breakage.kind.value
     if breakage.old or breakage.new:
         told += f" ({breakage.old or 'nothing'} -> {breakage.new or 'nothing'})"
