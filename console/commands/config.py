@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import getopt
 import json
 import os
 import shlex
@@ -20,6 +18,7 @@ from config import Config, ConfigError
 from config.request import Request
 from config.schema import config_schema
 from config.secrets import VARIABLE
+from console.commands.interspersed import InterspersedOptions
 from tasks import doit_internals
 from tasks.stage_names import EXIT_NOT_STARTED
 
@@ -34,7 +33,7 @@ _OPT_JSON: dict[str, Any] = {
 _WIDTH = 60
 
 
-class ConfigCommand(Command):  # type: ignore[misc]
+class ConfigCommand(InterspersedOptions, Command):  # type: ignore[misc]
     """The doit command ``config`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "config"
@@ -49,13 +48,6 @@ class ConfigCommand(Command):  # type: ignore[misc]
     )
     cmd_options = (_OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
-        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
-            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
-            in_args = [word for option in options for word in option if word] + ["--", *words]
-        return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Run the subcommand and return the exit code."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import getopt
 import json
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import Config, ConfigError, load
+from console.commands.interspersed import InterspersedOptions
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from tasks.doit_internals import command_line_variables
@@ -92,7 +91,7 @@ _OPT_FAIL: dict[str, Any] = {
 }
 
 
-class Diff(Command):  # type: ignore[misc]
+class Diff(InterspersedOptions, Command):  # type: ignore[misc]
     """The doit command ``diff`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "diff"
@@ -113,13 +112,6 @@ class Diff(Command):  # type: ignore[misc]
         _OPT_FAIL,
     )
     execute_tasks: ClassVar[bool] = False
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
-        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
-            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
-            in_args = [word for option in options for word in option if word] + ["--", *words]
-        return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Compare, print the result, and return the exit code."""

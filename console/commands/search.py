@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import getopt
 import json
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
+from console.commands.interspersed import InterspersedOptions
 from stages.retrieval.search import Hit, SearchError, find_index, search
 from tasks.doit_internals import command_line_variables
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
@@ -87,7 +86,7 @@ _OPT_JSON: dict[str, Any] = {
 }
 
 
-class Search(Command):  # type: ignore[misc]
+class Search(InterspersedOptions, Command):  # type: ignore[misc]
     """The doit command ``search`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "search"
@@ -96,13 +95,6 @@ class Search(Command):  # type: ignore[misc]
     doc_description = 'Example: doit search "open a usd stage" --in code --extension omni.usd -k 5 -v'
     cmd_options = (_OPT_IN, _OPT_EXTENSION, _OPT_PREFIX, _OPT_MODE, _OPT_COUNT, _OPT_DATA, _OPT_VERBOSE, _OPT_JSON)
     execute_tasks: ClassVar[bool] = False
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
-        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
-            options, query = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
-            in_args = [word for option in options for word in option if word] + ["--", *query]
-        return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Print the hits and return the exit code."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import getopt
 import json
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
+from console.commands.interspersed import InterspersedOptions
 from stages.failures import StageError
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
@@ -31,7 +30,7 @@ _OPT_JSON: dict[str, Any] = {
 _SHOWN = 5
 
 
-class Verify(Command):  # type: ignore[misc]
+class Verify(InterspersedOptions, Command):  # type: ignore[misc]
     """The doit command ``verify`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "verify"
@@ -43,13 +42,6 @@ class Verify(Command):  # type: ignore[misc]
     )
     cmd_options = (_OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
-
-    def parse_execute(self, in_args: list[str]) -> int:
-        """Parse and execute. Unlike in doit's own commands, options may follow the arguments."""
-        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
-            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
-            in_args = [word for option in options for word in option if word] + ["--", *words]
-        return int(super().parse_execute(in_args))
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Check the data sets, print the errors, and return the exit code."""
