@@ -16,16 +16,6 @@ import msgspec
 from checkpoint.resume import Notice
 from config import Config
 
-# Sections that affect the data, and keys in them that do not.
-_SECTIONS = ("input", "processing", "embeddings")
-_WITHOUT_EFFECT = frozenset({"parallel_workers", "scheduler", "batch_size", "sources"}) | {
-    "max_cost",
-    "max_in_flight",
-    "max_tries",
-    "max_wait_seconds",
-    "price_per_million_tokens",
-    "timeout_seconds",
-}
 _MOST_CHANGES = 5
 
 
@@ -53,6 +43,8 @@ class Origin(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, config: Config, kit_cache: str) -> Origin:
         """Return the origin for a configuration that runs in the current folder."""
+        from stages.final_assembly import affecting_data
+
         sources = [kit_cache] if kit_cache else []
         if not kit_cache:
             written = config.values["input"]["sources"]
@@ -67,9 +59,9 @@ class Origin(msgspec.Struct, frozen=True):
             sources=sources,
             values={
                 f"{section}.{key}": value
-                for section in _SECTIONS
-                for key, value in config.section(section).items()
-                if key not in _WITHOUT_EFFECT
+                for section, values in affecting_data({name: config.section(name) for name in config.values}).items()
+                for key, value in values.items()
+                if key != "sources"
             },
         )
 

@@ -89,19 +89,23 @@ def targets(work_dir: Path, *, mode: str = "regular", with_search: bool = True) 
     return [f"{plan.folder}/{name}" for name in sorted([*plan.files, VERSION, MANIFEST])]
 
 
+def affecting_data(values: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the configuration values that affect the data, by section."""
+    return {
+        section: {
+            key: value for key, value in values.get(section, {}).items() if key not in _WITHOUT_EFFECT.get(section, ())
+        }
+        for section in _SECTIONS
+    }
+
+
 def configuration_digest(values: dict[str, dict[str, Any]]) -> str:
     """Return the SHA-256 of the configuration values that affect the data, hexadecimal.
 
     Args:
         values: The configuration by section, without secrets and with ``${NAME}`` unexpanded.
     """
-    relevant = {
-        section: {
-            key: value for key, value in values.get(section, {}).items() if key not in _WITHOUT_EFFECT.get(section, ())
-        }
-        for section in _SECTIONS
-    }
-    return hashlib.sha256(to_json(relevant)).hexdigest()
+    return hashlib.sha256(to_json(affecting_data(values))).hexdigest()
 
 
 def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, configuration_sha256: str = "") -> None:
