@@ -72,7 +72,7 @@ class Freshness:
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
-            unmade = self.forgotten or "it never ran before"
+            unmade = self.forgotten or "it has no recorded result"
             self.reasons.append(unmade if not values else "it was made by another version")
         else:
             self.reasons += option_changes(values["options"], self.options)

@@ -104,4 +104,4 @@ def test_the_log_file_has_everything_with_times(project: Project) -> None:
     assert project.run(MAIN, "--quiet", "--end", "extension_data").code == 0
     log = (project.work / "pipeline.log").read_text()
     assert re.search(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO .*\[3/8\] extension_data", log, re.MULTILINE)
-    assert " extension_data:made.up01 runs: it never ran before" in log
+    assert " extension_data:made.up01 runs: it has no recorded result" in log
