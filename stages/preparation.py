@@ -17,8 +17,10 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from stages import artifacts
+from stages.artifacts.preparation import EXTENSIONS, App, Extension, ExtensionFiles, Extensions
+from stages.artifacts.pull_repo_exts import SOURCES, Sources
 from stages.failures import StageError
 from stages.sources.inventory import Listing, list_files
 from stages.sources.manifest import Candidate, metadata, python_modules, table, text
@@ -26,7 +28,7 @@ from stages.sources.notes import Notes
 from stages.sources.python_roots import PythonLayout, python_layout
 from stages.sources.search import SourceSearch
 from stages.sources.selection import choose_apps, choose_extensions
-from stages.storage.jsonfile import read_json, write_json
+from stages.storage.jsonfile import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs
         StageError: ``sources.json`` is unusable, or no extension is left.
     """
     work_dir = Path(os.path.abspath(work_dir))
-    sources = read_json(work_dir / "sources.json")
+    sources = artifacts.read(work_dir / SOURCES, Sources)
     notes, counts = Notes(), Counter[str]()
     search = SourceSearch(work_dir, sources, counts, notes, outputs=outputs)
     extensions, apps = search.candidates()
@@ -54,16 +56,16 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs
     apps = choose_apps(apps, notes)
     entries = [_entry(candidate, search, counts, notes) for candidate in choice.chosen]
     logger.info("%d extensions and %d apps chosen, %d left out", len(entries), len(apps), len(choice.left_out))
-    result = {
-        "kit_version": sources["kit_version"],
-        "extensions": entries,
-        "apps": [_app_entry(app, search) for app in apps],
-        "other_versions": choice.other_versions,
-        "excluded": choice.left_out,
-        "warnings": notes.in_order(),
-        "files_seen": dict(counts),
-    }
-    write_json(work_dir / "extensions.json", result, indent=True)
+    result = Extensions(
+        kit_version=sources.kit_version,
+        extensions=entries,
+        apps=[_app_entry(app, search) for app in apps],
+        other_versions=choice.other_versions,
+        excluded=choice.left_out,
+        warnings=notes.in_order(),
+        files_seen=dict(counts),
+    )
+    write_json(work_dir / EXTENSIONS, result, indent=True)
 
 
 def _nothing_found(left_out: dict[str, str], search: SourceSearch, notes: Notes) -> StageError:
@@ -85,7 +87,7 @@ def _nothing_found(left_out: dict[str, str], search: SourceSearch, notes: Notes)
     )
 
 
-def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], notes: Notes) -> dict[str, Any]:
+def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], notes: Notes) -> Extension:
     layout = PythonLayout({"": ""}, python_modules(candidate.values))
     if candidate.found.kind == "folder":
         listing = list_files(
@@ -96,33 +98,33 @@ def _entry(candidate: Candidate, search: SourceSearch, counts: Counter[str], not
         listing = Listing()
         listing.files["toml"].append(candidate.found.manifest)
         counts["files_toml"] += 1
-    return {
-        "id": candidate.id,
-        "version": candidate.version,
-        "source": candidate.source,
-        "folder": _stored(candidate.folder, candidate, search),
-        "manifest": candidate.found.manifest,
-        "metadata": metadata(candidate.values, listing.files["docs"]),
-        "python_modules": layout.modules,
-        "python_roots": layout.roots,
-        "files": listing.files,
-        "size": listing.size,
-    }
+    return Extension(
+        id=candidate.id,
+        version=candidate.version,
+        source=candidate.source,
+        folder=_stored(candidate.folder, candidate, search),
+        manifest=candidate.found.manifest,
+        metadata=metadata(candidate.values, listing.files["docs"]),
+        python_modules=layout.modules,
+        python_roots=layout.roots,
+        files=ExtensionFiles(**listing.files),
+        size=listing.size,
+    )
 
 
-def _app_entry(app: Candidate, search: SourceSearch) -> dict[str, Any]:
-    return {
-        "id": app.id,
-        "version": app.version,
-        "title": text(table(app.values, "package").get("title")),
-        "file": app.found.manifest,
-        "source": app.source,
-        "path": _stored(app.found.path, app, search),
-    }
+def _app_entry(app: Candidate, search: SourceSearch) -> App:
+    return App(
+        id=app.id,
+        version=app.version,
+        title=text(table(app.values, "package").get("title")),
+        file=app.found.manifest,
+        source=app.source,
+        path=_stored(app.found.path, app, search),
+    )
 
 
 def _stored(path: str, candidate: Candidate, search: SourceSearch) -> str:
     """Return a path as the JSON holds it: relative to the work directory if its source is, else absolute."""
     relative = os.path.relpath(path, search.work_dir)
-    inside = not relative.startswith("..") or not os.path.isabs(search.sources[candidate.source]["root"])
+    inside = not relative.startswith("..") or not os.path.isabs(search.sources[candidate.source].root)
     return (relative if inside else path).replace(os.sep, "/")

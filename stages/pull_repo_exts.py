@@ -9,18 +9,21 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from stages.failures import StageError, StageWarning
+from stages import artifacts
+from stages.artifacts.preparation import EXTENSIONS, Extensions
+from stages.artifacts.pull_repo_exts import SOURCES, Source, Sources
+from stages.failures import StageError, StageWarning, warning
 from stages.sources import git as source_git
 from stages.sources import kit_detection
 from stages.sources import wheel as source_wheel
-from stages.sources.fingerprint import Bounds, ChangeTimes, followed_links, listing_digest
-from stages.sources.location import PLACES, as_list, check_pattern, detected_kit, locate, recorded_root, resolve_folders
+from stages.sources.configured import ConfiguredSource, GitSource, PathSource, WheelSource
+from stages.sources.fingerprint import Bounds, ChangeTimes, listing_digest
+from stages.sources.location import check_pattern, detected_kit, locate, recorded_root, resolve_folders
 from stages.sources.walk import is_within
-from stages.storage.jsonfile import read_json, write_json
+from stages.storage.jsonfile import write_json
 
 _VERSION = re.compile(r"[0-9]+\.[0-9]+(?:\.[0-9]+)*")
 
@@ -28,13 +31,13 @@ logger = logging.getLogger(__name__)
 
 
 def pull(
-    sources: list[dict[str, Any]],
+    sources: Sequence[ConfiguredSource],
     *,
     work_dir: Path,
     cache_dir: Path | None = None,
     kit_version: str | None = None,
     fallback_kit_version: str | None = None,
-    limits: dict[str, Any] | None = None,
+    limits: Mapping[str, int] | None = None,
     update: bool = False,
     project: Path | None = None,
     search_from: Iterable[Path] = (),
@@ -43,7 +46,7 @@ def pull(
     """Fetch, build and locate the sources, and write ``sources.json``.
 
     Args:
-        sources: The ``[[input.sources]]``, paths absolute. With none, a built Kit is looked for.
+        sources: The configured sources. With none, a built Kit is looked for.
         work_dir: The work directory.
         cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
         kit_version: The Kit version, if it is not to be detected.
@@ -59,17 +62,20 @@ def pull(
         StageError: A source cannot be used, or the Kit version is unknown.
     """
     work_dir = Path(os.path.abspath(work_dir))
-    limits = limits or {}
+    limits = dict(limits or {})
     outputs = [work_dir, *outputs]
     if not sources:
-        sources = [{"kind": "path", "path": str(detected_kit(list(search_from)))}]
+        sources = [PathSource(path=str(detected_kit(list(search_from))))]
     # Before anything is fetched: one wrong source should not cost the download of the others.
     for source in sources:
-        if source["kind"] == "git":
+        if isinstance(source, GitSource):
             source_git.check(source)
-        for key in ("exts_path", "apps_path", "app_template_path"):
-            for pattern in as_list(source.get(key)):
-                check_pattern(key, pattern)
+        patterns = [("exts_path", pattern) for pattern in source.exts_path]
+        patterns += [("apps_path", pattern) for pattern in source.apps_path]
+        if source.app_template_path:
+            patterns.append(("app_template_path", source.app_template_path))
+        for key, pattern in patterns:
+            check_pattern(key, pattern)
     described, versions = [], []
     for source in sources:
         entry, found = _pull_one(source, work_dir, cache_dir, limits, project, outputs=outputs, update=update)
@@ -78,14 +84,14 @@ def pull(
     warnings: list[StageWarning] = []
     chosen = _kit_version(kit_version, fallback_kit_version, described, versions, warnings)
     write_json(
-        work_dir / "sources.json",
-        {
-            "kit_cache_path": described[0]["root"],
-            "kit_version": chosen,
-            "sources": described,
-            "limits": limits,
-            "warnings": warnings,
-        },
+        work_dir / SOURCES,
+        Sources(
+            kit_cache_path=described[0].root,
+            kit_version=chosen,
+            sources=described,
+            limits=limits,
+            warnings=warnings,
+        ),
         indent=True,
     )
     _forget_lost_archives(work_dir)
@@ -96,10 +102,10 @@ def _forget_lost_archives(work_dir: Path) -> None:
 
     The same sources give the same ``sources.json``, which by itself would leave preparation up to date.
     """
-    prepared = work_dir / "extensions.json"
+    prepared = work_dir / EXTENSIONS
     try:
-        folders = [extension["folder"] for extension in read_json(prepared)["extensions"]]
-    except (StageError, KeyError, TypeError):
+        folders = [extension.folder for extension in artifacts.read(prepared, Extensions).extensions]
+    except StageError:
         return
     if any(folder.startswith("sources/unpacked/") and not (work_dir / folder).is_dir() for folder in folders):
         logger.info("Zipped extensions that were unpacked are gone; preparation unpacks them again")
@@ -107,28 +113,27 @@ def _forget_lost_archives(work_dir: Path) -> None:
 
 
 def _pull_one(
-    source: dict[str, Any],
+    source: ConfiguredSource,
     work_dir: Path,
     cache_dir: Path | None,
-    limits: dict[str, Any],
+    limits: Mapping[str, int],
     project: Path | None,
     *,
     outputs: list[Path],
     update: bool,
-) -> tuple[dict[str, Any], tuple[str, str] | None]:
-    kind = source["kind"]
-    if kind == "wheel":
+) -> tuple[Source, tuple[str, str] | None]:
+    if isinstance(source, WheelSource):
         root, revision = source_wheel.fetch(source, work_dir=work_dir, cache_dir=cache_dir, limits=limits)
-        name = source["requirement"]
-    elif kind == "git":
+        name = source.requirement
+    elif isinstance(source, GitSource):
         root, revision = source_git.fetch(source, work_dir=work_dir, update=update)
-        name = source_git.masked(source["url"]) + (f" {source['branch']}" if source.get("branch") else "")
+        name = source_git.masked(source.url) + (f" {source.branch}" if source.branch else "")
     else:
-        root, revision = _usable(Path(source["path"])), ""
+        root, revision = _usable(Path(source.path)), ""
         name = root.name or str(root)
-    links = followed_links(source)
+    links = source.followed_links
     places = locate(source, root)
-    template = source.get("app_template_path")
+    template = source.app_template_path
     if template:
         template = resolve_folders(root, "app_template_path", [template], name)[0]
     if links == "inside":
@@ -138,21 +143,23 @@ def _pull_one(
                 raise StageError(
                     f"input.sources: {name}: {path} is a link that leads out of the source; it is refused."
                 )
-    if kind == "path":
+    if isinstance(source, PathSource):
         revision = listing_digest(root, places.all, Bounds.of(source, root, outputs), ChangeTimes())
     found = kit_detection.kit_version(root)
     if found:
         logger.info("%s: Kit %s (from %s)", name, *found)
-    entry = {
-        "kind": kind,
-        "name": name,
-        "root": recorded_root(root, work_dir, project),
-        **dict(zip(PLACES, places, strict=True)),
-        "app_template_path": template or None,
-        "revision": revision,
-        "kit_version": found[0] if found else None,
-        "links": links,
-    }
+    entry = Source(
+        kind=source.kind,
+        name=name,
+        root=recorded_root(root, work_dir, project),
+        exts_paths=places.exts,
+        apps_paths=places.apps,
+        unbuilt_paths=places.unbuilt,
+        app_template_path=template or None,
+        revision=revision,
+        kit_version=found[0] if found else None,
+        links=links,
+    )
     return entry, found
 
 
@@ -173,13 +180,13 @@ def _usable(path: Path) -> Path:
 def _kit_version(
     given: str | None,
     fallback: str | None,
-    sources: list[dict[str, Any]],
+    sources: list[Source],
     found: list[tuple[str, str] | None],
     warnings: list[StageWarning],
 ) -> str:
     if given:
         return given
-    known = [(source["name"], *version) for source, version in zip(sources, found, strict=True) if version]
+    known = [(source.name, *version) for source, version in zip(sources, found, strict=True) if version]
     if not known and fallback:
         return fallback
     if not known:
@@ -191,5 +198,5 @@ def _kit_version(
     for name, version, _ in known[1:]:
         if version != chosen[1]:
             message = f"{name} is for Kit {version}; the data set is named after {chosen[0]}'s Kit {chosen[1]}."
-            warnings.append({"kind": "kit-version", "extension": "", "file": "", "line": 0, "message": message})
-    return str(chosen[1])
+            warnings.append(warning("kit-version", "", "", 0, message))
+    return chosen[1]

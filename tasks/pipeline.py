@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from doit import get_initial_workdir
 from config import Config
 from config.request import Request
 from stages.failures import StageError
+from stages.sources.configured import ConfiguredSource, PathSource, configured_sources
 from tasks.file_state import Signature, signature
 from tasks.graph import Graph, short_path
 from tasks.stage_names import STAGES
@@ -118,7 +119,7 @@ class Pipeline:
         self._state_at_pull = (self._sources_file(), state)
         return {**options, "signature": state.signature}
 
-    def pulled_fingerprint(self, pulled_signature: Callable[[list[dict[str, Any]], Path], str]) -> dict[str, Any]:
+    def pulled_fingerprint(self, pulled_signature: Callable[[Sequence[ConfiguredSource], Path], str]) -> dict[str, Any]:
         """Return the inputs that ``pull_repo_exts`` actually read, to record instead of `pull_fingerprint`.
 
         Args:
@@ -155,9 +156,11 @@ class Pipeline:
         except OSError:
             return None
 
-    def _sources(self) -> list[dict[str, Any]]:
+    def _sources(self) -> list[ConfiguredSource]:
         """Return the configured sources, or the Kit cache that the command line names."""
-        return [{"kind": "path", "path": self.request.kit_cache}] if self.request.kit_cache else self.config.sources()
+        if self.request.kit_cache:
+            return [PathSource(path=self.request.kit_cache)]
+        return configured_sources(self.config.sources())
 
     def embedding_options(self) -> dict[str, Any]:
         """Return the section ``embeddings`` without the key."""

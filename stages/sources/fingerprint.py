@@ -6,18 +6,20 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages import artifacts
+from stages.artifacts.pull_repo_exts import SOURCES, Source, Sources
 from stages.failures import StageError
 from stages.sources import git as source_git
 from stages.sources import kit_detection
 from stages.sources import premake as build_links
-from stages.sources.location import PLACES, detected_kit, locate, recorded_root
+from stages.sources.configured import ConfiguredSource, GitSource, PathSource
+from stages.sources.location import detected_kit, locate, recorded_root
 from stages.sources.recorded import is_inner_path
 from stages.sources.walk import Folder, walk
-from stages.storage.jsonfile import read_json
 
 # The end of a zip file holds the checksums of what is in it.
 _ZIP_TAIL = 65_536
@@ -61,7 +63,7 @@ class ChangeTimes:
 
 
 def state_of(
-    sources: list[dict[str, Any]],
+    sources: Sequence[ConfiguredSource],
     work_dir: Path,
     *,
     project: Path | None = None,
@@ -71,7 +73,7 @@ def state_of(
     """Return the state of the sources, without any network.
 
     Args:
-        sources: The ``[[input.sources]]``, paths absolute. With none, a built Kit is looked for.
+        sources: The configured sources. With none, a built Kit is looked for.
         work_dir: The work directory.
         project: See `pull`.
         search_from: Folders near which a built Kit is looked for.
@@ -81,78 +83,76 @@ def state_of(
     work_dir = Path(os.path.abspath(work_dir))
     if not sources:
         try:
-            sources = [{"kind": "path", "path": str(detected_kit(list(search_from)))}]
+            sources = [PathSource(path=str(detected_kit(list(search_from))))]
         except StageError as error:
             return State(_signature([[str(error)]], work_dir), times.hexdigest())
-    states = []
+    states: list[list[Any]] = []
     for source in sources:
-        if source["kind"] == "path":
-            root = Path(source["path"])
+        state: list[Any]
+        if isinstance(source, PathSource):
+            root = Path(source.path)
             try:
                 places = locate(source, root)
                 digest = listing_digest(root, places.all, Bounds.of(source, root, [work_dir, *outputs]), times)
-                state = [recorded_root(root, work_dir, project), *places, followed_links(source), digest]
+                state = [recorded_root(root, work_dir, project), *places, source.followed_links, digest]
             except (StageError, OSError) as error:
                 state = [f"unusable: {error}"]
         else:
-            state = [followed_links(source), source_git.local_commit(source) if source["kind"] == "git" else ""]
-        states.append([source["kind"], *state])
+            state = [source.followed_links, _local_commit(source)]
+        states.append([source.kind, *state])
     signature = _signature(states, work_dir)
-    recorded = _recorded(sources, [state[-1] for state in states], work_dir)
+    recorded = _recorded([state[-1] for state in states], work_dir)
     if recorded is not None and _signature(recorded, work_dir) != signature:
         signature += " differs from sources.json"  # whatever is recorded of the pull
     return State(signature, times.hexdigest())
 
 
-def pulled_signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
+def pulled_signature(sources: Sequence[ConfiguredSource], work_dir: Path) -> str:
     """Return the signature of the sources in ``sources.json``, as `pull` read them.
 
     It equals that of `state_of` as long as nothing has changed since, a change during the pull included.
 
     Args:
-        sources: The ``[[input.sources]]``, paths absolute.
+        sources: The configured sources.
         work_dir: The work directory.
     """
     work_dir = Path(os.path.abspath(work_dir))
-    commits = [source_git.local_commit(source) if source["kind"] == "git" else "" for source in sources]
-    return _signature(_recorded(sources, commits, work_dir) or [], work_dir)
+    return _signature(_recorded([_local_commit(source) for source in sources], work_dir) or [], work_dir)
 
 
-def _recorded(sources: list[dict[str, Any]], commits: list[str], work_dir: Path) -> list[list[Any]] | None:
-    """Return the state of each source in ``sources.json``, in the form of `state_of`; None if there is none.
+def _local_commit(source: ConfiguredSource) -> str:
+    return source_git.local_commit(source) if isinstance(source, GitSource) else ""
+
+
+def _recorded(commits: list[str], work_dir: Path) -> list[list[Any]] | None:
+    """Return the state of each source in ``sources.json``, in the form of `state_of`; None if there is no such file.
 
     The file may come from someone else: of a fetched source, a root outside the work directory is not believed.
     """
-    try:
-        entries = read_json(work_dir / "sources.json")["sources"]
-    except (StageError, KeyError, TypeError):
+    if not os.path.lexists(work_dir / SOURCES):
         return None
-    states: list[list[Any]] = []
+    entries = _recorded_sources(work_dir)
+    # With no source configured, `pull` recorded one that it found: a folder, which has no commit.
+    commits = [*commits, *[""] * (len(entries) - len(commits))]
+    return [_recorded_state(entry, commit) for entry, commit in zip(entries, commits, strict=False)]
+
+
+def _recorded_state(entry: Source, commit: str) -> list[Any]:
+    if entry.kind == "path":
+        places = (entry.exts_paths, entry.apps_paths, entry.unbuilt_paths)
+        return ["path", entry.root, *places, entry.links, entry.revision]
+    revision = entry.revision if entry.kind == "git" and commit else ""
+    paths = (entry.root, entry.app_template_path or "", *entry.exts_paths, *entry.apps_paths, *entry.unbuilt_paths)
+    inside = entry.root.startswith("sources/") and all(map(is_inner_path, paths))
+    return [entry.kind, entry.links if inside else "outside", revision]
+
+
+def _recorded_sources(work_dir: Path) -> list[Source]:
+    """Return the sources in ``sources.json``; none if it cannot be used."""
     try:
-        for number, entry in enumerate(entries):
-            if entry["kind"] == "path":
-                shown = [entry[key] for key in ("root", *PLACES, "links", "revision")]
-                states.append(["path", *shown])
-                continue
-            commit = entry["revision"] if entry["kind"] == "git" and commits[number] else ""
-            paths = (entry["root"], entry["app_template_path"] or "", *(path for key in PLACES for path in entry[key]))
-            inside = entry["root"].startswith("sources/") and all(map(is_inner_path, paths))
-            states.append([entry["kind"], entry["links"] if inside else "outside", commit])
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        states.append([f"unusable: {error}"])
-    return states
-
-
-def followed_links(source: dict[str, Any]) -> str:
-    """Return the policy for links in a source: ``any``, or ``inside`` to follow only links that stay in it.
-
-    What is not the user's own must not make the pipeline read the user's other files. A build is the user's own.
-    """
-    if source["kind"] == "path":
-        return str(source.get("links") or "any")
-    if source["kind"] == "git" and source.get("build_command"):
-        return "any"
-    return "inside"
+        return artifacts.read(work_dir / SOURCES, Sources).sources
+    except StageError:
+        return []
 
 
 def _signature(states: list[list[Any]], work_dir: Path) -> str:
@@ -175,9 +175,9 @@ class Bounds(NamedTuple):
     outputs: frozenset[str]
 
     @classmethod
-    def of(cls, source: dict[str, Any], root: Path, outputs: Iterable[Path]) -> Bounds:
-        """Return the bounds of a configured source."""
-        inside = os.path.realpath(root) if source.get("links") == "inside" else None
+    def of(cls, source: PathSource, root: Path, outputs: Iterable[Path]) -> Bounds:
+        """Return the bounds of a configured folder."""
+        inside = os.path.realpath(root) if source.links == "inside" else None
         return cls(inside, frozenset(os.path.realpath(folder) for folder in outputs))
 
 
@@ -225,8 +225,4 @@ def _content(path: str, tail: int | None, times: ChangeTimes) -> bytes:
 
 def _gone(work_dir: Path) -> list[str]:
     """Return the missing clones and unpacked wheels of an earlier run."""
-    try:
-        sources = read_json(work_dir / "sources.json")["sources"]
-        return [source["root"] for source in sources if not os.path.isdir(work_dir / source["root"])]
-    except (StageError, KeyError, TypeError):
-        return []
+    return [source.root for source in _recorded_sources(work_dir) if not os.path.isdir(work_dir / source.root)]

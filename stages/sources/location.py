@@ -5,15 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stages.failures import StageError
 from stages.sources import git as source_git
 from stages.sources import kit_detection
+from stages.sources.configured import ConfiguredSource, GitSource, WheelSource
 from stages.sources.walk import is_within
-
-# The keys of sources.json for `Places`.
-PLACES = ("exts_paths", "apps_paths", "unbuilt_paths")
 
 
 class Places(NamedTuple):
@@ -35,7 +33,7 @@ class Places(NamedTuple):
         return [*self.exts, *self.apps, *self.unbuilt]
 
 
-def locate(source: dict[str, Any], root: Path) -> Places:
+def locate(source: ConfiguredSource, root: Path) -> Places:
     """Find the extensions and apps of a source: where the configuration says, or else where a Kit has them.
 
     Args:
@@ -45,8 +43,12 @@ def locate(source: dict[str, Any], root: Path) -> Places:
     Raises:
         StageError: A configured folder is not there, or leads out of the source.
     """
-    name = source.get("requirement") or source_git.masked(source.get("url") or "") or str(root)
-    exts, apps = as_list(source.get("exts_path")), as_list(source.get("apps_path"))
+    name = str(root)
+    if isinstance(source, WheelSource):
+        name = source.requirement
+    elif isinstance(source, GitSource):
+        name = source_git.masked(source.url)
+    exts, apps = source.exts_path, source.apps_path
     found_exts, found_apps = kit_detection.kit_folders(root) if not exts else ([], [])
     return Places(
         resolve_folders(root, "exts_path", exts, name) if exts else found_exts,
@@ -93,13 +95,6 @@ def check_pattern(key: str, pattern: str) -> None:
     parts = pattern.replace("\\", "/").split("/")
     if os.path.isabs(pattern) or pattern.startswith("~") or ".." in parts or "\0" in pattern:
         raise StageError(f"input.sources: {key}: {pattern!r} leads out of the source; give a path below it.")
-
-
-def as_list(value: Any) -> list[str]:
-    """Return the patterns of a configuration value: none, one, or a list."""
-    if not value:
-        return []
-    return [value] if isinstance(value, str) else list(value)
 
 
 def detected_kit(search_from: list[Path]) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stages import kit_toml
+from stages.artifacts.preparation import Metadata, PythonModule
 from stages.failures import StageWarning, warning
 from stages.sources.discovery import Found, split_name
 from stages.sources.notes import Notes
@@ -117,7 +118,7 @@ def read_candidate(
     return Candidate(id_, version, source, item, place, folder, values, warnings)
 
 
-def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
+def metadata(values: dict[str, Any], docs: list[str]) -> Metadata:
     """Return the metadata of an extension from its manifest.
 
     Args:
@@ -133,17 +134,17 @@ def metadata(values: dict[str, Any], docs: list[str]) -> dict[str, Any]:
     for id_, optional, _ in _dependencies(table(values, "dependencies")):
         dependencies[optional].add(id_)
     readme = package.get("readme")
-    return {
-        "title": text(package.get("title")).strip(),
-        "description": text(package.get("description")).strip(),
-        "category": ", ".join(map(text, category)) if isinstance(category, list) else text(category),
-        "keywords": [text(keyword) for keyword in keywords if text(keyword)] if isinstance(keywords, list) else [],
-        "dependencies": sorted(dependencies[False]),
-        "optional_dependencies": sorted(dependencies[True]),
-        "readme": _document(readme, docs, ("readme", "overview")),
-        "readme_text": _readme_text(readme, docs),
-        "changelog": _document(package.get("changelog"), docs, ("changelog",)),
-    }
+    return Metadata(
+        title=text(package.get("title")).strip(),
+        description=text(package.get("description")).strip(),
+        category=", ".join(map(text, category)) if isinstance(category, list) else text(category),
+        keywords=[text(keyword) for keyword in keywords if text(keyword)] if isinstance(keywords, list) else [],
+        dependencies=sorted(dependencies[False]),
+        optional_dependencies=sorted(dependencies[True]),
+        readme=_document(readme, docs, ("readme", "overview")),
+        readme_text=_readme_text(readme, docs),
+        changelog=_document(package.get("changelog"), docs, ("changelog",)),
+    )
 
 
 def declared_documents(values: dict[str, Any]) -> dict[str, str]:
@@ -202,10 +203,10 @@ def _dependencies(given: dict[str, Any]) -> list[tuple[str, bool, bool]]:
     return sorted(found)
 
 
-def python_modules(values: dict[str, Any]) -> list[dict[str, str]]:
+def python_modules(values: dict[str, Any]) -> list[PythonModule]:
     """Return the declared modules, each with the folder that Kit puts on ``sys.path`` for it."""
     declared = table(values, "python").get("module")
-    modules = []
+    modules: list[PythonModule] = []
     for module in declared if isinstance(declared, list) else [declared]:
         if not isinstance(module, dict) or not isinstance(module.get("name"), str) or not module["name"].strip():
             continue
@@ -213,7 +214,7 @@ def python_modules(values: dict[str, Any]) -> list[dict[str, str]]:
         path = os.path.normpath(path.strip() or ".").replace(os.sep, "/") if isinstance(path, str) else "."
         if path.startswith(("/", "..")) or "\0" in path:
             path = "."
-        entry = {"name": module["name"].strip(), "path": path}
+        entry = PythonModule(name=module["name"].strip(), path=path)
         if entry not in modules:
             modules.append(entry)
     return modules
@@ -254,7 +255,7 @@ def _placeholder(id_: str, values: dict[str, Any], *, whole: bool) -> str:
     """
     package = table(values, "package")
     texts = [id_, *(package.get(key) for key in ("name", "version", "title"))]
-    texts += [module["name"] for module in python_modules(values)]
+    texts += [module.name for module in python_modules(values)]
     found = (_ANY_PLACEHOLDER.search(text) for text in texts if isinstance(text, str))
     named = next((match[0] for match in found if match), "")
     if named or not whole:

@@ -6,6 +6,7 @@ import keyword
 import os
 from typing import NamedTuple
 
+from stages.artifacts.preparation import PythonModule
 from stages.nodes.generated import NODES_FOLDER
 from stages.product_facts import NO_PACKAGES, PATH_FOLDERS
 from stages.sources import premake
@@ -24,10 +25,10 @@ class PythonLayout(NamedTuple):
     """
 
     roots: dict[str, str]
-    modules: list[dict[str, str]]
+    modules: list[PythonModule]
 
 
-def python_layout(candidate: Candidate, modules: list[dict[str, str]], listing: Listing, notes: Notes) -> PythonLayout:
+def python_layout(candidate: Candidate, modules: list[PythonModule], listing: Listing, notes: Notes) -> PythonLayout:
     """Return where the Python modules of an extension lie.
 
     Declared modules are looked for, in this order: where Kit looks for them; where the build file puts them; in
@@ -43,29 +44,29 @@ def python_layout(candidate: Candidate, modules: list[dict[str, str]], listing: 
     plan = _build_plan(candidate, listing, notes)
     roots = {"": ""}
     for module in modules:
-        base = "" if module["path"] == "." else module["path"]
+        base = "" if module.path == "." else module.path
         if base in listing.folders:
             roots.setdefault(base, "")
     missing = [module for module in modules if not _is_there(_path_of(module), listing)]
     # In a source tree the build has yet to put the modules where they are declared.
     roots.update(_build_roots(plan, modules, listing))
-    missing = [module for module in missing if not _is_placed(module["name"], roots, listing)]
-    _add_unbuilt_roots(roots, candidate.id, [module["name"] for module in missing], listing)
-    missing = [module for module in missing if not _is_placed(module["name"], roots, listing)]
+    missing = [module for module in missing if not _is_placed(module.name, roots, listing)]
+    _add_unbuilt_roots(roots, candidate.id, [module.name for module in missing], listing)
+    missing = [module for module in missing if not _is_placed(module.name, roots, listing)]
     if not missing:
         return PythonLayout(roots, modules)
-    fetched = {module["name"]: _fetched(module, plan) for module in missing}
+    fetched = {module.name: _fetched(module, plan) for module in missing}
     found = [module for module in modules if module not in missing]
-    taken: list[dict[str, str]] = []
+    taken: list[PythonModule] = []
     if not any(_is_main(module) for module in found) and not all(fetched.values()):
         taken = _packages(listing)
-        roots.update((package["path"], "") for package in taken if package["path"] != ".")
+        roots.update((package.path, "") for package in taken if package.path != ".")
     for name, package in fetched.items():
         message = f"The declared Python module {name!r} is not there"
         if package:
             message += f": it comes with the build, which takes it from {package}. Build the source to have it."
         elif taken:
-            message += f"; taken instead: {', '.join(package['name'] for package in taken)}."
+            message += f"; taken instead: {', '.join(package.name for package in taken)}."
         else:
             message += "."
         notes.warn("python-module-missing", candidate.id, candidate.found.manifest, message)
@@ -87,10 +88,10 @@ def _build_plan(candidate: Candidate, listing: Listing, notes: Notes) -> premake
     return premake.build_plan(data, candidate.id)
 
 
-def _build_roots(plan: premake.BuildPlan, modules: list[dict[str, str]], listing: Listing) -> dict[str, str]:
+def _build_roots(plan: premake.BuildPlan, modules: list[PythonModule], listing: Listing) -> dict[str, str]:
     """Return the folders and files that the build would put where Python looks, with their names there."""
-    bases = sorted({module["path"] for module in modules} - {"."}, key=len, reverse=True)
-    tops = {module["name"].split(".")[0] for module in modules}
+    bases = sorted({module.path for module in modules} - {"."}, key=len, reverse=True)
+    tops = {module.name.split(".")[0] for module in modules}
     roots = {}
     # A folder of nodes may be linked twice: Kit loads the nodes by the name below `ogn`, so that this one counts.
     for link in sorted(plan.links, key=lambda link: _is_ogn_link(link, plan)):
@@ -143,13 +144,13 @@ def _is_there(path: str, listing: Listing) -> bool:
     return path in listing.modules or path in listing.folders
 
 
-def _holds_one_of(folder: str, modules: list[dict[str, str]], listing: Listing) -> bool:
-    return any(_is_there(f"{folder}/{module['name'].replace('.', '/')}", listing) for module in modules)
+def _holds_one_of(folder: str, modules: list[PythonModule], listing: Listing) -> bool:
+    return any(_is_there(f"{folder}/{module.name.replace('.', '/')}", listing) for module in modules)
 
 
-def _path_of(module: dict[str, str]) -> str:
-    path = module["name"].replace(".", "/")
-    return path if module["path"] == "." else f"{module['path']}/{path}"
+def _path_of(module: PythonModule) -> str:
+    path = module.name.replace(".", "/")
+    return path if module.path == "." else f"{module.path}/{path}"
 
 
 def _folder_above(name: str, listing: Listing) -> str:
@@ -186,7 +187,7 @@ def _is_placed(name: str, roots: dict[str, str], listing: Listing) -> bool:
     return False
 
 
-def _fetched(module: dict[str, str], plan: premake.BuildPlan) -> str:
+def _fetched(module: PythonModule, plan: premake.BuildPlan) -> str:
     """Return the path of a declared module in the build; empty if the build file does not give it."""
     path = f"{_path_of(module)}/"
     for link in plan.fetched:
@@ -196,13 +197,13 @@ def _fetched(module: dict[str, str], plan: premake.BuildPlan) -> str:
     return ""
 
 
-def _is_main(module: dict[str, str]) -> bool:
-    return module["name"].rpartition(".")[2] != "tests"
+def _is_main(module: PythonModule) -> bool:
+    return module.name.rpartition(".")[2] != "tests"
 
 
-def _packages(listing: Listing) -> list[dict[str, str]]:
+def _packages(listing: Listing) -> list[PythonModule]:
     """Return the topmost packages in an extension as modules are declared, or else its topmost modules."""
-    packages: list[dict[str, str]] = []
+    packages: list[PythonModule] = []
     taken: list[str] = []
     for folder in sorted(listing.folders, key=lambda folder: (folder.count("/"), folder)):
         if not folder or f"{folder}/__init__" not in listing.modules:
@@ -213,10 +214,10 @@ def _packages(listing: Listing) -> list[dict[str, str]]:
         top, _, below = folder.partition("/")
         path, name = (top, below) if top in PATH_FOLDERS and below else (".", folder)
         if _is_name(name):
-            packages.append({"name": name.replace("/", "."), "path": path})
+            packages.append(PythonModule(name=name.replace("/", "."), path=path))
     if not packages:
         plain = sorted(module for module in listing.modules if "/" not in module)
-        packages = [{"name": module, "path": "."} for module in plain if _is_name(module)]
+        packages = [PythonModule(name=module, path=".") for module in plain if _is_name(module)]
     return packages
 
 

@@ -8,8 +8,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from stages.artifacts.pull_repo_exts import Source, Sources
 from stages.failures import StageError
 from stages.sources import zip_archive
 from stages.sources.discovery import Found, find_apps, find_extensions
@@ -42,7 +42,7 @@ class SourceSearch:
     def __init__(
         self,
         work_dir: Path,
-        sources: dict[str, Any],
+        sources: Sources,
         counts: Counter[str],
         notes: Notes,
         *,
@@ -51,8 +51,8 @@ class SourceSearch:
         self.work_dir = work_dir
         self.outputs = frozenset(os.path.realpath(folder) for folder in (work_dir, *outputs))
         self.searched: list[str] = []
-        self.sources: list[dict[str, Any]] = sources["sources"]
-        self._limits: dict[str, Any] = sources.get("limits", {})
+        self.sources = sources.sources
+        self._limits = sources.limits
         self._counts = counts
         self._notes = notes
         self.templates = 0
@@ -73,33 +73,34 @@ class SourceSearch:
 
     def bounds(self, source: int) -> str | None:
         """Return the real path that links of a source may not lead out of; None if they may lead anywhere."""
-        if self.sources[source].get("links", "any") != "inside":
+        if self.sources[source].links != "inside":
             return None
         return os.path.realpath(self._root(source))
 
     def _root(self, source: int) -> str:
-        return os.path.join(self.work_dir, self.sources[source]["root"])
+        return os.path.join(self.work_dir, self.sources[source].root)
 
-    def _search(self, number: int, source: dict[str, Any]) -> None:
+    def _search(self, number: int, source: Source) -> None:
         root = self._root(number)
         if not os.path.isdir(root):
-            raise StageError(f"{root}: the folder of source {source['name']!r} is gone; run pull_repo_exts again.")
+            raise StageError(f"{root}: the folder of source {source.name!r} is gone; run pull_repo_exts again.")
         inside = self.bounds(number)
-        template = source.get("app_template_path")
+        template = source.app_template_path
         leave_out = set(self.outputs)
         if template:
             leave_out.add(os.path.realpath(os.path.join(root, template)))
-        unbuilt = source.get("unbuilt_paths", [])
         seen: set[str] = set()
-        for path in source["exts_paths"]:
+        for path in source.exts_paths:
             self._add(self._found(root, path, inside, leave_out), number, path, seen)
-        for path in source["apps_paths"]:
+        for path in source.apps_paths:
             problems: list[Problem] = []
             folder = os.path.normpath(os.path.join(root, path))
             found = find_apps(folder, inside=inside, leave_out=self.outputs, problems=problems)
             self._notes.add_problems(problems, "", prefix=path)
             self._add(found, number, path, seen)
-        self._add_unbuilt(number, {path: self._found(root, path, inside, leave_out) for path in unbuilt}, seen)
+        self._add_unbuilt(
+            number, {path: self._found(root, path, inside, leave_out) for path in source.unbuilt_paths}, seen
+        )
         self._tell_templates()
 
     def _found(self, root: str, path: str, inside: str | None, leave_out: set[str]) -> list[Found]:
@@ -146,7 +147,7 @@ class SourceSearch:
                 f"The build lacks what the source tree has: {', '.join(sorted(set(missing)))}. They are taken from the"
                 " source tree. Build the source again to have them as Kit loads them."
             )
-            self._notes.warn("build-incomplete", "", self.sources[number]["exts_paths"][0], printable(message))
+            self._notes.warn("build-incomplete", "", self.sources[number].exts_paths[0], printable(message))
 
     def _tell_links(self, root: str, path: str, found: list[Found]) -> None:
         """Warn about links out of the source that extensions were found behind."""
@@ -261,10 +262,9 @@ def _ancestors(place: str) -> list[str]:
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def _own_name(source: dict[str, Any]) -> str:
+def _own_name(source: Source) -> str:
     """Return the id of a source that is a single extension, if its manifest does not give one."""
-    name: str = source["name"]
-    if source["kind"] == "git":
+    if source.kind == "git":
         # The clone's folder: `git-<name of the repository>-<digest>`.
-        return os.path.basename(str(source["root"])).removeprefix("git-").rpartition("-")[0]
-    return name.partition("==")[0].strip() if source["kind"] == "wheel" else name
+        return os.path.basename(source.root).removeprefix("git-").rpartition("-")[0]
+    return source.name.partition("==")[0].strip() if source.kind == "wheel" else source.name

@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from stages.failures import StageError
 from stages.sources import zip_archive as archives
+from stages.sources.configured import WheelSource
 from stages.storage.jsonfile import UMASK
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(
-    source: dict[str, Any], *, work_dir: Path, cache_dir: Path | None, limits: dict[str, Any]
+    source: WheelSource, *, work_dir: Path, cache_dir: Path | None, limits: Mapping[str, int]
 ) -> tuple[Path, str]:
     """Bring a wheel's content to the work directory.
 
@@ -38,7 +39,7 @@ def fetch(
     again. Any number of runs may share one cache.
 
     Args:
-        source: ``requirement`` (pinned: ``isaaclab==2.3.2``) and, if it is to be checked, ``sha256``.
+        source: The wheel.
         work_dir: The wheel is unpacked below ``sources`` in it.
         cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
         limits: ``max_archive_bytes`` and ``max_archive_files``.
@@ -49,8 +50,8 @@ def fetch(
     Raises:
         StageError: The wheel cannot be fetched, is not the one that is expected, or is refused.
     """
-    name, version = _pinned(source["requirement"])
-    expected = (source.get("sha256") or "").lower()
+    name, version = _pinned(source.requirement)
+    expected = (source.sha256 or "").lower()
     slug = f"{re.sub(r'[-_.]+', '-', name).lower()}-{version}"
     if expected:
         folder = work_dir / "sources" / f"wheel-{slug}-{expected[:16]}"
@@ -61,7 +62,7 @@ def fetch(
 
         cache_dir = Path(platformdirs.user_cache_dir("kit-extension-pipeline"))
     try:
-        wheel, digest = _cached(source["requirement"], expected, cache_dir / "wheels" / slug)
+        wheel, digest = _cached(source.requirement, expected, cache_dir / "wheels" / slug)
         folder = work_dir / "sources" / f"wheel-{slug}-{digest[:16]}"
         if not folder.is_dir():
             logger.info("Unpacking %s", wheel.name)
@@ -72,11 +73,11 @@ def fetch(
                 max_files=limits.get("max_archive_files", archives.DEFAULT_MAX_FILES),
             )
     except archives.ArchiveError as error:
-        raise StageError(f"{source['requirement']}: the wheel is refused: {error}.") from error
+        raise StageError(f"{source.requirement}: the wheel is refused: {error}.") from error
     except OSError as error:
         where = error.filename or work_dir
         raise StageError(
-            f"{source['requirement']}: {where}: {error.strerror or error}. Nothing half-made is left; make room or"
+            f"{source.requirement}: {where}: {error.strerror or error}. Nothing half-made is left; make room or"
             " mend the permissions, and run again."
         ) from error
     return folder, digest

@@ -9,6 +9,7 @@ from typing import Any
 from stages import artifacts, code_examples, extension_data, preparation, pull_repo_exts, settings
 from stages.artifacts.preparation import EXTENSIONS, Extensions
 from stages.failures import StageWarning
+from stages.sources.configured import configured_sources
 
 
 def write_tree(root: Path, files: dict[str, str | bytes]) -> Path:
@@ -30,7 +31,7 @@ class MadeRun:
         described = [
             source if isinstance(source, dict) else {"kind": "path", "path": str(source)} for source in sources
         ]
-        pull_repo_exts.pull(described, work_dir=work_dir, kit_version="107.3.3")
+        pull_repo_exts.pull(configured_sources(described), work_dir=work_dir, kit_version="107.3.3")
         preparation.prepare(work_dir, excluded=[], max_extensions=-1)
         self.prepared = artifacts.read(work_dir / EXTENSIONS, Extensions)
         for extension in self.prepared.extensions:

@@ -14,6 +14,7 @@ import pytest
 from stages import pull_repo_exts
 from stages.failures import StageError
 from stages.preparation import prepare
+from stages.sources.configured import configured_sources
 
 SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
 
@@ -43,7 +44,8 @@ class Cache:
 
 
 def prepared(work_dir: Path, sources: list[dict[str, Any]], excluded: list[str], max_extensions: int) -> dict[str, Any]:
-    pull_repo_exts.pull(sources, work_dir=work_dir, kit_version="107.3.3", limits={"max_archive_bytes": 1_000_000})
+    limits = {"max_archive_bytes": 1_000_000}
+    pull_repo_exts.pull(configured_sources(sources), work_dir=work_dir, kit_version="107.3.3", limits=limits)
     validate(work_dir / "sources.json", "sources")
     prepare(work_dir, excluded=excluded, max_extensions=max_extensions)
     return validate(work_dir / "extensions.json", "extensions")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from stages.failures import StageError
 from stages.preparation import prepare
 from stages.pull_repo_exts import pull
+from stages.sources.configured import ConfiguredSource, GitSource, PathSource, WheelSource
 from stages.sources.fingerprint import pulled_signature, state_of
 
 PROJECT = Path(__file__).parents[2]
@@ -41,14 +42,14 @@ def read(path: Path, schema: str) -> dict[str, Any]:
     return value
 
 
-def pulled(work_dir: Path, *sources: dict[str, Any], **options: Any) -> dict[str, Any]:
+def pulled(work_dir: Path, *sources: ConfiguredSource, **options: Any) -> dict[str, Any]:
     options.setdefault("kit_version", "107.3.3")
     pull(list(sources), work_dir=work_dir, **options)
     return read(work_dir / "sources.json", "sources")
 
 
-def path_source(path: Path, **more: Any) -> dict[str, Any]:
-    return {"kind": "path", "path": str(path), **more}
+def path_source(path: Path, **more: Any) -> PathSource:
+    return PathSource(path=str(path), **more)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -93,8 +94,8 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def git_source(repository: Path, **more: Any) -> dict[str, Any]:
-    return {"kind": "git", "url": repository.as_uri(), "branch": "main", **more}
+def git_source(repository: Path, **more: Any) -> GitSource:
+    return GitSource(url=repository.as_uri(), branch="main", **more)
 
 
 # --- git, from the clone to the extensions ---------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def test_paths_may_be_given_from_the_platform_folder(
 ) -> None:
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "packman"))
     source = git_source(
-        repository, build_command=["./build.sh"], exts_path=["ext*", "source/extensions"], apps_path="apps"
+        repository, build_command=["./build.sh"], exts_path=["ext*", "source/extensions"], apps_path=["apps"]
     )
     (entry,) = pulled(tmp_path / "work", source)["sources"]
     out = "_build/linux-x86_64/release"
@@ -164,14 +165,14 @@ def test_a_link_out_of_a_clone_is_refused(tmp_path: Path, repository: Path) -> N
     (repository / "outside").symlink_to("/etc")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "-m", "link")
-    for key in ("exts_path", "apps_path", "app_template_path"):
+    for places in ({"exts_path": ["outside"]}, {"apps_path": ["outside"]}, {"app_template_path": "outside"}):
         with pytest.raises(StageError, match="outside is a link that leads out of the source; it is refused"):
-            pulled(tmp_path / "work", git_source(repository, **{key: "outside"}))
+            pulled(tmp_path / "work", git_source(repository, **places))
 
 
 def test_wrong_sources_are_refused_before_anything_is_fetched(tmp_path: Path, repository: Path) -> None:
     with pytest.raises(StageError, match="is refused"):
-        pulled(tmp_path / "work", git_source(repository), {"kind": "git", "url": "ext::sh -c evil"})
+        pulled(tmp_path / "work", git_source(repository), GitSource(url="ext::sh -c evil"))
     assert not (tmp_path / "work").exists()
 
 
@@ -194,9 +195,9 @@ def test_patterns(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pattern", ["../x", "/etc", "a/../../x", "~/x", "..\\x", "a\0b"])
 def test_patterns_that_lead_outside(tmp_path: Path, pattern: str) -> None:
     extension(tmp_path / "root/omni.a")
-    for key in ("exts_path", "apps_path", "app_template_path"):
+    for key, value in (("exts_path", [pattern]), ("apps_path", [pattern]), ("app_template_path", pattern)):
         with pytest.raises(StageError, match=f"{key}: .* leads out of the source"):
-            pulled(tmp_path / "work", path_source(tmp_path / "root", **{key: [pattern]}))
+            pulled(tmp_path / "work", path_source(tmp_path / "root", **{key: value}))
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
@@ -301,7 +302,7 @@ def test_no_source_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 # --- signature -------------------------------------------------------------------------------------------------------
 
 
-def signature(sources: list[dict[str, Any]], work_dir: Path) -> str:
+def signature(sources: Sequence[ConfiguredSource], work_dir: Path) -> str:
     return state_of(sources, work_dir).signature
 
 
@@ -428,7 +429,7 @@ def test_the_signature_of_a_repository(tmp_path: Path, repository: Path) -> None
     assert signature(sources, tmp_path / "work") == before
     git(repository, "commit", "--quiet", "--allow-empty", "-m", "second")
     assert signature(sources, tmp_path / "work") != before
-    remote = [{"kind": "git", "url": "https://127.0.0.1:9/x.git"}]
+    remote = [GitSource(url="https://127.0.0.1:9/x.git")]
     assert signature(remote, tmp_path / "other") == signature(remote, tmp_path / "other")
 
 
@@ -474,17 +475,17 @@ def test_a_wheel_a_repository_and_a_cache_merged(
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel_file.parent))
     extension(tmp_path / "cache/isaaclab_rl-9.0.0", "9.0.0")
     extension(tmp_path / "cache/omni.mine-1.1.0", "1.1.0")
-    wheel = {
-        "kind": "wheel",
-        "requirement": "isaaclab==2.3.2",
-        "exts_path": ["isaaclab/source"],
-        "apps_path": "isaaclab/apps",
-    }
+    wheel = WheelSource(
+        requirement="isaaclab==2.3.2",
+        sha256=hashlib.sha256(wheel_file.read_bytes()).hexdigest(),
+        exts_path=["isaaclab/source"],
+        apps_path=["isaaclab/apps"],
+    )
     work_dir = tmp_path / "work"
     sources = pulled(
         work_dir,
-        wheel | {"sha256": hashlib.sha256(wheel_file.read_bytes()).hexdigest()},
-        git_source(repository, exts_path="source/extensions"),
+        wheel,
+        git_source(repository, exts_path=["source/extensions"]),
         path_source(tmp_path / "cache"),
         cache_dir=tmp_path / "downloads",
         kit_version=None,

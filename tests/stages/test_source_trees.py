@@ -11,6 +11,7 @@ import pytest
 from stages import preparation, pull_repo_exts
 from stages.failures import StageError
 from stages.sources import fingerprint
+from stages.sources.configured import PathSource
 from tests.stages.made_trees import MadeRun, write_tree
 
 SETTING = "import carb.settings\ndef go():\n    return carb.settings.get_settings().get('/exts/my.proj/speed')\n"
@@ -189,7 +190,7 @@ def test_a_folder_full_of_links_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_outputs_are_no_inputs_through_links_neither(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", extension("my.tool", "exts/"))
-    source = {"kind": "path", "path": str(tree)}
+    source = PathSource(path=str(tree))
     outputs = [tree / "data"]
     (tree / "shortcut").symlink_to("data")
     (tree / "deep").symlink_to("data/107.3")
@@ -215,7 +216,7 @@ def test_outputs_in_an_extension_that_is_the_source(tmp_path: Path) -> None:
     outputs = [tree / "data"]
     write_tree(tree, {"data/107.3/extensions/x.py": "B = 2\n", "data/README.md": "made"})
     work_dir = tree / "work"
-    pull_repo_exts.pull([{"kind": "path", "path": str(tree)}], work_dir=work_dir, kit_version="1.2.3", outputs=outputs)
+    pull_repo_exts.pull([PathSource(path=str(tree))], work_dir=work_dir, kit_version="1.2.3", outputs=outputs)
     preparation.prepare(work_dir, excluded=[], max_extensions=-1, outputs=outputs)
     assert "data/107.3" not in (work_dir / "extensions.json").read_text()
 

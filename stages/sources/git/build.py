@@ -11,8 +11,6 @@ from pathlib import Path
 from stages.failures import StageError
 from stages.sources.git.command import LAST_LINES
 
-BUILD_TIMEOUT_SECONDS = 7200
-
 logger = logging.getLogger(__name__)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import re
@@ -13,8 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from stages.failures import StageError
-from stages.sources.git.build import BUILD_TIMEOUT_SECONDS, run_build
+from stages.sources.configured import GitSource
+from stages.sources.git.build import run_build
 from stages.sources.git.command import (
     SAFE_REF,
     GitError,
@@ -32,14 +34,14 @@ _COMMIT = re.compile(r"[0-9a-fA-F]{7,64}")
 logger = logging.getLogger(__name__)
 
 
-def fetch(source: dict[str, Any], *, work_dir: Path, update: bool) -> tuple[Path, str]:
+def fetch(source: GitSource, *, work_dir: Path, update: bool) -> tuple[Path, str]:
     """Bring a repository to the work directory, checked out and built.
 
     A clone that is complete is used as it is; with ``update``, for a local repository, or if it should hold another
     ref, it is brought up to date. A clone that was killed half-way is taken up again. Files that a build made are kept.
 
     Args:
-        source: ``url``; ``branch`` (branch, tag or commit), ``build_command``, ``build_timeout_seconds``.
+        source: The repository.
         work_dir: The clone is made below ``sources`` in it, the build's log below ``logs``.
         update: Ask the remote for a newer commit.
 
@@ -63,12 +65,12 @@ def fetch(source: dict[str, Any], *, work_dir: Path, update: bool) -> tuple[Path
     return clone.folder, commit
 
 
-def local_commit(source: dict[str, Any]) -> str:
+def local_commit(source: GitSource) -> str:
     """Return the commit that a local repository's ref is at; empty for a remote one, and if git cannot tell."""
-    path = local_path(source["url"])
+    path = local_path(source.url)
     if not path or not os.path.isdir(path):
         return ""
-    ref = source.get("branch") or "HEAD"
+    ref = source.branch or "HEAD"
     if not SAFE_REF.fullmatch(ref):
         return ""
     command = [
@@ -89,12 +91,33 @@ def local_commit(source: dict[str, Any]) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+class _Build(msgspec.Struct, frozen=True):
+    """A build that has succeeded: the command, and the commit that it ran for."""
+
+    commit: str
+    command: list[str]
+
+
+class _State(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a clone is, in the file beside it.
+
+    Attributes:
+        begun: True once something was fetched into it.
+        commit: The commit that is checked out; empty until it is.
+        built: The last build that succeeded; None if there was none.
+    """
+
+    begun: bool = False
+    commit: str = ""
+    built: _Build | None = None
+
+
 class _Clone:
-    def __init__(self, source: dict[str, Any], work_dir: Path) -> None:
-        self.url: str = source["url"]
-        self.ref: str | None = source.get("branch")
-        self.command: list[str] = list(source.get("build_command") or [])
-        self.timeout: int = source.get("build_timeout_seconds") or BUILD_TIMEOUT_SECONDS
+    def __init__(self, source: GitSource, work_dir: Path) -> None:
+        self.url = source.url
+        self.ref = source.branch
+        self.command = source.build_command
+        self.timeout = source.build_timeout_seconds
         self.name = masked(self.url)
         stem = re.sub(r"[^A-Za-z0-9._-]", "-", self.name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".git"))[
             :60
@@ -109,9 +132,9 @@ class _Clone:
     def commit(self, *, update: bool) -> str:
         """Check out the requested revision, fetching it if missing, and return its commit."""
         state = self.state()
-        if state.get("commit") and not update and not local_path(self.url) and self.head() == state["commit"]:
+        if state.commit and not update and not local_path(self.url) and self.head() == state.commit:
             logger.info("%s: the clone is there; the network is not used", self.name)
-            return str(state["commit"])
+            return state.commit
         if not (self.folder / ".git" / "HEAD").is_file():
             # Not even begun: git would find a repository further up.
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -120,26 +143,26 @@ class _Clone:
         try:
             return self.fetched(state)
         except GitError as error:
-            if error.missing_ref or error.network or not state.get("begun"):
+            if error.missing_ref or error.network or not state.begun:
                 raise StageError(self.explained(error)) from error
             logger.warning("%s: the clone is damaged and made anew (%s)", self.name, error.reason)
             self.forget()
             self.folder.mkdir(parents=True)
             self.git("init", "--quiet", "--template=")
         try:
-            return self.fetched({})
+            return self.fetched(_State())
         except GitError as error:
             raise StageError(self.explained(error)) from error
 
-    def fetched(self, state: dict[str, Any]) -> str:
+    def fetched(self, state: _State) -> str:
         self.remove_stale_locks()
-        if not state.get("begun"):
-            write_json(self.state_file, {**state, "begun": True})
+        if not state.begun:
+            self.remember(state, begun=True)
         logger.info("%s: fetching %s", self.name, self.ref or "the default branch")
         self.fetch_ref()
         commit = self.git("rev-parse", "--verify", "FETCH_HEAD^{commit}").strip()
         self.check_out(commit)
-        write_json(self.state_file, {**self.state(), "begun": True, "commit": commit})
+        self.remember(self.state(), begun=True, commit=commit)
         return commit
 
     def fetch_ref(self) -> None:
@@ -172,7 +195,7 @@ class _Clone:
             (self.folder / ".git" / "FETCH_HEAD").write_text(f"{commit}\n")
 
     def check_out(self, commit: str) -> None:
-        if self.head() == commit and self.state().get("commit") == commit:
+        if self.head() == commit and self.state().commit == commit:
             return
         self.git("checkout", "--quiet", "--force", "--detach", commit)
         if (self.folder / ".gitmodules").exists():
@@ -195,12 +218,14 @@ class _Clone:
         for lock in (self.folder / ".git").rglob("*.lock"):
             lock.unlink(missing_ok=True)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> _State:
         try:
-            state = json.loads(self.state_file.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return state if isinstance(state, dict) else {}
+            return msgspec.json.decode(self.state_file.read_bytes(), type=_State)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return _State()
+
+    def remember(self, state: _State, **changes: Any) -> None:
+        write_json(self.state_file, msgspec.structs.replace(state, **changes))
 
     def git(self, *arguments: str, progress: bool = False) -> str:
         # Where nothing is built, the large files behind LFS pointers are of no use.
@@ -228,11 +253,11 @@ class _Clone:
         Raises:
             StageError: It cannot be started, fails, or takes too long.
         """
-        wanted = {"commit": commit, "command": self.command}
-        if not self.command or self.state().get("built") == wanted:
+        wanted = _Build(commit, self.command)
+        if not self.command or self.state().built == wanted:
             return
         run_build(self.command, name=self.name, folder=self.folder, log=self.log, timeout=self.timeout)
-        write_json(self.state_file, {**self.state(), "built": wanted})
+        self.remember(self.state(), built=wanted)
 
 
 def _remove_tree(folder: Path) -> None:

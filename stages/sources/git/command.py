@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.failures import StageError
+from stages.sources.configured import GitSource
 
 _SCHEMES = frozenset({"https", "http", "ssh", "git", "file"})
 SAFE_REF = re.compile(r"(?!-)(?!.*(?:\.\.|@\{|//))[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
@@ -54,13 +55,13 @@ def masked(url: str) -> str:
     return _USERINFO.sub("", url)
 
 
-def check(source: dict[str, Any]) -> None:
+def check(source: GitSource) -> None:
     """Refuse an address or ref that git could take for something else than an address or ref.
 
     Raises:
         StageError: It is refused; the message says what is allowed.
     """
-    url, ref = source["url"], source.get("branch")
+    url, ref = source.url, source.branch
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     # `ext::sh -c …` and the like name a program to run.
     transport = re.match(r"[A-Za-z0-9+.\-]*::", url)

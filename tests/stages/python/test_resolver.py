@@ -17,6 +17,7 @@ from stages.python.grammar import Parsed
 from stages.python.resolver import Api
 from stages.python.visitor import visit
 from stages.storage.jsonfile import read_json
+from tests import records
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "python"
 EXPECTED = sorted(FIXTURES.glob("*.expected.json"))
@@ -27,24 +28,7 @@ VARIABLE_PARTS = ("type_annotation", "default_value", "docstring")
 def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[str, Extension]:
     """Run the preparation and the extraction over a folder of extensions; return the extensions by id."""
     work_dir.mkdir(exist_ok=True)
-    sources = {
-        "kit_cache_path": str(folder),
-        "kit_version": "107.3.3",
-        "sources": [
-            {
-                "kind": "path",
-                "name": "made up",
-                "root": str(folder),
-                "exts_paths": ["."],
-                "apps_paths": [],
-                "app_template_path": None,
-                "revision": "1",
-                "kit_version": None,
-            }
-        ],
-        "warnings": [],
-    }
-    (work_dir / "sources.json").write_text(json.dumps(sources))
+    records.write_sources(work_dir, str(folder), exts=["."])
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
     extensions = artifacts.read(work_dir / EXTENSIONS, Extensions).extensions
     for extension in extensions:

@@ -18,6 +18,7 @@ import pytest
 
 from stages.failures import StageError
 from stages.sources import git as source_git
+from stages.sources.configured import GitSource
 from stages.sources.git import fetch, local_commit
 
 PROJECT = Path(__file__).parents[3]
@@ -119,7 +120,7 @@ def server(tmp_path: Path) -> Iterator[Any]:
 
 
 def get(tmp_path: Path, url: str | Path, update: bool = False, **source: Any) -> tuple[Path, str]:
-    return fetch({"url": str(url), **source}, work_dir=tmp_path / "work", update=update)
+    return fetch(GitSource(url=str(url), **source), work_dir=tmp_path / "work", update=update)
 
 
 def manifest(root: Path) -> str:
@@ -237,7 +238,7 @@ def test_no_git(tmp_path: Path, repository: Repository, monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StageError, match="git is not installed"):
         get(tmp_path, repository.folder)
-    assert local_commit({"url": str(repository.folder)}) == ""
+    assert local_commit(GitSource(url=str(repository.folder))) == ""
 
 
 def test_a_password_in_an_address_is_neither_told_nor_kept(tmp_path: Path, repository: Repository, server: Any) -> None:
@@ -274,8 +275,9 @@ def test_a_clone_whose_files_are_torn_is_made_anew(tmp_path: Path, repository: R
 KILLED = """
     import sys
     from pathlib import Path
+    from stages.sources.configured import GitSource
     from stages.sources.git import fetch
-    fetch({"url": sys.argv[1]}, work_dir=Path(sys.argv[2]), update=False)
+    fetch(GitSource(url=sys.argv[1]), work_dir=Path(sys.argv[2]), update=False)
 """
 
 
@@ -349,7 +351,7 @@ def test_addresses_that_are_refused(tmp_path: Path, url: str) -> None:
 def test_refs_that_are_refused(tmp_path: Path, repository: Repository, ref: str) -> None:
     with pytest.raises(StageError, match=r"input.sources: branch: .* is refused"):
         get(tmp_path, repository.folder, branch=ref)
-    assert local_commit({"url": str(repository.folder), "branch": ref}) in ("", repository.first)
+    assert local_commit(GitSource(url=str(repository.folder), branch=ref)) in ("", repository.first)
 
 
 def test_submodules_are_not_fetched(
@@ -475,13 +477,13 @@ def _runs(pid: int) -> bool:
 
 
 def test_local_commit(tmp_path: Path, repository: Repository) -> None:
-    assert local_commit({"url": str(repository.folder)}) == repository.first
-    assert local_commit({"url": repository.folder.as_uri(), "branch": "main"}) == repository.first
-    assert local_commit({"url": str(repository.folder), "branch": "nowhere"}) == ""
-    assert local_commit({"url": "https://127.0.0.1:9/x.git"}) == ""
-    assert local_commit({"url": str(tmp_path / "nothing")}) == ""
+    assert local_commit(GitSource(url=str(repository.folder))) == repository.first
+    assert local_commit(GitSource(url=repository.folder.as_uri(), branch="main")) == repository.first
+    assert local_commit(GitSource(url=str(repository.folder), branch="nowhere")) == ""
+    assert local_commit(GitSource(url="https://127.0.0.1:9/x.git")) == ""
+    assert local_commit(GitSource(url=str(tmp_path / "nothing"))) == ""
     second = repository.commit("second", {})
-    assert local_commit({"url": str(repository.folder)}) == second
+    assert local_commit(GitSource(url=str(repository.folder))) == second
 
 
 def test_masked() -> None:

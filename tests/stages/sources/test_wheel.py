@@ -13,6 +13,7 @@ import pytest
 
 from stages.failures import StageError
 from stages.sources import wheel as source_wheel
+from stages.sources.configured import WheelSource
 from stages.sources.wheel import fetch
 
 LIMITS = {"max_archive_bytes": 10_000_000, "max_archive_files": 1000}
@@ -56,7 +57,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def get(tmp_path: Path, work: str = "work", **source: Any) -> tuple[Path, str]:
     source.setdefault("requirement", "made-up==1.0.0")
-    return fetch(source, work_dir=tmp_path / work, cache_dir=tmp_path / "cache", limits=LIMITS)
+    return fetch(WheelSource(**source), work_dir=tmp_path / work, cache_dir=tmp_path / "cache", limits=LIMITS)
 
 
 def leftovers(tmp_path: Path) -> list[str]:
@@ -154,7 +155,7 @@ def test_limits_of_the_configuration_hold(tmp_path: Path, index: Path) -> None:
     make_wheel(index, data="x" * 1000)
     with pytest.raises(StageError, match=r"input.max_archive_bytes"):
         fetch(
-            {"requirement": "made-up==1.0.0"},
+            WheelSource(requirement="made-up==1.0.0"),
             work_dir=tmp_path / "work",
             cache_dir=tmp_path / "cache",
             limits={"max_archive_bytes": 500, "max_archive_files": 10},
@@ -192,12 +193,12 @@ def test_many_runs_share_one_cache(tmp_path: Path, index: Path) -> None:
 def test_the_users_cache_folder_is_the_default(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     make_wheel(index)
-    fetch({"requirement": "made-up==1.0.0"}, work_dir=tmp_path / "work", cache_dir=None, limits=LIMITS)
+    fetch(WheelSource(requirement="made-up==1.0.0"), work_dir=tmp_path / "work", cache_dir=None, limits=LIMITS)
     assert list((tmp_path / "xdg/kit-extension-pipeline/wheels/made-up-1.0.0").glob("*.whl"))
 
 
 @pytest.mark.network
 def test_the_real_wheel(tmp_path: Path, wheel_file: Path) -> None:
-    source = {"requirement": "isaaclab==2.3.2", "sha256": sha256(wheel_file)}
+    source = WheelSource(requirement="isaaclab==2.3.2", sha256=sha256(wheel_file))
     root, _ = source_wheel.fetch(source, work_dir=tmp_path / "work", cache_dir=tmp_path / "cache", limits={})
     assert len(list(root.glob("isaaclab/source/*/config/extension.toml"))) == 6
