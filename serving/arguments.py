@@ -1,4 +1,4 @@
-"""The arguments of tools: what can be used, and one clear error for what cannot."""
+"""Validation of tool arguments, with one clear error for an invalid one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import json
 from serving.budget import LEAST_TOKENS, MOST_TOKENS
 
 MOST_CHARACTERS = 4000
-"""A query or name may have so many."""
+"""Most characters of a query or name."""
 MOST_RESULTS = 100
 MOST_NAMES = 50
 
 Names = str | list[str] | None
-"""What the Kit MCP server takes for several names: one, a list, a JSON list as text, or a list with commas."""
+"""Several names, as the Kit MCP server accepts them: one, a list, a JSON list as text, or a list with commas."""
 
 
 class WrongArgument(ValueError):
-    """An argument cannot be used; the message says which and why."""
+    """An argument is invalid. The message names it and the reason."""
 
 
 def query_of(text: str) -> str:
@@ -82,7 +82,7 @@ def within(value: int, least: int, most: int, what: str) -> int:
 
 
 def tokens_of(value: int) -> int:
-    """Return how many tokens an answer may have.
+    """Return the limit of tokens for an answer.
 
     Raises:
         WrongArgument: They are too few or too many.

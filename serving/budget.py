@@ -10,20 +10,20 @@ DEFAULT_TOKENS = 4000
 LEAST_TOKENS = 100
 MOST_TOKENS = 100_000
 
-# What the line on what is left out may have.
+# Tokens reserved for the line about omitted parts.
 _LAST_LINE = 40
 
 
 def fitted(head: str, parts: Sequence[str], max_tokens: int, *, nouns: str = "results") -> str:
-    """Return an answer of at most so many tokens (``cl100k_base``).
+    """Return an answer of at most ``max_tokens`` tokens (``cl100k_base``).
 
     Parts are left out from the end, and a last line says how many. If not even the first one fits, it is cut.
 
     Args:
-        head: What the answer begins with.
-        parts: What follows, most important first.
-        max_tokens: How many tokens at most.
-        nouns: What the parts are called.
+        head: The beginning of the answer.
+        parts: The other parts, most important first.
+        max_tokens: The limit of tokens.
+        nouns: The name of the parts.
     """
     text, room = head, max_tokens - _LAST_LINE - count(head)
     shown = 0
@@ -48,7 +48,7 @@ def fitted(head: str, parts: Sequence[str], max_tokens: int, *, nouns: str = "re
 
 
 def _closed(text: str) -> str:
-    """Return Markdown in which the fence of a block of code that was cut is closed."""
+    """Return Markdown with the fence of a truncated code block closed."""
     fence = ""
     for line in text.split("\n"):
         mark = line[: len(line) - len(line.lstrip("`"))]

@@ -36,7 +36,7 @@ class Symbol:
     Attributes:
         extension: The extension it is of.
         full_name: Its importable name.
-        record: What the data set holds of it.
+        record: Its record in the data set.
         owner: The class it is a member of; None if it is no member.
     """
 
@@ -106,7 +106,7 @@ class Catalogue:
         self._warm_up()
 
     def _warm_up(self) -> None:
-        """Load what the first answer would wait for."""
+        """Preload the data that the first answer needs."""
         count("")
         for kind, index in self._indexes.items():
             if self.mode != "lexical" and index.count and index.metadata.get("backend") == "local":
@@ -135,12 +135,12 @@ class Catalogue:
 
     @cached_property
     def nodes(self) -> dict[str, Node]:
-        """All nodes by name; empty where the data set has none."""
+        """All nodes by name; empty if the data set has none."""
         return self.data_set.nodes()
 
     @cached_property
     def templates(self) -> dict[str, Template]:
-        """All app templates by id; empty where the data set has none."""
+        """All app templates by id; empty if the data set has none."""
         return templates_in(self.data_set.folder / "app_templates")
 
     # ---- searching --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The data set that is published now, loaded anew between two answers when another is."""
+"""The currently published data set. Reloaded between two answers when a new one is published."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Current:
         return self._catalogue
 
     def answer(self, make: Callable[[Catalogue], _T]) -> _T:
-        """Return what a function makes of the data set that is published now.
+        """Return the result of a function on the currently published data set.
 
         Where the data set is replaced while the function reads, it is called again with the new one.
 
@@ -86,7 +86,7 @@ class Current:
             self._catalogue = None
 
     def _refresh(self) -> _Identity | None:
-        """Load the published data set if it is another than the loaded one; return which is published."""
+        """Load the published data set if it differs from the loaded one. Return its identity."""
         seen = self._seen()
         if seen is not None and seen not in {self._identity, self._refused}:
             try:
@@ -119,7 +119,7 @@ class Current:
         raise error
 
     def _seen(self) -> _Identity | None:
-        """Return what tells the published data set from every other; None if there is none."""
+        """Return the identity of the published data set; None if there is none."""
         folder = self.place
         try:
             if not os.path.lexists(folder / MANIFEST):

@@ -1,4 +1,4 @@
-"""The server over HTTP: where it may listen, and who may ask."""
+"""The HTTP server: its addresses, and access control."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def is_loopback(host: str) -> bool:
 
 
 def check_token(host: str, token: str) -> None:
-    """Refuse to listen where others could ask without a token.
+    """Refuse an address that other machines could reach without a token.
 
     Args:
         host: Where the server is to listen.
-        token: What clients have to know; empty for none.
+        token: The token that clients must send; empty for none.
 
     Raises:
         StageError: The address is not this machine's alone and there is no token, or it can be guessed.
@@ -92,7 +92,7 @@ class TokenRequired:
 
 
 class _Patient:
-    """ASGI middleware that lets so many questions in at a time; the others wait in their connections."""
+    """ASGI middleware that limits concurrent requests. The others wait in their connections."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -109,7 +109,7 @@ class _Patient:
 
 
 def serve(server: MCPServer, host: str, port: int, token: str, ready: Callable[[str], None]) -> None:
-    """Serve until the process is told to stop.
+    """Serve until the process is stopped.
 
     Each request stands alone: no state is kept for a client between two of them.
 
@@ -117,8 +117,8 @@ def serve(server: MCPServer, host: str, port: int, token: str, ready: Callable[[
         server: The MCP server.
         host: Where to listen.
         port: Where to listen; 0 for any that is free.
-        token: What clients have to send; empty for none.
-        ready: Called with the address when connections are taken.
+        token: The token that clients must send; empty for none.
+        ready: Called with the address when the server accepts connections.
 
     Raises:
         StageError: The address cannot be listened on.

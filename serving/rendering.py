@@ -10,7 +10,7 @@ from stages.retrieval.search import Hit
 
 
 def extension_line(catalogue: Catalogue, hit: Hit) -> str:
-    """Return what a search shows of an extension."""
+    """Return the text of an extension in search results."""
     extension = catalogue.extension(hit.id)
     lines = [f"## {hit.id} {extension.version}", f"{extension.title}: {extension.description}".strip(": ")]
     facts = {

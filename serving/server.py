@@ -79,7 +79,7 @@ def make_server(desk: Desk, versions: Versions, *, version: str = "") -> MCPServ
     """Return the server with its tools and resources.
 
     Args:
-        desk: What answers.
+        desk: The object that answers.
         versions: The data sets to compare.
         version: The version of the program.
     """
@@ -103,7 +103,7 @@ class Desk:
     """Answers questions one after the other, in a thread of its own, so that the protocol goes on meanwhile."""
 
     MOST_WAITING = 64
-    """More questions than this are not taken until others are answered."""
+    """Most concurrent questions."""
 
     def __init__(self, current: Current) -> None:
         """Begin to answer.
@@ -139,7 +139,7 @@ class Desk:
             self.notify()
 
     async def ask(self, tool: Callable[..., _T], **arguments: Any) -> _T:
-        """Return what a tool answers from the data set that is published now.
+        """Return the answer of a tool from the currently published data set.
 
         Raises:
             ToolError: The question cannot be answered; the message says why.
@@ -151,7 +151,7 @@ class Desk:
         return await self._run(lambda: self._current.answer(answer), self._one)
 
     async def compare(self, versions: Versions, **arguments: Any) -> str:
-        """Return what differs between two versions.
+        """Return the differences between two versions.
 
         Raises:
             ToolError: They cannot be compared; the message says why.

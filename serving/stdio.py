@@ -33,7 +33,7 @@ class _Patient:
 
 
 class _Wire:
-    """Standard output; while a client does not read it, no further question is taken."""
+    """Standard output. While a client does not read it, the server accepts no further question."""
 
     def __init__(self, lines: anyio.AsyncFile[str], desk: Desk) -> None:
         self._lines = lines
@@ -65,7 +65,7 @@ def serve(server: MCPServer, desk: Desk) -> None:
 
 
 async def _serve(server: MCPServer, desk: Desk, wire: int) -> None:
-    # Bytes that are no UTF-8 make a message that is no JSON, which is answered with an error.
+    # Invalid UTF-8 becomes a message that is not JSON, which is answered with an error.
     reading = anyio.wrap_file(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace"))
     writing = anyio.wrap_file(open(wire, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  the descriptor is `serve`'s
     ends = cast(Any, _Patient(reading, desk)), cast(Any, _Wire(writing, desk))

@@ -1,4 +1,4 @@
-"""What differs between the data sets that lie beside the served one."""
+"""Differences between the data sets next to the served one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Versions:
     """
 
     def __init__(self, target_dir: Path, previous: Path | None = None) -> None:
-        """Say where they are.
+        """Set the folders of the data sets.
 
         Args:
             target_dir: Holds a folder for each Kit version.
@@ -73,7 +73,7 @@ class Versions:
         narrowed = found.narrowed(extensions=patterns, only_breaking=only_breaking)
         if patterns and not narrowed.extensions:
             return f"Nothing{' that breaks callers' if only_breaking else ''} has changed in {', '.join(patterns)}."
-        # A token has four characters of such text; what is still too long is cut.
+        # Assumes four characters per token. A text that is still too long is cut.
         text = markdown(narrowed, most=max(budget * 4, 1000))
         while count(text) > budget and len(text) > 1000:
             text = markdown(narrowed, most=len(text) * 3 // 4)
