@@ -13,9 +13,8 @@ import hashlib
 import logging
 import warnings
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from stages import artifacts
 from stages.artifacts.extension_data import (
@@ -31,12 +30,9 @@ from stages.artifacts.extension_data import (
     ExtensionSummary,
     ExtractedEntry,
     ExtractionReport,
-    FileUse,
-    Function,
     Functions,
     LeftOutFile,
     PythonFileCounts,
-    PythonFileReport,
     SettingUses,
     SummaryTotals,
     api_docs_file,
@@ -53,9 +49,12 @@ from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
 from stages.artifacts.settings import SettingUse
 from stages.failures import StageWarning, contained, warning, warning_order
 from stages.python import files as python_source
-from stages.python.files import PythonFile, UnreadableSource
+from stages.python.files import UnreadableSource
 from stages.storage.jsonfile import to_json, write_bytes, write_json
 from stages.storage.stale import remove_stale
+
+if TYPE_CHECKING:
+    from stages.python.reading import Reading
 
 MERGE_TARGETS = [DATABASE, SUMMARY, REPORT, NODES_DATABASE]
 
@@ -121,10 +120,12 @@ def extract(
 def _extract(
     extension: Extension, work_dir: Path, excluded_modules: list[str], include_source_code: bool, encoding: str
 ) -> None:
+    from stages.python.reading import Reading
+
     folder = work_dir / extension.folder
     warnings_of_all: list[StageWarning] = []
     for whole in (True, False):
-        reading = _Reading(extension, folder, excluded_modules)
+        reading = Reading(extension, folder, excluded_modules)
         reading.warnings = list(warnings_of_all)
         if not whole:
             reading.files = []  # the extension is there, with what its manifest says of it
@@ -137,8 +138,9 @@ def _extract(
             return
 
 
-def _write(extension: Extension, work_dir: Path, reading: _Reading, include_source_code: bool, encoding: str) -> None:
+def _write(extension: Extension, work_dir: Path, reading: Reading, include_source_code: bool, encoding: str) -> None:
     from stages.python import renderer
+    from stages.python.reading import declared_modules
     from stages.retrieval.tokens import count
 
     functions = reading.example_functions()
@@ -182,7 +184,7 @@ def _write(extension: Extension, work_dir: Path, reading: _Reading, include_sour
         dependencies=metadata.dependencies,
         optional_dependencies=metadata.optional_dependencies,
         has_overview=any(_is_overview(path) for path in extension.files.docs),
-        python_modules=_declared(extension),
+        python_modules=declared_modules(extension),
         **counts,
     )
     for path in _nodes_files(extension):
@@ -277,204 +279,7 @@ def _merged_nodes(work_dir: Path, chosen: Extensions, found: list[StageWarning])
     return NodesDatabase(kit_version=chosen.kit_version, total_nodes=len(nodes), nodes=nodes)
 
 
-class _Reading:
-    """One extension's Python files, read and linked.
-
-    Attributes:
-        api: The linked modules.
-        texts: Text of each file that was parsed and is no stub.
-        setting_uses: The results of `calls.python_uses`, by file and line.
-        report: The outcome of each file, by its path.
-        warnings: Warnings about skipped input.
-    """
-
-    def __init__(self, extension: Extension, folder: Path, excluded_modules: list[str]) -> None:
-        from stages.python.model import Module
-
-        self.id: str = extension.id
-        self.folder = folder
-        self.extension = extension
-        self.excluded_modules = excluded_modules
-        self.declared: list[str] = _declared(extension)
-        self.files = python_source.classify(
-            _python_files(extension),
-            declared=self.declared,
-            roots=extension.python_roots,
-            excluded_modules=excluded_modules,
-        )
-        self.texts: dict[str, str] = {}
-        self.setting_uses: list[dict[str, Any]] = []
-        self.report: dict[str, PythonFileReport] = {}
-        self.warnings: list[StageWarning] = []
-        self._modules: dict[tuple[str, bool], Module] = {}
-        self._tests: list[Module] = []
-        self._scripts: list[Module] = []
-        self._by_name: dict[str, Module] = {}  # tests recognized only by their own name
-        self._with_source = {file.module for file in self.files if not file.is_stub}
-
-    def read(self) -> None:
-        """Read and parse every file that is not excluded, then link the modules."""
-        from stages.python.resolver import Api
-        from stages.python.stubs import merge_stub
-        from stages.setting_scan.constants import referenced_texts
-
-        for file in self.files:
-            use, why, parsed = file.use, file.why, False
-            if use != python_source.EXCLUDED:
-                use, why = "unreadable", "an internal error"
-                with contained(self.warnings, self.id, file.path):
-                    try:
-                        self._read_file(file)
-                        use, why, parsed = file.use, file.why, True
-                    except UnreadableSource as error:
-                        why = str(error)
-                        self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
-            self._report(file.path, use, why, parsed=parsed)
-        self.setting_uses = referenced_texts(self.setting_uses)
-        self._take_imported_tests()
-        modules = {name: module for (name, stub), module in self._modules.items() if not stub}
-        for (name, stub), module in sorted(self._modules.items()):
-            if stub and name in modules:
-                merge_stub(modules[name], module)
-            elif stub:
-                modules[name] = module
-        for module in modules.values():
-            if module.dynamic_exports:
-                self._warn(
-                    "python-dynamic-all",
-                    module.path,
-                    module.dynamic_exports,
-                    "__all__ is computed at run time; what is known of it, or else the names without leading "
-                    "underscore, are taken for public.",
-                )
-        self.api = Api(list(modules.values()), self._tests, self.declared, self._scripts)
-        for module, name in self.api.missing_exports():
-            self._warn(
-                "python-all",
-                module.path,
-                module.exports_line,
-                f"__all__ lists {name!r}, which was found neither in the module nor below its package.",
-            )
-
-    def _read_file(self, file: PythonFile) -> None:
-        from stages.python.grammar import parse
-        from stages.python.visitor import visit
-        from stages.setting_scan.calls import python_uses
-        from stages.setting_scan.strings import Where
-
-        text = python_source.decode(python_source.read_bytes(self.folder, file.path))
-        parsed = parse(text)
-        tree = parsed.tree
-        try:
-            # Only the stub of a compiled module gives its constants.
-            settings = not file.is_stub or file.module not in self._with_source
-            warn = partial(self._warn, "python-strings", file.path, 0)
-            module_name = file.module if file.use in (python_source.API, python_source.TESTS) else ""
-            where = Where(self.id, module_name, file.is_package)
-            uses = python_uses(tree, file=file.path, source=text, where=where, warn=warn) if settings else []
-            if file.use in (python_source.API, python_source.TESTS) or file.is_script:
-                module = visit(file.module, file.path, is_package=file.is_package, parsed=parsed)
-        except (RecursionError, MemoryError) as error:
-            raise UnreadableSource("python-nesting", 0, "is nested too deeply to be read") from error
-        self.setting_uses += uses
-        if not file.is_stub:
-            self.texts[file.path] = text
-        if file.use == python_source.API:
-            self._modules[file.module, file.is_stub] = module
-        elif file.is_script:
-            self._scripts.append(module)
-        elif file.use == python_source.TESTS and not file.is_stub:
-            self._tests.append(module)
-            if file.by_name:
-                self._by_name[file.module] = module
-
-    def _take_imported_tests(self) -> None:
-        """Add a file that counts as a test only by its own name to the API, if the API imports from it.
-
-        For example, a test framework offers modules such as ``test_reporters``.
-        """
-        waiting = list(self._modules.values())
-        while waiting and self._by_name:
-            module = waiting.pop()
-            for target in (*module.bindings.values(), *module.stars):
-                for name in (target, target.rpartition(".")[0]):
-                    found = self._by_name.pop(name, None)
-                    if found is not None:
-                        self._tests.remove(found)
-                        self._modules[name, False] = found
-                        self._report(found.path, python_source.API, "", parsed=True)
-                        waiting.append(found)
-
-    def _report(self, file: str, use: str, why: str, *, parsed: bool) -> None:
-        self.report[file] = PythonFileReport(file=file, use=cast("FileUse", use), why=why, parsed=parsed)
-
-    def _warn(self, kind: str, file: str, line: int, message: str) -> None:
-        self.warnings.append(warning(kind, self.id, file, line, message))
-
-    def modules_of_settings(self) -> dict[str, str]:
-        """Return the names of the modules that have uses of settings, by file: other extensions import from them."""
-        files = {use["file"] for use in self.setting_uses}
-        importable = (python_source.API, python_source.TESTS)
-        return {file.path: file.module for file in self.files if file.use in importable and file.path in files}
-
-    def nodes(self) -> dict[str, Node]:
-        """Return the OmniGraph node types; those in excluded folders are left out, as the Python files there are."""
-        from stages.nodes.collection import collect_nodes
-
-        # An exclusion is of names of modules: a description has that of the Python file that may lie beside it.
-        beside = {f"{path.rpartition('.')[0]}.py": path for path in self.extension.files.ogn}
-        named = python_source.classify(
-            list(beside),
-            declared=self.declared,
-            roots=self.extension.python_roots,
-            excluded_modules=self.excluded_modules,
-        )
-        paths = [beside[file.path] for file in named if file.use != python_source.EXCLUDED]
-        return collect_nodes(self.extension, self.folder, paths, class_of=self._node_class, warnings=self.warnings)
-
-    def _node_class(self, path: str, name: str) -> str | None:
-        """Return the full name of the class in a file that implements a node type; None if there is none."""
-        from stages.python.model import Class
-
-        module = next((module for module in self._modules.values() if module.path == path), None)
-        classes = [item for item in (module.members if module else []) if isinstance(item, Class)]
-        stem, short = path.rpartition("/")[2].removesuffix(".py"), name.rpartition(".")[2]
-        for wanted in (stem, short, f"Ogn{short}"):
-            for item in classes:
-                if item.name == wanted:
-                    return self.api.full_name(item)
-        computing = [item for item in classes if any(member.name == "compute" for member in item.members)]
-        return self.api.full_name(computing[0]) if computing else None
-
-    def example_functions(self) -> list[Function]:
-        """Return the candidates of stage 4: every function and method with a body, including scripts and tests."""
-        return [
-            Function(
-                name=item.name,
-                full_name=self.api.full_name(item),
-                module=self.api.module_of(item),
-                file_path=item.module.path,
-                start_line=item.start,
-                signature_end_line=item.signature_end,
-                code_line=item.code,
-                end_line=item.end,
-                literal_lines=item.literal_lines,
-                docstring=item.docstring,
-                complexity_score=item.complexity,
-                is_async=item.is_async,
-                is_test=is_test,
-                handles_errors=item.handles_errors,
-                is_recursive=item.is_recursive,
-                decorators=item.decorators,
-                class_usages=self.api.class_usages(item),
-            )
-            for is_test in (False, True)
-            for item in self.api.functions(tests=is_test)
-            if item.module.path in self.texts
-        ]
-
-
-def _long_description(extension: Extension, folder: Path, reading: _Reading) -> str:
+def _long_description(extension: Extension, folder: Path, reading: Reading) -> str:
     """Return the readme as plain text, or the overview if there is no readme or only a title in it."""
     from stages.retrieval.markdown import plain_text
 
@@ -518,10 +323,6 @@ def _nodes_files(extension: Extension) -> list[str]:
 
 def _python_files(extension: Extension) -> list[str]:
     return [*extension.files.python, *extension.files.stubs]
-
-
-def _declared(extension: Extension) -> list[str]:
-    return sorted({module.name for module in extension.python_modules})
 
 
 @contextlib.contextmanager

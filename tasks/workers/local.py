@@ -27,6 +27,7 @@ _PRELOAD = [
     "stages.settings",
     "stages.python.renderer",
     "stages.python.stubs",
+    "stages.python.reading",
     "stages.python.visitor",
     "stages.setting_scan.calls",
     "stages.retrieval.markdown",
