@@ -194,7 +194,7 @@ class PipelineRun:
         self.account.notice("info", f"Forced: cleaned and forgot {', '.join(shown)}.")
 
     def _forget(self, names: Collection[str], why: str) -> None:
-        """Forget what is recorded of tasks; those that are known before the run tell why they run."""
+        """Remove the records of tasks. Tasks known before the run give this as their reason to run."""
         for name in set(names) & set(self.database.names()):
             self.database.remove(name)
         for task in self.command.task_list:

@@ -139,7 +139,7 @@ class AccountReporter:
 
 
 def _message(task: Task, fail: BaseFail) -> str:
-    """Return how a task has failed; doit's own words for a file that is gone say neither when nor what to do."""
+    """Return the message of a failed task. Replaces doit's message about a missing file with a more helpful one."""
     gone = [] if isinstance(fail, StageFailed) else sorted(name for name in task.file_dep if not os.path.exists(name))
     if not gone:
         return str(fail.message.strip())

@@ -1,4 +1,4 @@
-"""What stage 2 took from which folder of which source, and what it left out: one short table, whatever the number."""
+"""A short table of the extensions that stage 2 selected and skipped, by source and folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from stages.failures import StageError
 from stages.storage.jsonfile import read_json
 
-# Kind of a warning about a source -> what became of that which it speaks of.
+# Kind of a warning about a source -> the outcome of the thing it is about.
 _LEFT_OUT = {
     "app-shadowed": "apps of an id that another app has",
     "archive": "zip archives that are broken or hold none",
@@ -91,7 +91,7 @@ def sources_told(work_dir: Path) -> SourcesTold:
         sources, prepared = read_json(work_dir / "sources.json"), read_json(work_dir / "extensions.json")
         return SourcesTold(_folders(work_dir, sources["sources"], prepared), _left_out(sources, prepared))
     except (StageError, KeyError, TypeError, IndexError, AttributeError):
-        return SourcesTold((), ())  # whoever needs these files says what is wrong with them
+        return SourcesTold((), ())  # the reader that needs these files reports the error
 
 
 def _folders(work_dir: Path, sources: Sequence[dict[str, Any]], prepared: dict[str, Any]) -> list[SourceFolder]:

@@ -1,4 +1,4 @@
-"""Stage 3: what each extension offers: its database entry, code atlas, API documentation and OmniGraph nodes.
+"""Stage 3: the contents of each extension: its database entry, code atlas, API documentation and OmniGraph nodes.
 
 `extract` reads and parses every Python file of one extension, the only time in the whole run that this happens, and so
 also writes what the later stages need of them: the functions that may become code examples, and the settings they use.
@@ -128,7 +128,7 @@ def _extract(
         reading = Reading(extension, folder, excluded_modules)
         reading.warnings = list(warnings_of_all)
         if not whole:
-            reading.files = []  # the extension is there, with what its manifest says of it
+            reading.files = []  # the extension keeps the metadata of its manifest
         with contained(warnings_of_all, reading.id) if whole else contextlib.nullcontext():
             reading.read()
             try:

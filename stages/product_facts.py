@@ -48,7 +48,7 @@ PRIM_ROOTS = frozenset({"World", "Looks", "Render", "Root", "Environment", "envs
 # Source: `omni.kit.widget.settings`, whose `PERSISTENT_SETTINGS_PREFIX` extensions use.
 KNOWN_CONSTANTS = {"PERSISTENT_SETTINGS_PREFIX": "/persistent"}
 
-# Folders that hold what package tools installed, not extensions of the source.
+# Folders of installed packages, which are not extensions of the source.
 # Source: the manuals of npm (`node_modules`) and of Python's `site` module (`site-packages`).
 INSTALLED_PACKAGES = frozenset({"node_modules", "site-packages"})
 

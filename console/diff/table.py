@@ -78,5 +78,5 @@ def _lines(change: Change) -> Iterator[Text]:
 
 
 def _plain(text: str) -> str:
-    """Return a text without what a terminal would obey."""
+    """Return a text without terminal control characters."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

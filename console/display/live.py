@@ -73,7 +73,7 @@ class LiveView:
         )
         self._live.start(refresh=True)
 
-    # --- what happens ------------------------------------------------------------------------------------------------
+    # --- events ------------------------------------------------------------------------------------------------------
 
     def notice(self, level: str, message: str) -> None:
         """Print a message above the view."""

@@ -54,7 +54,7 @@ def parse(data: bytes, *, name: str) -> Document:
 
 
 def parse_lenient(data: bytes, *, name: str) -> Document:
-    """Return what can be read of a file's content, however broken it is, with an error for each part left out.
+    """Return the readable parts of a file's content, with an error for each broken part.
 
     A broken key or value is left out alone; after a broken table header everything up to the next header is, since
     nothing tells where it belongs. Never raises `KitTomlError`.

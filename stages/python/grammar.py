@@ -1,4 +1,4 @@
-"""Python's grammar: a file is read with the one that it needs, whatever interpreter runs the pipeline.
+"""Python's grammar: the version that a file needs, independent of the interpreter that runs the pipeline.
 
 `ast` knows the grammar of its interpreter. What is newer in a file (Kit 109 and later run Python 3.12) is found by
 tree-sitter and put in older words, line by line, so that `ast` reads all of the file:
