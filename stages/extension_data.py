@@ -14,7 +14,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from stages import artifacts
 from stages.artifacts.extension_data import (
@@ -46,7 +46,6 @@ from stages.artifacts.extension_data import (
 from stages.artifacts.nodes import DATABASE as NODES_DATABASE
 from stages.artifacts.nodes import ExtensionNodes, Node, NodesDatabase, nodes_file
 from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions
-from stages.artifacts.settings import SettingUse
 from stages.failures import StageWarning, contained, warning, warning_order
 from stages.python import files as python_source
 from stages.python.files import UnreadableSource
@@ -169,7 +168,7 @@ def _write(extension: Extension, work_dir: Path, reading: Reading, include_sourc
     write_json(work_dir / functions_file(extension), examples)
     uses = SettingUses(
         extension=extension.id,
-        uses=cast("list[SettingUse]", reading.setting_uses),
+        uses=reading.setting_uses,
         modules=reading.modules_of_settings(),
     )
     write_json(work_dir / setting_uses_file(extension), uses)

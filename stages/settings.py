@@ -26,15 +26,39 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from stages import artifacts
-from stages.artifacts.extension_data import has_python, setting_uses_file
+from stages.artifacts import Record
+from stages.artifacts.extension_data import SettingUses, has_python, setting_uses_file
 from stages.artifacts.preparation import EXTENSIONS, App, Extension, Extensions, Owner
 from stages.artifacts.pull_repo_exts import SOURCES, Sources
-from stages.artifacts.settings import FOUND, REPORT, SIMPLE, STATISTICS, SUMMARY, found_file
+from stages.artifacts.settings import (
+    FOUND,
+    REPORT,
+    SIMPLE,
+    STATISTICS,
+    SUMMARY,
+    ConflictingSetting,
+    Definition,
+    ForeignUse,
+    FoundSettings,
+    SearchedFiles,
+    SettingsReport,
+    SettingStatistics,
+    SettingUse,
+    SimpleSetting,
+    SkippedFile,
+    SummaryMetadata,
+    UnresolvedSetting,
+    UnresolvedUse,
+    found_file,
+)
+from stages.artifacts.settings import Setting as SettingEntry
 from stages.failures import StageError, StageWarning, contained
 from stages.setting_scan.constants import ConstantsOfAll, resolve, unresolved_order
 from stages.setting_scan.cpp import cpp_uses
@@ -50,7 +74,7 @@ from stages.setting_scan.precedence import (
     type_of,
 )
 from stages.setting_scan.toml import toml_settings
-from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.storage.jsonfile import to_json, write_json
 from stages.storage.stale import remove_stale
 
 __all__ = [
@@ -110,9 +134,10 @@ def scan(owner: Owner, *, work_dir: Path) -> None:
         StageError: The extraction's note of the settings in the extension's Python files is missing or unreadable.
     """
     work_dir = Path(work_dir)
-    report: dict[str, Any] = {"toml": 0, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
-    definitions: list[dict[str, Any]] = []
-    uses: list[dict[str, Any]] = []
+    searched: Counter[str] = Counter()
+    skipped: list[SkippedFile] = []
+    definitions: list[Definition] = []
+    uses: list[SettingUse] = []
     warnings: list[StageWarning] = []
     identifier = owner.id
     if isinstance(owner, App):
@@ -120,37 +145,43 @@ def scan(owner: Owner, *, work_dir: Path) -> None:
     else:
         folder, toml_files, cpp_files = work_dir / owner.folder, _toml_files(owner), sorted(owner.files.cpp)
     for file in toml_files:
-        data = _read(folder / file, file, identifier, report, warnings)
+        data = _read(folder / file, file, identifier, skipped, warnings)
         if data is not None:
             # The preparation already reports errors in an owner's manifest.
             own = isinstance(owner, App) or file == owner.manifest
             kit = file.endswith(".kit") and (isinstance(owner, App) or not own)
             with contained(warnings, identifier, file):
-                found = toml_settings(data, file=file, owner=identifier, preset=kit, broken_known=own)
-                definitions += [{**item, "choice": kit} for item in found.definitions]
+                found = toml_settings(data, file=file, owner=identifier, choice=kit, broken_known=own)
+                definitions += found.definitions
                 uses += found.uses
                 warnings += found.warnings
-                report["toml"] += 1
+                searched["toml"] += 1
     for file in cpp_files:
-        data = _read(folder / file, file, identifier, report, warnings, limit=MAX_CPP_BYTES)
+        data = _read(folder / file, file, identifier, skipped, warnings, limit=MAX_CPP_BYTES)
         if data is not None:
             with contained(warnings, identifier, file):
                 in_file = cpp_uses(data, file=file)
                 uses += in_file
-                report["cpp" if in_file else "cpp_without_settings"] += 1
+                searched["cpp" if in_file else "cpp_without_settings"] += 1
     in_python, modules = _python_uses(owner, work_dir)
     resolved, unresolved, elsewhere, exported = resolve([*uses, *in_python], modules)
-    found_file = {
-        "owner": identifier,
-        "definitions": definitions,
-        "uses": resolved,
-        "unresolved": unresolved,
-        "elsewhere": elsewhere,
-        "constants": exported,
-        "files": report,
-        "warnings": warnings,
-    }
-    write_json(work_dir / targets(owner)[0], found_file)
+    result = FoundSettings(
+        owner=identifier,
+        definitions=definitions,
+        uses=resolved,
+        unresolved=unresolved,
+        elsewhere=elsewhere,
+        constants=exported,
+        files=_searched_files(searched, skipped),
+        warnings=warnings,
+    )
+    write_json(work_dir / found_file(owner), result)
+
+
+def _searched_files(counts: Counter[str], skipped: list[SkippedFile]) -> SearchedFiles:
+    return SearchedFiles(
+        toml=counts["toml"], cpp=counts["cpp"], cpp_without_settings=counts["cpp_without_settings"], skipped=skipped
+    )
 
 
 def _toml_files(owner: Extension) -> list[str]:
@@ -159,7 +190,13 @@ def _toml_files(owner: Extension) -> list[str]:
 
 
 def _read(
-    path: Path, file: str, owner: str, report: dict[str, Any], warnings: list[StageWarning], *, limit: int | None = None
+    path: Path,
+    file: str,
+    owner: str,
+    skipped: list[SkippedFile],
+    warnings: list[StageWarning],
+    *,
+    limit: int | None = None,
 ) -> bytes | None:
     try:
         if limit is not None and path.stat().st_size > limit:
@@ -169,12 +206,12 @@ def _read(
             return path.read_bytes()
     except OSError as error:
         why, kind = f"cannot be read ({error.strerror or error})", "unreadable"
-    report["skipped"].append({"file": file, "why": why})
+    skipped.append(SkippedFile(file=file, why=why))
     warnings.append(StageWarning(kind=kind, extension=owner, file=file, line=0, message=f"{file}: {why}."))
     return None
 
 
-def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[SettingUse], dict[str, str]]:
     """Return the uses in an owner's Python files, and the names of the modules they are in, by file."""
     if isinstance(owner, App):
         return [], {}
@@ -185,12 +222,8 @@ def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[dict[str, Any]], di
                 f"{path}: missing, though {owner.id} has Python files. Run the stage extension_data first."
             )
         return [], {}
-    found = read_json(path)
-    found = {"uses": found} if isinstance(found, list) else found
-    uses = found.get("uses")
-    if not isinstance(uses, list):
-        raise StageError(f"{path}: does not hold a list of uses. Delete it and run again.")
-    return uses, found.get("modules") or {}
+    found = artifacts.read(path, SettingUses)
+    return found.uses, found.modules
 
 
 def merge(work_dir: Path) -> None:
@@ -205,95 +238,111 @@ def merge(work_dir: Path) -> None:
     chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
     owners = chosen.owners()
     settings: dict[str, Setting] = {}
-    report = _empty_report()
+    summed = _Summed()
     everywhere = ConstantsOfAll()
-    elsewhere: list[tuple[str, dict[str, Any]]] = []
+    elsewhere: list[tuple[str, ForeignUse]] = []
     for owner in owners:
-        path = work_dir / targets(owner)[0]
-        try:
-            found = read_json(path)
-            _add_owner(found, settings, report)
-            everywhere.add(found["constants"])
-            elsewhere += [(found["owner"], use) for use in found["elsewhere"]]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise StageError(f"{path}: not what this stage writes ({error!r}). Delete it and run again.") from error
+        found = artifacts.read(work_dir / found_file(owner), FoundSettings)
+        summed.add(found)
+        _add_owner(found, settings)
+        everywhere.add(found.constants)
+        elsewhere += [(found.owner, use) for use in found.elsewhere]
     for name, use in elsewhere:
-        filled = everywhere.fill(use["path"])
+        filled = everywhere.fill(use.path)
         if filled is not None and not begins_open(filled):
-            add_use({**use, "path": filled, "dynamic": "{" in filled}, name, settings.setdefault(filled, Setting()))
-        elif use.get("certain", True):
-            kept = {"extension": name, **{key: use[key] for key in ("file", "line", "expression")}}
-            report["unresolved"].append(kept)
-    report["unresolved"].sort(key=unresolved_order)
-    report["conflicts"] = [
-        {"setting": path, "default": setting.default, "other_values": other_values(setting)}
-        for path, setting in sorted(settings.items())
-        if contradicts(setting)
-    ]
-    metadata = {
-        "kit_version": chosen.kit_version,
-        "total_settings": len(settings),
-        "total_extensions_scanned": len(chosen.extensions),
-        "total_apps_scanned": len(chosen.apps),
-        "scan_directory": _scan_directory(work_dir),
-    }
+            add_use(replace(use, path=filled, dynamic="{" in filled), name, settings.setdefault(filled, Setting()))
+        elif use.certain:
+            summed.add_unresolved(name, use)
+    metadata = SummaryMetadata(
+        kit_version=chosen.kit_version,
+        total_settings=len(settings),
+        total_extensions_scanned=len(chosen.extensions),
+        total_apps_scanned=len(chosen.apps),
+        scan_directory=_scan_directory(work_dir),
+    )
     _write_pieces(work_dir / SUMMARY, b'{"metadata":' + _bytes(metadata) + b',"settings":{', settings, _entry, b"}}\n")
     # Skips settings whose path is known only at run time: they cannot be looked up.
     known = {path: setting for path, setting in settings.items() if not setting.dynamic}
     _write_pieces(work_dir / SIMPLE, b"{", known, _simple_entry, b"}\n")
     write_json(work_dir / STATISTICS, _statistics(settings, chosen))
-    write_json(work_dir / REPORT, report)
+    write_json(work_dir / REPORT, summed.report(settings))
     remove_stale(work_dir, [f"{FOUND}/*.json"], [found_file(owner) for owner in owners])
     _log.info("%d settings of %d extensions and %d apps", len(settings), len(chosen.extensions), len(chosen.apps))
 
 
-def _empty_report() -> dict[str, Any]:
-    files = {"toml": 0, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
-    return {"files": files, "warnings": [], "unresolved": [], "conflicts": []}
+class _Summed:
+    """What `scan` could not read or work out, of all owners."""
+
+    def __init__(self) -> None:
+        self._searched: Counter[str] = Counter()
+        self._skipped: list[SkippedFile] = []
+        self._warnings: list[StageWarning] = []
+        self._unresolved: list[UnresolvedSetting] = []
+
+    def add(self, found: FoundSettings) -> None:
+        """Add what was found of one owner."""
+        files = found.files
+        self._searched.update(toml=files.toml, cpp=files.cpp, cpp_without_settings=files.cpp_without_settings)
+        self._skipped += [SkippedFile(file=f"{found.owner}/{item.file}", why=item.why) for item in files.skipped]
+        self._warnings += found.warnings
+        for use in found.unresolved:
+            self.add_unresolved(found.owner, use)
+
+    def add_unresolved(self, owner: str, use: UnresolvedUse | ForeignUse) -> None:
+        """Add a use whose path is not known."""
+        self._unresolved.append(
+            UnresolvedSetting(extension=owner, file=use.file, line=use.line, expression=use.expression)
+        )
+
+    def report(self, settings: dict[str, Setting]) -> SettingsReport:
+        """Return the report on these and on the defaults that contradict one another."""
+        return SettingsReport(
+            files=_searched_files(self._searched, self._skipped),
+            warnings=self._warnings,
+            unresolved=sorted(self._unresolved, key=lambda use: (use.extension, *unresolved_order(use))),
+            conflicts=[
+                ConflictingSetting(setting=path, default=setting.default, other_values=other_values(setting))
+                for path, setting in sorted(settings.items())
+                if contradicts(setting)
+            ],
+        )
 
 
-def _add_owner(found: dict[str, Any], settings: dict[str, Setting], report: dict[str, Any]) -> None:
-    owner = found["owner"]
-    for kind in ("toml", "cpp", "cpp_without_settings"):
-        report["files"][kind] += found["files"][kind]
-    report["files"]["skipped"] += [
-        {"file": f"{owner}/{item['file']}", "why": item["why"]} for item in found["files"]["skipped"]
-    ]
-    report["warnings"] += found["warnings"]
-    report["unresolved"] += [{"extension": owner, **item} for item in found["unresolved"]]
-    by_path: dict[tuple[str, bool], list[dict[str, Any]]] = {}
-    for definition in found["definitions"]:
-        by_path.setdefault((definition["path"], definition["choice"]), []).append(definition)
+def _add_owner(found: FoundSettings, settings: dict[str, Setting]) -> None:
+    owner = found.owner
+    by_path: dict[tuple[str, bool], list[Definition]] = {}
+    for definition in found.definitions:
+        by_path.setdefault((definition.path, definition.choice), []).append(definition)
     for (path, choice), definitions in by_path.items():
         setting = settings.setdefault(path, Setting())
         setting.owners.add(owner)
-        setting.found_in += [f"{owner}/{item['file']}:{item['line']}" for item in definitions]
+        setting.found_in += [f"{owner}/{item.file}:{item.line}" for item in definitions]
         value, decisive = owner_value(definitions)
-        rank = (4 if choice else 0 if names_extension(path, owner) else 2, owner, decisive["file"], decisive["line"])
-        setting.offer(rank, f"{owner}/{decisive['file']}:{decisive['line']}", value, value_type(value) or "unknown")
-        documented = next((item["documentation"] for item in [decisive, *definitions] if item["documentation"]), "")
+        rank = (4 if choice else 0 if names_extension(path, owner) else 2, owner, decisive.file, decisive.line)
+        setting.offer(rank, f"{owner}/{decisive.file}:{decisive.line}", value, value_type(value) or "unknown")
+        documented = next((item.documentation for item in [decisive, *definitions] if item.documentation), "")
         if documented and (setting.documented_by is None or rank < setting.documented_by):
             setting.documented_by, setting.documentation = rank, documented
-    for use in found["uses"]:
-        add_use(use, owner, settings.setdefault(use["path"], Setting()))
+    for use in found.uses:
+        add_use(use, owner, settings.setdefault(use.path, Setting()))
 
 
-def _entry(path: str, setting: Setting) -> dict[str, Any]:
-    return {
-        "default_value": setting.default,
-        "type": type_of(setting),
-        "documentation": setting.documentation,
-        "description": describe(path, setting.documentation),
-        "extensions": sorted(setting.owners),
-        "found_in": sorted(set(setting.found_in), key=_place_key),
-        "usage_count": setting.uses,
-        "dynamic": setting.dynamic,
-        "other_values": other_values(setting),
-    }
+def _entry(path: str, setting: Setting) -> SettingEntry:
+    return SettingEntry(
+        default_value=setting.default,
+        type=type_of(setting),
+        documentation=setting.documentation,
+        description=describe(path, setting.documentation),
+        extensions=sorted(setting.owners),
+        found_in=sorted(set(setting.found_in), key=_place_key),
+        usage_count=setting.uses,
+        dynamic=setting.dynamic,
+        other_values=other_values(setting),
+    )
 
 
-def _simple_entry(path: str, setting: Setting) -> dict[str, Any]:
-    return {"type": type_of(setting), "default_value": setting.default}
+def _simple_entry(_path: str, setting: Setting) -> SimpleSetting:
+    return SimpleSetting(type=type_of(setting), default_value=setting.default)
 
 
 def _place_key(place: str) -> tuple[str, int]:
@@ -301,24 +350,24 @@ def _place_key(place: str) -> tuple[str, int]:
     return file, int(line)
 
 
-def _statistics(settings: dict[str, Setting], chosen: Extensions) -> dict[str, Any]:
+def _statistics(settings: dict[str, Setting], chosen: Extensions) -> SettingStatistics:
     by_extension: Counter[str] = Counter({owner.id: 0 for owner in chosen.owners()})
     for setting in settings.values():
         by_extension.update(setting.owners)
     documented = sum(bool(setting.documentation) for setting in settings.values())
-    return {
-        "total_settings": len(settings),
-        "by_type": Counter(type_of(setting) for setting in settings.values()),
-        "by_prefix": Counter(path.split("/", 2)[1] for path in settings),
-        "by_extension": by_extension,
-        "documented": documented,
-        "undocumented": len(settings) - documented,
-        "with_default": sum(setting.rank is not None for setting in settings.values()),
-        "used": sum(setting.uses > 0 for setting in settings.values()),
-        "total_usages": sum(setting.uses for setting in settings.values()),
-        "dynamic": sum(setting.dynamic for setting in settings.values()),
-        "conflicting_defaults": sum(contradicts(setting) for setting in settings.values()),
-    }
+    return SettingStatistics(
+        total_settings=len(settings),
+        by_type=Counter(type_of(setting) for setting in settings.values()),
+        by_prefix=Counter(path.split("/", 2)[1] for path in settings),
+        by_extension=by_extension,
+        documented=documented,
+        undocumented=len(settings) - documented,
+        with_default=sum(setting.rank is not None for setting in settings.values()),
+        used=sum(setting.uses > 0 for setting in settings.values()),
+        total_usages=sum(setting.uses for setting in settings.values()),
+        dynamic=sum(setting.dynamic for setting in settings.values()),
+        conflicting_defaults=sum(contradicts(setting) for setting in settings.values()),
+    )
 
 
 def _scan_directory(work_dir: Path) -> str:
@@ -333,7 +382,9 @@ def _bytes(value: Any) -> bytes:
     return to_json(value).rstrip(b"\n")
 
 
-def _write_pieces(path: Path, head: bytes, settings: dict[str, Setting], entry: Any, tail: bytes) -> None:
+def _write_pieces(
+    path: Path, head: bytes, settings: dict[str, Setting], entry: Callable[[str, Setting], Record], tail: bytes
+) -> None:
     """Write a JSON object of all settings without holding it in memory. The bytes equal those of `write_json`."""
     from stages.storage.streamed_file import replacing
 

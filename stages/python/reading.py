@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from stages.artifacts.extension_data import FileUse, Function, PythonFileReport
 from stages.artifacts.nodes import Node
 from stages.artifacts.preparation import Extension
+from stages.artifacts.settings import SettingUse
 from stages.failures import StageWarning, contained, warning
 from stages.nodes.collection import collect_nodes
 from stages.python import files
@@ -53,7 +54,7 @@ class Reading:
             excluded_modules=excluded_modules,
         )
         self.texts: dict[str, str] = {}
-        self.setting_uses: list[dict[str, Any]] = []
+        self.setting_uses: list[SettingUse] = []
         self.report: dict[str, PythonFileReport] = {}
         self.warnings: list[StageWarning] = []
         self._modules: dict[tuple[str, bool], Module] = {}
@@ -155,7 +156,7 @@ class Reading:
 
     def modules_of_settings(self) -> dict[str, str]:
         """Return the names of the modules that have uses of settings, by file: other extensions import from them."""
-        with_uses = {use["file"] for use in self.setting_uses}
+        with_uses = {use.file for use in self.setting_uses}
         importable = (files.API, files.TESTS)
         return {file.path: file.module for file in self.files if file.use in importable and file.path in with_uses}
 

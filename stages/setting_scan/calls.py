@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from stages.artifacts.settings import SettingType, SettingUse, UseKind
 from stages.product_facts import PRIM_ROOTS
 from stages.setting_scan.interface import ACCESSORS, Interface
 from stages.setting_scan.paths import (
@@ -47,7 +48,7 @@ _TEXT = re.compile(r"[\w.:@~+-]{1,100}\Z")
 _FROM_ELSEWHERE = (ast.Call, ast.Name, ast.Attribute, ast.Subscript)
 
 # Methods of ISettings: name -> (kind, type). The first argument is the path unless `_SECOND_ARGUMENT` says otherwise.
-_METHODS: dict[str, tuple[str, str | None]] = {
+_METHODS: dict[str, tuple[UseKind, SettingType | None]] = {
     "get": ("read", None),
     "get_as_bool": ("read", "bool"),
     "get_as_int": ("read", "int"),
@@ -78,7 +79,7 @@ _METHODS: dict[str, tuple[str, str | None]] = {
 # Methods that dictionaries and other objects share, so that they do not identify the object.
 _COMMON_METHODS = frozenset({"get", "set", "update"})
 _SECOND_ARGUMENT = frozenset({"is_accessible_as"})
-_SETTING_TYPES = {
+_SETTING_TYPES: dict[str, SettingType] = {
     "BOOL": "bool",
     "INT": "int",
     "FLOAT": "float",
@@ -90,7 +91,13 @@ _SETTING_TYPES = {
     "DOUBLE3": "array",
     "INT2": "array",
 }
-_ITEM_TYPES = {"BOOL": "bool", "INT": "int", "FLOAT": "float", "STRING": "string", "DICTIONARY": "object"}
+_ITEM_TYPES: dict[str, SettingType] = {
+    "BOOL": "bool",
+    "INT": "int",
+    "FLOAT": "float",
+    "STRING": "string",
+    "DICTIONARY": "object",
+}
 
 
 def python_uses(
@@ -100,7 +107,7 @@ def python_uses(
     source: str,
     where: Where = NOWHERE,
     warn: Callable[[str], None] | None = None,
-) -> list[dict[str, Any]]:
+) -> list[SettingUse]:
     """Return every setting that a Python file uses or names.
 
     Args:
@@ -154,9 +161,9 @@ class _Uses:
         self.names = names
         self.strings = Evaluator(names, where)
         self.interface = Interface(self.strings)
-        self.found: list[dict[str, Any]] = []
+        self.found: list[SettingUse] = []
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[SettingUse]:
         for call, scope in self.names.calls:
             self._call(call, scope)
         self._named_constants()
@@ -168,27 +175,27 @@ class _Uses:
 
     def _add(
         self,
-        kind: str,
+        kind: UseKind,
         value: Value,
         line: int,
         *,
-        type_: str | None = None,
+        type_: SettingType | None = None,
         default: Any = None,
         name: str | None = None,
         certain: bool = True,
     ) -> None:
         self.found.append(
-            {
-                "path": value.text if kind == "text" else canonical(value.text),
-                "kind": kind,
-                "type": type_,
-                "default": default,
-                "line": line,
-                "file": self.file,
-                "dynamic": value.dynamic or "{" in value.text,
-                "name": name,
-                "certain": certain,
-            }
+            SettingUse(
+                path=value.text if kind == "text" else canonical(value.text),
+                kind=kind,
+                type=type_,
+                default=default,
+                line=line,
+                file=self.file,
+                dynamic=value.dynamic or "{" in value.text,
+                name=name,
+                certain=certain,
+            )
         )
 
     def _call(self, call: ast.Call, scope: Scope) -> None:
@@ -263,6 +270,7 @@ class _Uses:
     def _setting_call(self, call: ast.Call, name: str, scope: Scope) -> None:
         """A call of something with "setting" in its name: wrappers, models and widgets."""
         lowered = name.lower()
+        kind: UseKind
         if "subscri" in lowered or "change" in lowered:
             kind = "subscribe"
         elif "default" in lowered:
@@ -309,7 +317,7 @@ class _Uses:
             if paths:
                 break
 
-    def _keyword_path(self, call: ast.Call, scope: Scope, kind: str) -> None:
+    def _keyword_path(self, call: ast.Call, scope: Scope, kind: UseKind) -> None:
         named = {keyword.arg: keyword.value for keyword in call.keywords}
         argument = named.get("path") or (call.args[1] if len(call.args) > 1 else None)
         if argument is not None:
@@ -337,6 +345,7 @@ class _Uses:
         if not (SPACED_PATH if whole else PATH).match(value.text):
             return
         self.strings.used.add(id(node))
+        kind: UseKind
         if whole or (ROOTED.match(value.text) and not prefix):
             kind = "constant"
         elif prefix:
@@ -366,8 +375,8 @@ class _Uses:
                 self._add("constant", value, node.lineno)
 
 
-def _key(record: dict[str, Any]) -> tuple[int, str, str, str, str]:
-    return (record["line"], record["path"], record["kind"], record["name"] or "", record["type"] or "")
+def _key(use: SettingUse) -> tuple[int, str, str, str, str]:
+    return (use.line, use.path, use.kind, use.name or "", use.type or "")
 
 
 def _is_setting_type(node: ast.expr) -> bool:

@@ -6,8 +6,11 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from msgspec.structs import asdict, replace
+
+from stages.artifacts.settings import ForeignUse, ResolvedUse, SettingUse, UnresolvedUse, UseKind
 from stages.setting_scan.paths import begins_open, canonical
 
 _NAMED = frozenset({"constant", "prefix", "candidate"})
@@ -27,13 +30,13 @@ class Resolved(NamedTuple):
         constants: The owner's own, by module and name.
     """
 
-    uses: list[dict[str, Any]]
-    unresolved: list[dict[str, Any]]
-    elsewhere: list[dict[str, Any]]
+    uses: list[ResolvedUse]
+    unresolved: list[UnresolvedUse]
+    elsewhere: list[ForeignUse]
     constants: dict[str, dict[str, str]]
 
 
-def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
+def resolve(uses: list[SettingUse], modules: dict[str, str]) -> Resolved:
     """Put the constants of an owner's other files in the paths that refer to them.
 
     Args:
@@ -41,69 +44,73 @@ def resolve(uses: list[dict[str, Any]], modules: dict[str, str]) -> Resolved:
         modules: The names of its modules by file.
     """
     constants = _Constants(uses, modules)
-    resolved: list[dict[str, Any]] = []
-    unresolved: list[dict[str, Any]] = []
-    elsewhere: list[dict[str, Any]] = []
+    resolved: list[ResolvedUse] = []
+    unresolved: list[UnresolvedUse] = []
+    elsewhere: list[ForeignUse] = []
     # Uses first: whether they use a constant as a whole path or as a prefix determines the kind of the constant.
-    for use in sorted((use for use in uses if "<" in use["path"]), key=lambda use: use["kind"] in _NAMED):
-        path = constants.fill(use["path"], use["file"])
+    for use in sorted((use for use in uses if "<" in use.path), key=lambda use: use.kind in _NAMED):
+        path = constants.fill(use.path, use.file)
         if path is None or begins_open(path):
-            foreign = constants.fill(use["path"], use["file"], foreign=True)
-            if use["kind"] not in _NAMED and foreign is not None and not begins_open(foreign):
-                elsewhere.append({**use, "path": foreign, "expression": use["path"].strip("/")})
-            elif use["kind"] not in _NAMED and use.get("certain", True):
-                unresolved.append({"file": use["file"], "line": use["line"], "expression": use["path"].strip("/")})
-        elif use["kind"] not in {"candidate", "prefix"} or constants.is_used(use):
-            kind = "constant" if use["kind"] in _NAMED else use["kind"]
-            resolved.append({**use, "path": path, "dynamic": "{" in path, "kind": kind})
+            foreign = constants.fill(use.path, use.file, foreign=True)
+            expression = use.path.strip("/")
+            if use.kind not in _NAMED and foreign is not None and not begins_open(foreign):
+                elsewhere.append(ForeignUse(**asdict(replace(use, path=foreign)), expression=expression))
+            elif use.kind not in _NAMED and use.certain:
+                unresolved.append(UnresolvedUse(file=use.file, line=use.line, expression=expression))
+        elif use.kind not in {"candidate", "prefix"} or constants.is_used(use):
+            kind = "constant" if use.kind in _NAMED else use.kind
+            resolved.append(_resolved(use, kind, path=path, dynamic="{" in path))
     for use in uses:
-        if "<" in use["path"]:
+        if "<" in use.path:
             continue
-        kind = use["kind"]
+        kind = use.kind
         if kind == "text":
             continue
         if kind in {"candidate", "prefix"}:
             if not constants.is_used(use):
                 continue
             kind = "constant"
-        elif kind == "constant" and use.get("name") and constants.is_only_prefix(use):
+        elif kind == "constant" and use.name and constants.is_only_prefix(use):
             continue
-        if kind == "constant" and _EXTENSION_ROOT.fullmatch(use["path"]):
+        if kind == "constant" and _EXTENSION_ROOT.fullmatch(use.path):
             continue
-        resolved.append({**use, "kind": kind})
-    records = [{key: value for key, value in use.items() if key not in {"name", "certain"}} for use in resolved]
-    records.sort(key=lambda use: (use["file"], use["line"], use["path"], use["kind"]))
+        resolved.append(_resolved(use, kind, path=use.path, dynamic=use.dynamic))
+    resolved.sort(key=lambda use: (use.file, use.line, use.path, use.kind))
     unresolved.sort(key=unresolved_order)
     elsewhere.sort(key=unresolved_order)
-    return Resolved(records, unresolved, elsewhere, constants.exported())
+    return Resolved(resolved, unresolved, elsewhere, constants.exported())
 
 
-def referenced_texts(uses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _resolved(use: SettingUse, kind: UseKind, *, path: str, dynamic: bool) -> ResolvedUse:
+    return ResolvedUse(
+        path=path, kind=kind, type=use.type, default=use.default, line=use.line, file=use.file, dynamic=dynamic
+    )
+
+
+def referenced_texts(uses: list[SettingUse]) -> list[SettingUse]:
     """Return the uses without the constants of kind ``text`` whose name no path of them refers to."""
-    names = {
-        match[2].rpartition(".")[2] for use in uses if "<" in use["path"] for match in _REFERENCE.finditer(use["path"])
-    }
-    return [use for use in uses if use["kind"] != "text" or use["name"].rpartition(".")[2] in names]
+    names = {match[2].rpartition(".")[2] for use in uses if "<" in use.path for match in _REFERENCE.finditer(use.path)}
+    return [use for use in uses if use.kind != "text" or (use.name or "").rpartition(".")[2] in names]
 
 
-def unresolved_order(item: dict[str, Any]) -> tuple[str, str, int, str]:
-    """Return the key that unresolved uses are sorted by."""
-    return item.get("extension", ""), item["file"], item["line"], item["expression"]
+def unresolved_order(item: UnresolvedUse | ForeignUse) -> tuple[str, int, str]:
+    """Return the key that an owner's unresolved uses are sorted by."""
+    return item.file, item.line, item.expression
 
 
 class _Constants:
     """The constants of an owner's files, by file and name."""
 
-    def __init__(self, uses: Iterable[dict[str, Any]], modules: dict[str, str]) -> None:
+    def __init__(self, uses: Iterable[SettingUse], modules: dict[str, str]) -> None:
         self.modules = modules
         self.by_file: dict[str, dict[str, str]] = {}
         self.by_name: dict[str, dict[str, str]] = {}  # name -> file -> path
-        self.whole: set[tuple[str, str]] = set()
-        self.prefixed: set[tuple[str, str]] = set()
+        self.whole: set[tuple[str, str | None]] = set()
+        self.prefixed: set[tuple[str, str | None]] = set()
         for use in uses:
-            if use.get("name"):
-                self.by_file.setdefault(use["file"], {}).setdefault(use["name"], use["path"])
-                self.by_name.setdefault(use["name"], {}).setdefault(use["file"], use["path"])
+            if use.name:
+                self.by_file.setdefault(use.file, {}).setdefault(use.name, use.path)
+                self.by_name.setdefault(use.name, {}).setdefault(use.file, use.path)
 
     @cached_property
     def _by_tail(self) -> dict[str, list[str]]:
@@ -115,11 +122,11 @@ class _Constants:
                 found.setdefault("/".join(parts[start:]), []).append(file)
         return found
 
-    def is_used(self, use: dict[str, Any]) -> bool:
-        return (use["file"], use["name"]) in self.whole
+    def is_used(self, use: SettingUse) -> bool:
+        return (use.file, use.name) in self.whole
 
-    def is_only_prefix(self, use: dict[str, Any]) -> bool:
-        key = (use["file"], use["name"])
+    def is_only_prefix(self, use: SettingUse) -> bool:
+        key = (use.file, use.name)
         return key in self.prefixed and key not in self.whole
 
     def exported(self) -> dict[str, dict[str, str]]:

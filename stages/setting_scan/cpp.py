@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from stages.artifacts.settings import SettingType, SettingUse, UseKind
 from stages.setting_scan.paths import PATH, ROOTED, SPACED_PATH, arguments, begins_open, canonical, value_type
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ _CPP_COMMON = frozenset(
         *("setDefault", "getArrayLength", "getItemType", "startTracking"),
     }
 )
-_CPP_TYPES = (
+_CPP_TYPES: tuple[tuple[re.Pattern[str], SettingType], ...] = (
     (re.compile(r"Array(?!At)"), "array"),
     (re.compile(r"Bool|^bool"), "bool"),
     (re.compile(r"U?Int|^u?int|^size_t|^long|^unsigned"), "int"),
@@ -71,7 +72,13 @@ _CPP_TYPES = (
     (re.compile(r"String|char|string"), "string"),
     (re.compile(r"Dict"), "object"),
 )
-_ITEM_TYPE = {"eBool": "bool", "eInt": "int", "eFloat": "float", "eString": "string", "eDictionary": "object"}
+_ITEM_TYPE: dict[str, SettingType] = {
+    "eBool": "bool",
+    "eInt": "int",
+    "eFloat": "float",
+    "eString": "string",
+    "eDictionary": "object",
+}
 # A definition in a macro with parameters: `static constexpr char name##Default[] = PREFIX path;`.
 _MACRO_CONSTANT = re.compile(
     r"\b([A-Za-z_]\w*)(?:\s*##\s*([A-Za-z_]\w*))?\s*(?:\[\s*\]\s*)?(?:=|\{)\s*([^;{}=]{1,300}?)\s*[;}]"
@@ -93,7 +100,7 @@ def _parser() -> tuple[Parser, QueryCursor]:
     return tree_sitter.Parser(language), tree_sitter.QueryCursor(tree_sitter.Query(language, _CPP_QUERY))
 
 
-def cpp_uses(data: bytes, *, file: str) -> list[dict[str, Any]]:
+def cpp_uses(data: bytes, *, file: str) -> list[SettingUse]:
     """Return every setting that a C++ source or header uses, defaults or names.
 
     Args:
@@ -137,7 +144,7 @@ class _CppFile:
         self.accounted: set[int] = set()  # start bytes of the strings that something already accounts for
         self.whole: set[str] = set()
         self.prefixes: set[str] = set()
-        self.found: list[dict[str, Any]] = []
+        self.found: list[SettingUse] = []
 
     def define(self, node: Node) -> None:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
@@ -201,9 +208,10 @@ class _CppFile:
                 return
             if "etting" not in _text(first[0]):
                 return
-        self._use(arguments.named_children, name, match.lastgroup or "read", template, certain=settings)
+        kind = cast("UseKind", match.lastgroup)
+        self._use(arguments.named_children, name, kind, template, certain=settings)
 
-    def _use(self, arguments: list[Node], name: str, kind: str, template: str, *, certain: bool) -> None:
+    def _use(self, arguments: list[Node], name: str, kind: UseKind, template: str, *, certain: bool) -> None:
         arguments = [item for item in arguments if item.type != "comment"]
         type_ = _cpp_type(template) or _cpp_type(name)
         if name.startswith("isAccessibleAs") and arguments:
@@ -252,6 +260,7 @@ class _CppFile:
                 continue
             if not isinstance(value, str):
                 self._account(value)
+            kind: UseKind
             if name in self.whole or (ROOTED.match(text) and name not in self.prefixes):
                 kind = "constant"
             elif name in self.prefixes:
@@ -393,32 +402,30 @@ class _CppFile:
     def _add(
         self,
         path: str,
-        kind: str,
+        kind: UseKind,
         where: Node | int,
         *,
-        type_: str | None = None,
+        type_: SettingType | None = None,
         default: Any = None,
         name: str | None = None,
         certain: bool = True,
     ) -> None:
         line = where if isinstance(where, int) else where.start_point[0] + 1
-        record = {
-            "path": canonical(path),
-            "kind": kind,
-            "type": type_,
-            "default": default,
-            "line": line,
-            "file": self.file,
-            "dynamic": "{" in path,
-            "name": name,
-            "certain": certain,
-        }
+        record = SettingUse(
+            path=canonical(path),
+            kind=kind,
+            type=type_,
+            default=default,
+            line=line,
+            file=self.file,
+            dynamic="{" in path,
+            name=name,
+            certain=certain,
+        )
         self.found.append(record)
 
-    def records(self) -> list[dict[str, Any]]:
-        return sorted(
-            self.found, key=lambda use: (use["line"], use["path"], use["kind"], use["name"] or "", use["type"] or "")
-        )
+    def records(self) -> list[SettingUse]:
+        return sorted(self.found, key=lambda use: (use.line, use.path, use.kind, use.name or "", use.type or ""))
 
 
 def _text(node: Node) -> str:
@@ -460,7 +467,7 @@ def _callee(function: Node) -> tuple[str, str, str]:
     return _text(node), receiver, template
 
 
-def _cpp_type(text: str) -> str | None:
+def _cpp_type(text: str) -> SettingType | None:
     text = text.replace("const ", "").strip()
     return next((word for pattern, word in _CPP_TYPES if text and pattern.search(text)), None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from stages.artifacts.settings import SettingType, SettingUse
 from stages.product_facts import SETTING_ROOTS
 
 ROOT_PATTERN = "|".join(re.escape(root) for root in SETTING_ROOTS)
@@ -14,6 +15,14 @@ PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+-]+)*/*\Z")
 # Any argument of the settings interface is a path, even with spaces, as in a window's title.
 SPACED_PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
 ROOTED = re.compile(rf"/(?:{ROOT_PATTERN})/[\w{{]")
+_TYPES: tuple[tuple[tuple[type, ...], SettingType], ...] = (
+    ((bool,), "bool"),
+    ((int,), "int"),
+    ((float,), "float"),
+    ((str,), "string"),
+    ((list, tuple), "array"),
+    ((dict,), "object"),
+)
 ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(\S*))?")
 
 
@@ -28,16 +37,9 @@ def begins_open(path: str) -> bool:
     return "{" in first and not first.startswith("<")  # a constant of another file, which may hold several parts
 
 
-def value_type(value: Any) -> str | None:
+def value_type(value: Any) -> SettingType | None:
     """Return the contract's word for the type of a JSON-able value; None for None."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "bool"
-    for types, word in ((int, "int"), (float, "float"), (str, "string"), (list | tuple, "array"), (dict, "object")):
-        if isinstance(value, types):
-            return word
-    return None
+    return next((word for types, word in _TYPES if isinstance(value, types)), None)
 
 
 def argument_value(text: str) -> Any:
@@ -55,21 +57,21 @@ def argument_value(text: str) -> Any:
     return text
 
 
-def arguments(text: Any, *, file: str, line: int) -> list[dict[str, Any]]:
+def arguments(text: Any, *, file: str, line: int) -> list[SettingUse]:
     """Return the ``--/path=value`` arguments in a text as uses; none if it is no text."""
     if not isinstance(text, str):
         return []
     return [
-        {
-            "path": canonical(match[1]),
-            "kind": "argument",
-            "type": None if match[2] is None else value_type(argument_value(match[2])),
-            "default": None,
-            "line": line,
-            "file": file,
-            "dynamic": False,
-            "name": None,
-            "certain": True,
-        }
+        SettingUse(
+            path=canonical(match[1]),
+            kind="argument",
+            type=None if match[2] is None else value_type(argument_value(match[2])),
+            default=None,
+            line=line,
+            file=file,
+            dynamic=False,
+            name=None,
+            certain=True,
+        )
         for match in ARGUMENT.finditer(text)
     ]

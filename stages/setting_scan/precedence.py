@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from typing import Any
 
+from stages.artifacts.settings import Definition, OtherValue, ResolvedUse, SettingType
 from stages.kit_toml import Given, combine
 from stages.setting_scan.paths import value_type
 
@@ -35,17 +36,17 @@ class Setting:
     def __init__(self) -> None:
         self.rank: tuple[Any, ...] | None = None  # of the place that gave the default
         self.default: Any = None
-        self.type: str | None = None
+        self.type: SettingType | None = None
         self.documented_by: tuple[Any, ...] | None = None
         self.documentation = ""
         self.owners: set[str] = set()
         self.found_in: list[str] = []
         self.uses = 0
-        self.types: Counter[str] | None = None
+        self.types: Counter[SettingType] | None = None
         self.others: list[tuple[tuple[Any, ...], str, Any]] = []
         self.dynamic = False
 
-    def offer(self, rank: tuple[Any, ...], place: str, value: Any, type_: str) -> None:
+    def offer(self, rank: tuple[Any, ...], place: str, value: Any, type_: SettingType) -> None:
         """Take a default if its rank is below that of the present one; keep the other."""
         if self.rank is None or rank < self.rank:
             if self.rank is not None:
@@ -55,20 +56,20 @@ class Setting:
             self.others.append(((*rank, place), place, value))
 
 
-def add_use(use: dict[str, Any], owner: str, setting: Setting) -> None:
+def add_use(use: ResolvedUse, owner: str, setting: Setting) -> None:
     """Add a use in an owner's code to the record of a setting."""
-    place = f"{owner}/{use['file']}:{use['line']}"
+    place = f"{owner}/{use.file}:{use.line}"
     setting.owners.add(owner)
     setting.found_in.append(place)
-    setting.dynamic = setting.dynamic or use["dynamic"]
-    setting.uses += use["kind"] in _USAGES
-    if use["kind"] == "default" and use["default"] is not None:
-        rank = (1 if names_extension(use["path"], owner) else 3, owner, use["file"], use["line"])
-        setting.offer(rank, place, use["default"], use["type"] or value_type(use["default"]) or "unknown")
-    elif use["type"]:
+    setting.dynamic = setting.dynamic or use.dynamic
+    setting.uses += use.kind in _USAGES
+    if use.kind == "default" and use.default is not None:
+        rank = (1 if names_extension(use.path, owner) else 3, owner, use.file, use.line)
+        setting.offer(rank, place, use.default, use.type or value_type(use.default) or "unknown")
+    elif use.type:
         setting.types = setting.types or Counter()
         # A default whose value is not known says more about the type than a read.
-        setting.types[use["type"]] += 1000 if use["kind"] == "default" else 1
+        setting.types[use.type] += 1000 if use.kind == "default" else 1
 
 
 def names_extension(path: str, owner: str) -> bool:
@@ -77,13 +78,11 @@ def names_extension(path: str, owner: str) -> bool:
     return match is not None and match[1] == owner
 
 
-def owner_value(definitions: list[dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+def owner_value(definitions: list[Definition]) -> tuple[Any, Definition]:
     """Return the combined value of one owner's definitions of a path, and the decisive one; see `kit_toml.combine`."""
-    if len(definitions) == 1 and not definitions[0]["append"]:
-        return definitions[0]["value"], definitions[0]
-    statements = [
-        Given(item["value"], tuple(_filter(text) for text in item["filters"]), item["append"]) for item in definitions
-    ]
+    if len(definitions) == 1 and not definitions[0].append:
+        return definitions[0].value, definitions[0]
+    statements = [Given(item.value, tuple(_filter(text) for text in item.filters), item.append) for item in definitions]
     value, decisive = combine(statements)
     return value, definitions[decisive]
 
@@ -93,10 +92,10 @@ def _filter(text: str) -> tuple[str, str]:
     return name, wanted
 
 
-def other_values(setting: Setting) -> list[dict[str, Any]]:
+def other_values(setting: Setting) -> list[OtherValue]:
     """Return the defaults that lost and differ, each with its place, by rank."""
     return [
-        {"found_in": place, "value": value}
+        OtherValue(found_in=place, value=value)
         for _, place, value in sorted(setting.others, key=lambda item: item[0])
         if value != setting.default or type(value) is not type(setting.default)
     ]
@@ -112,10 +111,10 @@ def contradicts(setting: Setting) -> bool:
     )
 
 
-def type_of(setting: Setting) -> str:
+def type_of(setting: Setting) -> SettingType:
     """Return the type of the default, or the one that most typed calls use."""
-    if setting.type not in {None, "unknown"}:
-        return str(setting.type)
+    if setting.type is not None and setting.type != "unknown":
+        return setting.type
     if setting.types:
         return min((-count, word) for word, count in setting.types.items())[1]
     return "unknown"

@@ -6,6 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from stages import kit_toml
+from stages.artifacts.settings import Definition, SettingUse
 from stages.failures import StageWarning
 from stages.setting_scan.paths import arguments, canonical, value_type
 
@@ -22,20 +23,18 @@ class TomlSettings(NamedTuple):
     """The settings in one TOML file.
 
     Attributes:
-        definitions: One record a value below ``[settings]``, in the order of the file: ``path``, ``type``, ``value``,
-            ``line``, ``file``, ``documentation``, ``filters`` (``["platform=windows-x86_64"]``)
-            and ``append``.
-        uses: The ``--/path=value`` arguments of its ``[[test]]`` entries, as `calls.python_uses` records them.
+        definitions: One record a value below ``[settings]``, in the order of the file.
+        uses: The ``--/path=value`` arguments of its ``[[test]]`` entries.
         warnings: Warnings about unreadable parts.
     """
 
-    definitions: list[dict[str, Any]]
-    uses: list[dict[str, Any]]
+    definitions: list[Definition]
+    uses: list[SettingUse]
     warnings: list[StageWarning]
 
 
 def toml_settings(
-    data: bytes, *, file: str, owner: str, preset: bool = False, broken_known: bool = False
+    data: bytes, *, file: str, owner: str, choice: bool = False, broken_known: bool = False
 ) -> TomlSettings:
     """Return the settings of an ``extension.toml`` or ``.kit`` file.
 
@@ -43,28 +42,30 @@ def toml_settings(
         data: The file's content.
         file: Its path relative to the owner's folder.
         owner: The id of the extension or app, for the warnings.
-        preset: True if a file without any of the tables of an app or extension is a preset: a table of settings
-            itself, which the application lays over its own (``rendering_modes/quality.kit``).
+        choice: True for a ``.kit`` file whose values are an app's choice. One without any of the tables of an app or
+            extension is a preset: a table of settings itself, which the application lays over its own
+            (``rendering_modes/quality.kit``).
         broken_known: True if the file's errors are already reported elsewhere.
     """
     document = kit_toml.parse_lenient(data, name=file)
-    depth = 0 if preset and not _APP_TABLES & document.values.keys() else 1
-    definitions: list[dict[str, Any]] = []
-    uses: list[dict[str, Any]] = []
+    depth = 0 if choice and not _APP_TABLES & document.values.keys() else 1
+    definitions: list[Definition] = []
+    uses: list[SettingUse] = []
     lines: list[bytes] = []
     for leaf in document.leaves:
         if len(leaf.path) > depth and (not depth or leaf.path[0] == "settings"):
             definitions.append(
-                {
-                    "path": canonical("/".join(leaf.path[depth:])),
-                    "type": value_type(leaf.value) or "unknown",
-                    "value": leaf.value,
-                    "line": leaf.line,
-                    "file": file,
-                    "documentation": _documentation(leaf.comment) or _documentation(leaf.trailing_comment),
-                    "filters": [f"{name}={value}" for name, value in leaf.filters],
-                    "append": leaf.append,
-                }
+                Definition(
+                    path=canonical("/".join(leaf.path[depth:])),
+                    type=value_type(leaf.value) or "unknown",
+                    value=leaf.value,
+                    line=leaf.line,
+                    file=file,
+                    documentation=_documentation(leaf.comment) or _documentation(leaf.trailing_comment),
+                    filters=[f"{name}={value}" for name, value in leaf.filters],
+                    append=leaf.append,
+                    choice=choice,
+                )
             )
         elif leaf.path[0] == "test" and "args" in leaf.path[1:]:
             lines = lines or data.splitlines()

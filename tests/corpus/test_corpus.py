@@ -139,7 +139,7 @@ def test_no_file_costs_more_than_its_nodes_allow(sources: list[Source]) -> None:
             found = uses.records()
             nodes = sum(1 for _ in ast.walk(tree))
             assert uses.strings.steps <= STEPS_PER_NODE * (nodes + FEW_NODES), source.path
-            assert text is source.text or ("/exts/corpus/read", "read") in {(use["path"], use["kind"]) for use in found}
+            assert text is source.text or ("/exts/corpus/read", "read") in {(use.path, use.kind) for use in found}
 
 
 @pytest.mark.parametrize("line", ["", READS], ids=["as it is", "with a line that reads a setting"])

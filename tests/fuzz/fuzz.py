@@ -18,9 +18,9 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import atheris
+import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -29,6 +29,7 @@ with atheris.instrument_imports(include=["stages", "checkpoint", "config", "task
     from checkpoint import file as checkpoint_file
     from config import ConfigError, load
     from stages import kit_toml
+    from stages.artifacts.settings import Definition, SettingUse
     from stages.python import renderer
     from stages.python.docstring_types import argument_types
     from stages.python.files import UnreadableSource, decode
@@ -86,11 +87,12 @@ def fuzz_python_source(data: bytes) -> None:
         parse(decode(data))
 
 
-def _well_formed(uses: list[dict[str, Any]]) -> None:
+def _well_formed(uses: list[SettingUse]) -> None:
     for use in uses:
-        assert use["kind"] == "text" or use["path"].startswith("/")
-        assert use["line"] >= 0
-    json.dumps(uses)
+        assert use.kind == "text" or use.path.startswith("/")
+    plain = msgspec.to_builtins(uses)
+    msgspec.convert(plain, list[SettingUse])
+    json.dumps(plain)
 
 
 def fuzz_settings(data: bytes) -> None:
@@ -101,9 +103,9 @@ def fuzz_settings(data: bytes) -> None:
         where = Where("my.ext", "my.ext", is_package=True)
         _well_formed(python_uses(parse(text).tree, file="a.py", source=text, where=where, warn=told.append))
         assert not told
-    by_path: dict[str, list[dict[str, Any]]] = {}
+    by_path: dict[str, list[Definition]] = {}
     for definition in toml_settings(data, file="a.toml", owner="a").definitions:
-        by_path.setdefault(definition["path"], []).append(definition)
+        by_path.setdefault(definition.path, []).append(definition)
     for definitions in by_path.values():
         owner_value(definitions)
 

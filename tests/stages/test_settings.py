@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import artifacts, extension_data, kit_toml, preparation, settings
+from stages.artifacts.extension_data import SettingUses
 from stages.artifacts.preparation import EXTENSIONS, Extensions, Owner
-from stages.artifacts.settings import owner_name
+from stages.artifacts.settings import SettingUse, owner_name
 from stages.failures import StageError
 from stages.setting_scan.calls import python_uses
 from stages.setting_scan.constants import referenced_texts
@@ -42,7 +43,8 @@ def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") 
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
     chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
     for extension in chosen.extensions:
-        uses, modules = [], {}
+        uses: list[SettingUse] = []
+        modules = {}
         for file in extension.files.python:
             text = (work_dir / extension.folder / file).read_text(encoding="utf-8")
             module = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -50,7 +52,7 @@ def prepare(work_dir: Path, root: Path, exts: str = "exts", apps: str = "apps") 
             uses += python_uses(ast.parse(text), file=file, source=text, where=where)
             if extension.python_modules:
                 modules[file] = module
-        found = {"uses": referenced_texts(uses), "modules": modules}
+        found = SettingUses(extension=extension.id, uses=referenced_texts(uses), modules=modules)
         write_json(work_dir / "extension_data" / "setting_uses" / f"{extension.id}.json", found)
     return chosen
 
@@ -246,7 +248,7 @@ def test_python_files_without_the_extraction_are_an_error_that_says_what_to_run(
     with pytest.raises(StageError, match=r"my\.a\.json: missing.*extension_data"):
         settings.scan(chosen.extensions[0], work_dir=tmp_path / "work")
     write_json(uses, {"something": "else"})
-    with pytest.raises(StageError, match=r"my\.a\.json: does not hold"):
+    with pytest.raises(StageError, match=r"my\.a\.json: not in the form that the pipeline writes"):
         settings.scan(chosen.extensions[0], work_dir=tmp_path / "work")
 
 
@@ -254,7 +256,7 @@ def test_a_foreign_file_in_place_of_an_owners_is_named(tmp_path: Path) -> None:
     extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\n")
     small(tmp_path)
     write_json(tmp_path / "work" / "settings" / "found" / "my.a.json", {"definitions": []})
-    with pytest.raises(StageError, match=r"found/my\.a\.json: not what this stage writes"):
+    with pytest.raises(StageError, match=r"found/my\.a\.json: not in the form that the pipeline writes"):
         settings.merge(tmp_path / "work")
 
 
@@ -378,7 +380,7 @@ def test_constants_of_other_extensions_are_found(tmp_path: Path) -> None:
 )
 def test_documentation_is_the_comment_of_the_key(lines: str, documentation: str) -> None:
     found = toml_settings(f"[settings]\n{lines}\n".encode(), file="a.kit", owner="a").definitions
-    assert [item["documentation"] for item in found if item["path"] == "/x/y"] == [documentation]
+    assert [item.documentation for item in found if item.path == "/x/y"] == [documentation]
 
 
 def test_arguments_of_tests_have_lines_of_their_own() -> None:
@@ -396,18 +398,16 @@ args.'++' = [
     "--/one/b=1"]
 """
     found = toml_settings(text.replace("\n", "\r\n").encode(), file="a.toml", owner="a").uses
-    assert [(use["path"], use["line"]) for use in found] == [
+    assert [(use.path, use.line) for use in found] == [
         *[("/one/a", 2), ("/one/b", 3), ("/one/up", 5), ("/one/b", 8), ("/one/c", 8), ("/one/d", 8), ("/one/b", 12)],
     ]
 
 
 def test_a_preset_is_an_app_file_without_tables_of_an_app() -> None:
     data = b"rtx.a.b = 1\n"
-    assert [item["path"] for item in toml_settings(data, file="a.kit", owner="a", preset=True).definitions] == [
-        "/rtx/a/b"
-    ]
+    assert [item.path for item in toml_settings(data, file="a.kit", owner="a", choice=True).definitions] == ["/rtx/a/b"]
     assert toml_settings(data, file="a.kit", owner="a").definitions == []
-    assert toml_settings(b"[package]\nversion = '1'\n" + data, file="a.kit", owner="a", preset=True).definitions == []
+    assert toml_settings(b"[package]\nversion = '1'\n" + data, file="a.kit", owner="a", choice=True).definitions == []
 
 
 def test_an_app_inside_an_extension_chooses_but_gives_no_default(tmp_path: Path) -> None:
@@ -460,8 +460,8 @@ def test_an_app_inside_an_extension_chooses_but_gives_no_default(tmp_path: Path)
 )
 def test_each_call_of_cpp(call: str, kind: str, type_: str | None, default: Any) -> None:
     [use] = cpp_uses(f"void f() {{\n    {call};\n}}\n".encode(), file="a.cpp")
-    assert (use["kind"], use["path"], use["type"], use["default"]) == (kind, "/a/b", type_, default)
-    assert (use["line"], use["file"], use["dynamic"]) == (2, "a.cpp", False)
+    assert (use.kind, use.path, use.type, use.default) == (kind, "/a/b", type_, default)
+    assert (use.line, use.file, use.dynamic) == (2, "a.cpp", False)
 
 
 @pytest.mark.parametrize(
@@ -500,7 +500,7 @@ void f()
         ROOT "/next");
 }
 """
-    found = [(use["line"], use["kind"], use["path"], use["name"]) for use in cpp_uses(source, file="a.h")]
+    found = [(use.line, use.kind, use.path, use.name) for use in cpp_uses(source, file="a.h")]
     assert found == [
         (2, "prefix", "/exts/a", "ROOT"),
         (3, "constant", "/exts/a/full", "FULL"),
@@ -537,7 +537,7 @@ void f()
     s->setDefaultInt(kSettingSlow, 3);
 }
 """
-    found = [(use["line"], use["kind"], use["path"], use["name"]) for use in cpp_uses(source, file="a.h")]
+    found = [(use.line, use.kind, use.path, use.name) for use in cpp_uses(source, file="a.h")]
     assert found == [
         (2, "prefix", "/persistent", "ROOT"),
         (10, "constant", "/defaults/fast", "kFastDefault"),
@@ -558,7 +558,7 @@ def test_cpp_macros_of_any_size_end() -> None:
 
 def test_cpp_that_cannot_be_parsed_still_gives_the_rest() -> None:
     source = b'FOO(BAR { ) class ; \nvoid f() { s->getAsBool("/a/b"); }\n@@ %% "\n'
-    assert [use["path"] for use in cpp_uses(source, file="a.cpp")] == ["/a/b"]
+    assert [use.path for use in cpp_uses(source, file="a.cpp")] == ["/a/b"]
     assert cpp_uses(b"\xff\xfe\x00\x01 settings->getAsBool(", file="a.cpp") == []
 
 
@@ -694,7 +694,6 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
                 "file": "config/extension.toml",
                 "documentation": "What this one does, told in a sentence of the usual length.",
                 "filters": [],
-                "holds": True,
                 "append": False,
                 "choice": False,
             }
@@ -714,7 +713,10 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
         ]
         files = {"toml": 1, "cpp": 0, "cpp_without_settings": 0, "skipped": []}
         constants = {f"{id_}.keys": {f"KEY_{index}": item["path"] for index, item in enumerate(definitions)}}
-        elsewhere = [{**item, "path": f"<{id_}.keys:KEY_1>", "expression": "x", "certain": True} for item in uses[:9]]
+        elsewhere = [
+            {**item, "path": f"<{id_}.keys:KEY_1>", "expression": "x", "certain": True, "name": None}
+            for item in uses[:9]
+        ]
         found: dict[str, Any] = {"owner": id_, "definitions": definitions, "uses": uses, "unresolved": []}
         found |= {"constants": constants, "elsewhere": elsewhere}
         write_json(tmp_path / settings.targets(entry)[0], {**found, "files": files, "warnings": []})

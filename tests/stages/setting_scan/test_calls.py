@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.artifacts.settings import SettingType, SettingUse, UseKind
 from stages.setting_scan import calls as setting_uses
 from stages.setting_scan.calls import python_uses
 from stages.setting_scan.paths import canonical
@@ -19,14 +20,14 @@ from stages.setting_scan.strings import NOWHERE, Where
 HEAD = "import carb.settings\nsettings = carb.settings.get_settings()\n"
 
 
-def uses(source: str, file: str = "pkg/module.py", where: Where = NOWHERE) -> list[dict[str, Any]]:
+def uses(source: str, file: str = "pkg/module.py", where: Where = NOWHERE) -> list[SettingUse]:
     """Return the uses without the constants that only another file may make a path of."""
     found = python_uses(ast.parse(source), file=file, source=source, where=where)
-    return [use for use in found if use["kind"] != "text"]
+    return [use for use in found if use.kind != "text"]
 
 
 def short(source: str) -> list[tuple[str, str]]:
-    return [(use["kind"], use["path"]) for use in uses(source)]
+    return [(use.kind, use.path) for use in uses(source)]
 
 
 @pytest.mark.parametrize(
@@ -63,19 +64,19 @@ def short(source: str) -> list[tuple[str, str]]:
         ('subscribe_to_tree_change_events("/a/b", f)', "subscribe", None, None),
     ],
 )
-def test_each_method(call: str, kind: str, type_: str | None, default: Any) -> None:
+def test_each_method(call: str, kind: UseKind, type_: SettingType | None, default: Any) -> None:
     assert uses(f"{HEAD}settings.{call}\n") == [
-        {
-            "path": "/a/b",
-            "kind": kind,
-            "type": type_,
-            "default": default,
-            "line": 3,
-            "file": "pkg/module.py",
-            "dynamic": False,
-            "name": None,
-            "certain": True,
-        }
+        SettingUse(
+            path="/a/b",
+            kind=kind,
+            type=type_,
+            default=default,
+            line=3,
+            file="pkg/module.py",
+            dynamic=False,
+            name=None,
+            certain=True,
+        )
     ]
 
 
@@ -122,7 +123,7 @@ def test_each_way_to_hold_the_interface(source: str) -> None:
     ],
 )
 def test_what_kit_builds_on_settings(source: str, expected: tuple[str, str, str | None]) -> None:
-    assert [(use["kind"], use["path"], use["type"]) for use in uses(source)] == [expected]
+    assert [(use.kind, use.path, use.type) for use in uses(source)] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ class Ext:
         settings.get(Keys.A.value)
         settings.get(self.B)
 """
-    found = [(use["kind"], use["path"], use["line"], use["name"]) for use in uses(source)]
+    found = [(use.kind, use.path, use.line, use.name) for use in uses(source)]
     assert found == [
         ("prefix", "/exts/my.ext", 4, "PREFIX"),
         ("constant", "/exts/my.ext/enabled", 5, "ENABLED"),
@@ -212,7 +213,7 @@ def test_both_branches_and_every_turn_of_a_loop() -> None:
 )
 def test_a_part_that_is_only_known_at_run_time(expression: str, path: str) -> None:
     [use] = uses(f"{HEAD}settings.get({expression})\n")
-    assert (use["path"], use["dynamic"], use["kind"]) == (path, True, "read")
+    assert (use.path, use.dynamic, use.kind) == (path, True, "read")
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_a_part_that_is_only_known_at_run_time(expression: str, path: str) -> No
     ],
 )
 def test_constants_of_other_files_stay_references(source: str, path: str) -> None:
-    assert [use["path"] for use in uses(HEAD + source)] == [path]
+    assert [use.path for use in uses(HEAD + source)] == [path]
 
 
 def test_a_path_that_a_function_of_the_file_makes() -> None:
@@ -252,18 +253,18 @@ class A:
         settings.get(key(1))
         settings.get(self.name("x"))
 """
-    found = [(use["kind"], use["path"], use["dynamic"]) for use in uses(source)]
+    found = [(use.kind, use.path, use.dynamic) for use in uses(source)]
     assert found == [("read", "/exts/my.ext/mode/{number}", True), ("read", "/exts/my.ext/{part}", True)]
 
 
 def test_what_only_looks_like_settings_says_so() -> None:
     source = "from .x import P\napply_settings(P)\nimport carb\ncarb.settings.get_settings().get(P)\n"
-    assert [(use["path"], use["certain"]) for use in uses(source)] == [("/<.x:P>", False), ("/<.x:P>", True)]
+    assert [(use.path, use.certain) for use in uses(source)] == [("/<.x:P>", False), ("/<.x:P>", True)]
 
 
 def test_constants_stand_ready_for_other_files_even_where_nothing_else_speaks_of_settings() -> None:
     [use] = uses('PLACE = "/my/place"\n')
-    assert (use["kind"], use["name"], use["path"]) == ("candidate", "PLACE", "/my/place")
+    assert (use.kind, use.name, use.path) == ("candidate", "PLACE", "/my/place")
     assert short('TABLE = ["/rtx/a", "/World/b"]\n') == [("constant", "/rtx/a")]
 
 
@@ -280,8 +281,8 @@ def test_constants_stand_ready_for_other_files_even_where_nothing_else_speaks_of
 )
 def test_arguments_of_the_command_line(source: str, expected: list[tuple[str, str | None]]) -> None:
     found = uses(source)
-    assert [(use["path"], use["type"]) for use in found] == expected
-    assert {use["kind"] for use in found} == {"argument"}
+    assert [(use.path, use.type) for use in found] == expected
+    assert {use.kind for use in found} == {"argument"}
 
 
 def test_each_use_counts_also_on_one_line() -> None:
@@ -307,9 +308,9 @@ _NAMES = st.sampled_from(
 )
 def test_any_expression_gives_well_formed_records(expression: str) -> None:
     for use in uses(f"{HEAD}A = {expression}\nclass B:\n    x = A\nsettings.get(A)\n"):
-        assert re.fullmatch(r"(?:/[^/]+)+", use["path"])
-        assert use["dynamic"] == ("{" in use["path"])
-        assert use["kind"] in {"read", "write", "default", "subscribe", "argument", "constant", "prefix", "candidate"}
+        assert re.fullmatch(r"(?:/[^/]+)+", use.path)
+        assert use.dynamic == ("{" in use.path)
+        assert use.kind in {"read", "write", "default", "subscribe", "argument", "constant", "prefix", "candidate"}
 
 
 def test_definitions_that_go_round_in_circles_end() -> None:
@@ -332,10 +333,10 @@ def sources(wheel_root: Path) -> dict[str, str]:
 
 def test_the_wheel_against_a_plain_text_search(sources: dict[str, str]) -> None:
     found = {
-        (file, use["line"], use["path"])
+        (file, use.line, use.path)
         for file, source in sources.items()
         for use in uses(source, file)
-        if use["kind"] not in {"candidate", "prefix"}
+        if use.kind not in {"candidate", "prefix"}
     }
     # A search that knows nothing of Python: anything quoted, or behind `--`, below a root that settings have here.
     roots = "|".join(sorted({re.escape(path.split("/")[1]) for _, _, path in found}))
@@ -366,8 +367,8 @@ def test_the_wheel_against_a_plain_text_search(sources: dict[str, str]) -> None:
 
 
 def test_skipping_files_early_loses_nothing(sources: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def certain(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [use for use in found if use["kind"] not in {"candidate", "prefix"}]
+    def certain(found: list[SettingUse]) -> list[SettingUse]:
+        return [use for use in found if use.kind not in {"candidate", "prefix"}]
 
     skimmed = {file: certain(uses(source, file)) for file, source in sources.items()}
     monkeypatch.setattr(setting_uses, "prefilter", lambda source: True)
@@ -404,16 +405,16 @@ STARTUP = "import carb\nimport omni.ext\ns = carb.settings.get_settings()\nclass
 )
 def test_paths_made_of_the_extensions_own_name(source: str, path: str) -> None:
     text = f"{STARTUP}    def on_startup(self, ext_id):\n        {source}\n"
-    assert [use["path"] for use in uses(text, where=OWN)] == [path]
+    assert [use.path for use in uses(text, where=OWN)] == [path]
 
 
 def test_the_id_of_any_other_extension_stays_open() -> None:
     source = (
         f'{HEAD}for ext_id in all_of_them():\n    name = ext_id.split("-")[0]\n    settings.get(f"/exts/{{name}}/x")\n'
     )
-    assert [use["path"] for use in uses(source, where=OWN)] == ["/exts/{name}/x"]
+    assert [use.path for use in uses(source, where=OWN)] == ["/exts/{name}/x"]
     source = f'{HEAD}def show(ext_id):\n    settings.get("/exts/" + ext_id.split("-")[0] + "/x")\n'
-    assert [use["path"] for use in uses(source, where=OWN)] == ["/exts/{ext_id}/x"]
+    assert [use.path for use in uses(source, where=OWN)] == ["/exts/{ext_id}/x"]
 
 
 def test_a_loop_over_a_table_above_it() -> None:
@@ -432,16 +433,16 @@ class Panel:
                 settings.get("/app/" + inner)
 """
     found = uses(source)
-    assert sorted({use["path"] for use in found}) == [
+    assert sorted({use.path for use in found}) == [
         *("/app/a", "/app/b", "/app/c", "/app/d", "/app/e1", "/app/e2", "/app/f1", "/app/f2"),
     ]
-    assert not any(use["dynamic"] for use in found)
+    assert not any(use.dynamic for use in found)
 
 
 def test_a_table_of_forty_settings_loses_none() -> None:
     table = ", ".join(f'"/app/key{number}"' for number in range(40))
     source = f"{HEAD}for path in [{table}]:\n    settings.get(path)\n"
-    assert len({use["path"] for use in uses(source) if use["kind"] == "read"}) == 40
+    assert len({use.path for use in uses(source) if use.kind == "read"}) == 40
 
 
 def test_an_attribute_belongs_to_its_class() -> None:
@@ -465,7 +466,7 @@ class C(B):
 def read(other):
     settings.get(other._path + "/other")
 """
-    found = {(use["line"], use["path"]) for use in uses(source) if use["kind"] in {"read", "write"}}
+    found = {(use.line, use.path) for use in uses(source) if use.kind in {"read", "write"}}
     assert {path for _, path in found} == {
         "/exts/my.ext/a/on",
         "/exts/my.ext/a/name",
@@ -484,7 +485,7 @@ class One(Base):
 class Two(Base):
     PATH = "/exts/my.ext/two"
 """
-    assert {use["path"] for use in uses(source) if use["kind"] == "read"} == {"/exts/my.ext/one", "/exts/my.ext/two"}
+    assert {use.path for use in uses(source) if use.kind == "read"} == {"/exts/my.ext/one", "/exts/my.ext/two"}
 
 
 @pytest.mark.parametrize(
@@ -516,7 +517,7 @@ def test_what_is_given_to_the_settings_may_have_spaces() -> None:
 def test_words_stand_ready_for_the_paths_of_other_files() -> None:
     source = 'NAME = "my.ext"\nclass Keys:\n    GROUP = NAME + ".group"\n    BIG = 3\nTITLE = "My extension"\n'
     found = python_uses(ast.parse(source), file="a.py", source=source)
-    assert [(use["kind"], use["name"], use["path"]) for use in found] == [
+    assert [(use.kind, use.name, use.path) for use in found] == [
         ("text", "NAME", "my.ext"),
         ("text", "Keys.GROUP", "my.ext.group"),
     ]
