@@ -47,7 +47,10 @@ class TaskCommand(Protocol):
 
 
 class PipelineRun:
-    """One run, from the open database to the exit code."""
+    """One run, from the open database to the exit code.
+
+    It is one class because beginning, cleaning, resuming and ending share account, database and selection.
+    """
 
     def __init__(self, command: TaskCommand, invocation: Invocation, stream: TextIO, interrupts: Interrupts) -> None:
         self.command = command

@@ -52,6 +52,8 @@ class Catalogue:
 
     The indexes and the model are loaded at once, an extension's API when it is asked for. It is used by one thread at a
     time.
+
+    It is one class because every answer draws on the same loaded indexes and model.
     """
 
     def __init__(

@@ -40,6 +40,8 @@ class Api:
         tests: Modules that are read for their functions alone; they name nothing.
         declared: Names in ``[[python.module]]``.
         scripts: Modules beside the API, read for their functions alone as well.
+
+    It is one class because every question needs the links that the constructor makes between all modules.
     """
 
     def __init__(

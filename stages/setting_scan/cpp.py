@@ -135,7 +135,10 @@ def cpp_uses(data: bytes, *, file: str) -> list[SettingUse]:
 
 
 class _CppFile:
-    """The constants and uses of one C++ file."""
+    """The constants and uses of one C++ file.
+
+    It is one class because every step of the walk reads the constants, macros and namespaces found so far.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file

@@ -62,6 +62,8 @@ NOWHERE = Where()
 class Evaluator:
     """An evaluator of string expressions in one file.
 
+    It is one class because every kind of expression shares the memo and the step count.
+
     Attributes:
         names: The file's bindings.
         where: The file's place.

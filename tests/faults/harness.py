@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from tests.project import Project, Run, children, digest_of, make_project
 
 MAIN = "data_collection_pipeline.py"
@@ -47,10 +49,14 @@ class Figure:
 
 @contextlib.contextmanager
 def counted(kind: str) -> Iterator[Figure]:
-    """Count a fault as tried, and as survived if the block ends well; yields its figure."""
+    """Count a fault as tried unless the test is skipped, and as survived if the block ends well; yields its figure."""
     figure = figures.setdefault(kind, Figure())
     figure.tried += 1
-    yield figure
+    try:
+        yield figure
+    except pytest.skip.Exception:
+        figure.tried -= 1
+        raise
     figure.survived += 1
 
 
