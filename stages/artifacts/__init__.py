@@ -1,6 +1,6 @@
 """The path and the type of every file of the work directory and of the data set, one module a stage.
 
-What one stage tells the next is such a file. A module of this package holds the names of a stage's files, relative to
+Stages exchange data through these files. A module of this package holds the names of a stage's files, relative to
 the work directory and with ``/``, and the records in them; `read` decodes and checks one, and `to_json` and
 `write_json` of `stages.storage.jsonfile` encode one, sorted. The published JSON Schemas are made from these types.
 """

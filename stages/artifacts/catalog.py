@@ -23,7 +23,7 @@ class PublishedFile(NamedTuple):
 
     Attributes:
         schema: Name of its schema, ``stages/schemas/<schema>.schema.json``.
-        title: What it is, for people.
+        title: The title, for people.
         record: The type of its content.
         work_dir: Its path in the work directory, ``<…>`` for what varies; empty if it is not there.
         data_set: Its path in the data set, likewise.

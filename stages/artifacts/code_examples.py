@@ -103,7 +103,7 @@ class ExampleFile(Record):
 
 
 class SelectedDigests(Record):
-    """What tells of an extension's selected functions whether they stand in another extension as well.
+    """Digests of an extension's selected functions, to find the same functions in other extensions.
 
     Attributes:
         methods_analyzed: Functions that were looked at.

@@ -38,7 +38,7 @@ def embedding_files(kind: str) -> EmbeddingFiles:
 
 
 class ModelInfo(Record):
-    """What vectors come from, without secrets.
+    """The backend, model and options that made the vectors, without secrets.
 
     Attributes:
         backend: ``embeddings.backend``.
@@ -54,7 +54,7 @@ class ModelInfo(Record):
 
 
 class EmbeddingInfo(ModelInfo):
-    """What the vectors of a kind were made with.
+    """The model that made the vectors of a kind, and its options.
 
     Attributes:
         dimension: Length of a vector.
@@ -72,7 +72,7 @@ class EmbeddingInfo(ModelInfo):
 
 
 class ExtensionMetadata(Record):
-    """What a search result shows of an extension.
+    """The fields of an extension in a search result.
 
     Attributes:
         extension_id: The extension's id.
@@ -102,7 +102,7 @@ class ExtensionMetadata(Record):
 
 
 class CodeExampleMetadata(Record):
-    """What a search result shows of a code example.
+    """The fields of a code example in a search result.
 
     Attributes:
         method_key: The extension's id, a colon and the importable name.
@@ -134,7 +134,7 @@ class CodeExampleMetadata(Record):
 
 
 class SettingMetadata(Record):
-    """What a search result shows of a setting.
+    """The fields of a setting in a search result.
 
     Attributes:
         setting_key: The setting's path.
@@ -160,7 +160,7 @@ class SettingMetadata(Record):
 
 
 class NodeMetadata(Record):
-    """What a search result shows of an OmniGraph node type.
+    """The fields of an OmniGraph node type in a search result.
 
     Attributes:
         node_type: The name that it is registered by.
@@ -168,7 +168,7 @@ class NodeMetadata(Record):
         node_version: The version of the node type.
         language: The language that it is implemented in.
         ui_name: Its name in the user interface; empty if it has none.
-        description: What it does; empty if nothing says so.
+        description: The description from the `.ogn` file; empty if it has none.
         categories: Its categories, joined by ", ".
         inputs: Its inputs with their types (``reset: bool``), joined by ", ".
         outputs: Its outputs with their types, joined by ", ".
@@ -196,7 +196,7 @@ class Document(Record):
         id: Unique within its kind: an extension's id, ``<extension id>:<full name>`` of an example, a setting's path, a
             node type's name.
         page_content: The text that is embedded, at most ``max_tokens`` long; never blank.
-        metadata: What a search result shows.
+        metadata: The fields of a search result.
     """
 
     id: Text
@@ -210,7 +210,7 @@ class StoredDocument(Record):
     Attributes:
         id: Unique within its kind.
         page_content: The text that is embedded.
-        metadata: What a search result shows, as JSON.
+        metadata: The fields of a search result, as JSON.
     """
 
     id: Text

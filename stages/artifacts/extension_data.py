@@ -61,7 +61,7 @@ def api_files(extension: Extension) -> list[str]:
 
 
 class DatabaseEntry(Record):
-    """What the database says of one extension.
+    """The entry of one extension in the database.
 
     Attributes:
         version: The version.
@@ -121,11 +121,11 @@ class ExtensionsDatabase(Record):
 
 
 class PythonFileReport(Record):
-    """What became of one Python file.
+    """The outcome of one Python file.
 
     Attributes:
         file: The file, relative to the extension.
-        use: What it is part of.
+        use: The part of the extension that the file belongs to.
         why: Why it is no part of the API; empty if it is.
         parsed: Whether it was parsed.
     """
@@ -137,13 +137,13 @@ class PythonFileReport(Record):
 
 
 class ExtractedEntry(Record):
-    """What the extraction of one extension came to.
+    """The result of extracting one extension.
 
     Attributes:
         entry: Its entry in the database.
-        files: What became of each Python file.
+        files: The outcome of each Python file.
         outputs: SHA-256 of its code atlas and API docs, by path relative to the stage's folder.
-        warnings: What was left out, and where.
+        warnings: Warnings about skipped input, with file and line.
     """
 
     entry: DatabaseEntry
@@ -195,7 +195,7 @@ class Function(Record):
 
 
 class Functions(Record):
-    """What stage 4 chooses from.
+    """The candidates of stage 4.
 
     Attributes:
         extension: The extension's id.
@@ -209,7 +209,7 @@ class Functions(Record):
 
 
 class SettingUses(Record):
-    """What stage 5 needs of an extension's Python files.
+    """The uses of settings in an extension's Python files, for stage 5.
 
     Attributes:
         extension: The extension's id.
@@ -321,11 +321,11 @@ class PythonFileCounts(Record):
 
 
 class ExtractionReport(Record):
-    """What became of the Python files of all extensions.
+    """The outcome of the Python files of all extensions.
 
     Attributes:
         files: How many are part of the API, and every one that is not.
-        warnings: What was left out or repaired, and where.
+        warnings: Warnings about skipped or repaired input, with file and line.
     """
 
     files: PythonFileCounts

@@ -42,7 +42,7 @@ class IndexedDocument(Record):
 
     Attributes:
         page_content: The text that was embedded.
-        metadata: What is known of it, in one of the three forms below.
+        metadata: The fields of the document, in the form of its kind.
     """
 
     page_content: Text
@@ -65,7 +65,7 @@ class IndexStore(Record):
 
 
 class IndexMetadata(EmbeddingInfo):
-    """What the vectors of an index were made with; a query must be embedded with the same.
+    """The model that made the vectors of an index. Embed queries with the same model.
 
     Attributes:
         metric: How vectors compare. They have length 1: this is the cosine.

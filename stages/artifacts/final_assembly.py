@@ -72,7 +72,7 @@ class SourceEntry(Record):
     """One source that the data set was made from.
 
     Attributes:
-        kind: What the source is.
+        kind: The kind of source.
         name: Name of the source, as in ``sources.json``.
         revision: Commit, digest or version of what was read; null if unknown.
         kit_version: The Kit version that the source names; null if it names none.
@@ -165,7 +165,7 @@ class AppTemplates(Record):
 
 
 class Completeness(Record):
-    """What became of all that was found: every file is accounted for.
+    """The outcome of every file found: parsed, or skipped with a reason.
 
     Attributes:
         preparation: Files that were found, by kind.
@@ -196,9 +196,9 @@ class CompletionReport(Record):
         extensions: The version of each extension.
         other_versions: Versions of an extension that were found and not chosen.
         excluded: Extensions that the configuration leaves out, and by which key.
-        completeness: What became of all that was found: every file is accounted for.
+        completeness: The outcome of every file found: parsed, or skipped with a reason.
         conflicting_settings: Settings for which places give defaults that contradict one another.
-        warnings: What was left out or repaired, and where.
+        warnings: Warnings about skipped or repaired input, with file and line.
     """
 
     report_version: Literal[1]

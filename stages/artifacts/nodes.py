@@ -24,7 +24,7 @@ class NodeAttribute(Record):
     Attributes:
         type: The type's name; of a union the names, joined by `` | ``; ``any`` for every type, ``unknown`` for none.
         types: The names of the types.
-        description: What it is for; empty if nothing says so.
+        description: The description from the `.ogn` file; empty if it has none.
         default: Its default; null if it has none.
         optional: Whether the node computes without it.
         ui_name: Its name in the user interface; null if it has none of its own.
@@ -46,7 +46,7 @@ class Node(Record):
         version: The extension's version.
         node_version: The version of the node type.
         language: The language that it is implemented in.
-        description: What it does; empty if nothing says so.
+        description: The description from the `.ogn` file; empty if it has none.
         ui_name: Its name in the user interface; null if it has none.
         categories: Its categories.
         class_full_name: The Python class that implements it, as the code atlas names it; null if there is none.

@@ -25,7 +25,7 @@ _MANIFEST = r"^(config/extension\.toml|extension\.toml|[^/]+\.[kK][iI][tT])$"
 
 
 class Metadata(Record):
-    """What a manifest says.
+    """The metadata in a manifest.
 
     Attributes:
         title: The manifest's title; empty if it has none.
@@ -95,7 +95,7 @@ class Extension(Record):
         source: Its position in ``sources`` of sources.json.
         folder: Relative to work_dir if it lies there, else absolute.
         manifest: Relative to ``folder``: config/extension.toml, extension.toml, or the one .kit file.
-        metadata: What the manifest says.
+        metadata: The metadata in the manifest.
         python_modules: As declared in [[python.module]]; ``path`` is ``.`` by default.
         python_roots: Folder, relative to ``folder``, to the dotted name of what lies in it. The longest folder that
             holds a file decides.
@@ -136,7 +136,7 @@ class App(Record):
 
 
 Owner = Extension | App
-"""What may have settings."""
+"""An owner of settings: an extension or an app."""
 
 
 class Extensions(Record):
@@ -149,7 +149,7 @@ class Extensions(Record):
         other_versions: For each chosen id that was found more than once, the versions that were not taken, highest
             first.
         excluded: Ids that the configuration leaves out, and by which key.
-        warnings: What was left out or repaired, and where.
+        warnings: Warnings about skipped or repaired input, with file and line.
         files_seen: Counts: what was found by kind (folders, kits, archives, apps), files of the chosen extensions by
             kind.
     """

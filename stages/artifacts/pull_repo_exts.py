@@ -18,8 +18,8 @@ class Source(Record):
     """One source of extensions.
 
     Attributes:
-        kind: What the source is.
-        name: What messages call it; no credentials.
+        kind: The kind of source.
+        name: The name in messages, without credentials.
         root: Its folder.
         exts_paths: Folders that are searched for extensions, relative to ``root``; the empty string is ``root``.
         apps_paths: Folders whose .kit files are apps, relative to ``root``.
@@ -44,14 +44,14 @@ class Source(Record):
 
 
 class Sources(Record):
-    """What pull_repo_exts brought in. Paths have ``/``; those to what lies in work_dir are relative, others absolute.
+    """The sources that pull_repo_exts fetched or found. Paths use ``/``. Paths into work_dir are relative to it.
 
     Attributes:
         kit_cache_path: Folder of the first source.
         kit_version: Kit version of the data set.
         limits: Limits for archives, as configured.
         sources: The sources, in the order of the configuration.
-        warnings: What was left out or repaired, and where.
+        warnings: Warnings about skipped or repaired input, with file and line.
     """
 
     kit_cache_path: Text

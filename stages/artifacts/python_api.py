@@ -91,7 +91,7 @@ class Class(Record):
 
 
 class _Callable(Record):
-    """What functions and methods have in common.
+    """The fields that functions and methods share.
 
     Attributes:
         name: The name, without that of its module or class.
@@ -171,7 +171,7 @@ class PublicAttribute(Record):
 
 
 class _PublicCallable(_Callable):
-    """What public functions and methods have in common.
+    """The fields that public functions and methods share.
 
     Attributes:
         overloads: Signatures of the other definitions under the same name.

@@ -1,4 +1,4 @@
-"""What the records of all files have in common: their form, the types of their fields, and how they are read.
+"""The form that the records of all files share, the types of their fields, and how to read them.
 
 Lengths, ranges, literals and the digits of a digest are checked when a file is read. Other patterns stand in the
 published schemas alone (`_published`): a file may hold tens of thousands of such values, and the tests check them.

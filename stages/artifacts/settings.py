@@ -71,7 +71,7 @@ class ResolvedUse(Record):
 
     Attributes:
         path: The setting's path; ``{name}`` stands for a part that is known only at run time.
-        kind: What is done with the setting.
+        kind: How the code uses the setting.
         type: The type that the call tells; null if it tells none.
         default: The value that a ``set_default`` call gives; null if it is not known.
         line: The line.
@@ -104,7 +104,7 @@ class ForeignUse(SettingUse):
     """A use whose path begins with what may be another owner's constant.
 
     Attributes:
-        expression: What stands in the source.
+        expression: The expression as written in the source.
     """
 
     expression: str
@@ -116,7 +116,7 @@ class UnresolvedUse(Record):
     Attributes:
         file: The file, relative to the owner's folder.
         line: The line.
-        expression: What stands in the source.
+        expression: The expression as written in the source.
     """
 
     file: str
@@ -153,7 +153,7 @@ class SearchedFiles(Record):
 
 
 class FoundSettings(Record):
-    """What was found of one owner.
+    """The settings found in one owner.
 
     Attributes:
         owner: The owner's id.
@@ -163,7 +163,7 @@ class FoundSettings(Record):
         elsewhere: The places whose path begins with what may be another owner's constant.
         constants: Its own constants that another owner may import: module -> name -> path.
         files: Its files that were searched.
-        warnings: What was left out or repaired, and where.
+        warnings: Warnings about skipped or repaired input, with file and line.
     """
 
     owner: Text
@@ -215,7 +215,7 @@ class Setting(Record):
 
 
 class SummaryMetadata(Record):
-    """What was searched.
+    """The scope of the scan.
 
     Attributes:
         kit_version: The Kit version.
@@ -236,7 +236,7 @@ class SettingSummary(Record):
     """The settings of all extensions and apps.
 
     Attributes:
-        metadata: What was searched.
+        metadata: The scope of the scan.
         settings: The settings by path, such as ``/exts/omni.ui/enabled``.
     """
 
@@ -314,11 +314,11 @@ class ConflictingSetting(Record):
 
 
 class SettingsReport(Record):
-    """What became of the files that settings were looked for in.
+    """The outcome of the files that the settings scan read.
 
     Attributes:
         files: The files that were searched.
-        warnings: What was left out or repaired, and where.
+        warnings: Warnings about skipped or repaired input, with file and line.
         unresolved: Places where code names a setting by an expression that could not be worked out.
         conflicts: Settings for which places give defaults that contradict one another.
     """
