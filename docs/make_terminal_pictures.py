@@ -45,7 +45,8 @@ def picture(screen: pyte.Screen, name: str, title: str) -> None:
             console.print(line)
         console.save_svg(str(IMAGES / name), title=title, unique_id=name.removesuffix(".svg"))
         path = IMAGES / name
-        path.write_text(_PLACE.sub(_SHOWN_PLACE, path.read_text()))
+        text = _PLACE.sub(_SHOWN_PLACE, path.read_text())
+        path.write_text(text.replace(f"{_SHOWN_PLACE}/work/", f"{_SHOWN_PLACE}/_out/"))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from checkpoint.origin import Origin, moved_record, notices, relocation
 HERE = Origin(
     folder="/code",
     project="/a",
-    work_dir="/a/work",
+    work_dir="/a/out",
     target_dir="/data",
     config="/a/pipeline_config.toml",
     sources=["/a/exts", "https://example.org/exts.git"],
@@ -28,10 +28,10 @@ def test_where_nothing_moved_there_is_nothing_to_say() -> None:
 
 
 def test_paths_follow_a_project_that_moved() -> None:
-    moved = relocation(HERE, _there(project="/b/c", work_dir="/b/c/work", config="/b/c/pipeline_config.toml"))
+    moved = relocation(HERE, _there(project="/b/c", work_dir="/b/c/out", config="/b/c/pipeline_config.toml"))
     assert moved is not None
     assert moved("/a/exts/x.py") == "/b/c/exts/x.py"
-    assert moved("/a/work/sources.json") == "/b/c/work/sources.json"
+    assert moved("/a/out/sources.json") == "/b/c/out/sources.json"
     assert moved("/ab/exts/x.py") == "/ab/exts/x.py"
     assert moved("/data/107.3/VERSION.md") == "/data/107.3/VERSION.md"
 
@@ -39,8 +39,8 @@ def test_paths_follow_a_project_that_moved() -> None:
 def test_relative_paths_begin_at_the_folder_of_before_and_of_now() -> None:
     moved = relocation(HERE, _there(folder="/tool"))
     assert moved is not None
-    assert moved("work/x") == "/code/work/x"
-    assert moved("/tool/work/x") == "work/x"
+    assert moved("out/x") == "/code/out/x"
+    assert moved("/tool/out/x") == "out/x"
 
 
 def test_another_project_on_the_same_work_directory_moves_nothing() -> None:
@@ -57,12 +57,12 @@ def test_another_project_on_the_same_work_directory_moves_nothing() -> None:
 def test_a_moved_project_is_told_once_and_its_sources_are_no_change() -> None:
     now = _there(
         project="/b",
-        work_dir="/b/work",
+        work_dir="/b/out",
         config="/b/pipeline_config.toml",
         sources=["/b/exts", "https://example.org/exts.git"],
     )
     ((_, message),) = notices(HERE, now, resuming=False)
-    assert message == "/b/work: this work directory was moved or copied from /a/work. Its records are kept."
+    assert message == "/b/out: this work directory was moved or copied from /a/out. Its records are kept."
 
 
 def test_changed_values_are_told_unless_the_resume_has_told_them() -> None:
@@ -77,15 +77,15 @@ def test_changed_values_are_told_unless_the_resume_has_told_them() -> None:
 def test_a_record_moves_with_its_files() -> None:
     state = [1, 2, 3, 4, "digest"]
     record = {
-        "_values_:": {"options": {"mode": "/a/b"}, "targets": {"/a/work/x.json": state}},
+        "_values_:": {"options": {"mode": "/a/b"}, "targets": {"/a/out/x.json": state}},
         "deps:": ["/a/exts/x.py"],
         "/a/exts/x.py": state,
         "result:": None,
     }
-    moved = relocation(HERE, _there(project="/b", work_dir="/b/work"))
+    moved = relocation(HERE, _there(project="/b", work_dir="/b/out"))
     assert moved is not None
     assert moved_record(record, moved) == {
-        "_values_:": {"options": {"mode": "/a/b"}, "targets": {"/b/work/x.json": state}},
+        "_values_:": {"options": {"mode": "/a/b"}, "targets": {"/b/out/x.json": state}},
         "deps:": ["/b/exts/x.py"],
         "/b/exts/x.py": state,
         "result:": None,
@@ -98,8 +98,8 @@ _FOLDER = st.lists(_PART, min_size=1, max_size=3).map(lambda parts: "/" + "/".jo
 
 @given(_FOLDER, _FOLDER, st.lists(_PART, min_size=1, max_size=3).map("/".join))
 def test_a_project_that_moves_there_and_back_has_its_paths_again(here: str, there: str, name: str) -> None:
-    one = _there(project=here, work_dir=f"{here}/work", target_dir=f"{here}/data", folder="/code")
-    two = _there(project=there, work_dir=f"{there}/work", target_dir=f"{there}/data", folder="/code")
+    one = _there(project=here, work_dir=f"{here}/out", target_dir=f"{here}/data", folder="/code")
+    two = _there(project=there, work_dir=f"{there}/out", target_dir=f"{there}/data", folder="/code")
     forth, back = relocation(one, two), relocation(two, one)
     path = f"{here}/{name}"
     assert (forth is None) == (here == there)

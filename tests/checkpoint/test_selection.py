@@ -9,15 +9,15 @@ from doit.task import Task
 from checkpoint.selection import Folders, members, resolve, with_merges
 
 TASKS = [
-    Task("pull_repo_exts", ["true"], targets=["work/sources.json"]),
+    Task("pull_repo_exts", ["true"], targets=["out/sources.json"]),
     Task("settings", None, has_subtask=True),
-    Task("settings:omni.ui", ["true"], targets=["work/settings/by/omni.ui.json"]),
-    Task("settings:omni.kit", ["true"], targets=["work/settings/by/omni.kit.json"]),
-    Task("settings:@merge", ["true"], targets=["work/settings/setting_summary.json"]),
+    Task("settings:omni.ui", ["true"], targets=["out/settings/by/omni.ui.json"]),
+    Task("settings:omni.kit", ["true"], targets=["out/settings/by/omni.kit.json"]),
+    Task("settings:@merge", ["true"], targets=["out/settings/setting_summary.json"]),
     Task("faiss", None, has_subtask=True),
 ]
 STAGES = ["pull_repo_exts", "settings", "faiss"]
-FOLDERS = Folders(Path("/project"), Path("/project/work"))
+FOLDERS = Folders(Path("/project"), Path("/project/out"))
 
 
 def _resolve(*words: str) -> list[str]:
@@ -36,9 +36,9 @@ def test_stages_need_no_lookup() -> None:
     [
         ("settings:omni.ui", ["settings:omni.ui"]),
         ("settings:omni.*", ["settings:omni.ui", "settings:omni.kit"]),
-        ("work/sources.json", ["pull_repo_exts"]),
+        ("out/sources.json", ["pull_repo_exts"]),
         ("sources.json", ["pull_repo_exts"]),
-        ("/project/work/settings/setting_summary.json", ["settings:@merge"]),
+        ("/project/out/settings/setting_summary.json", ["settings:@merge"]),
         ("settings/by/omni.new.json", ["settings"]),
         ("faiss:extensions", ["faiss:extensions"]),
     ],
@@ -51,7 +51,7 @@ def test_a_task_that_is_named_twice_is_selected_once() -> None:
     assert _resolve("settings:omni.kit", "settings:omni.*") == ["settings:omni.kit", "settings:omni.ui"]
 
 
-@pytest.mark.parametrize("word", ["setings", "settings:omni.new", "nothing:*", "work/none.json", "\0", ""])
+@pytest.mark.parametrize("word", ["setings", "settings:omni.new", "nothing:*", "out/none.json", "\0", ""])
 def test_a_word_for_nothing_is_an_error(word: str) -> None:
     with pytest.raises(InvalidCommand, match=r"there is no task or target .* doit list --all shows the tasks"):
         _resolve(word)
