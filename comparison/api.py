@@ -53,7 +53,7 @@ def compare(extension: str, old: DataSet, new: DataSet) -> tuple[list[Change], U
     if unmatched.removed:
         aliases = new.aliases(extension)
         for name, symbol in sorted(unmatched.removed.items()):
-            other = after.get(_resolved(name, aliases))
+            other = after.get(resolve_alias(name, aliases))
             if other is not None:
                 del unmatched.removed[name]
                 if unmatched.added.pop(other.full_name, None):
@@ -63,7 +63,7 @@ def compare(extension: str, old: DataSet, new: DataSet) -> tuple[list[Change], U
     if unmatched.added:
         aliases = old.aliases(extension)
         for name, symbol in sorted(unmatched.added.items()):
-            other = before.get(_resolved(name, aliases))
+            other = before.get(resolve_alias(name, aliases))
             if other is not None:
                 del unmatched.added[name]
                 if unmatched.removed.pop(other.full_name, None):
@@ -77,7 +77,7 @@ def is_same_file(old: DataSet, old_name: str | None, new: DataSet, new_name: str
     return digest is not None and new_name is not None and digest == new.digest(new_name)
 
 
-def _resolved(name: str, aliases: Mapping[str, str]) -> str:
+def resolve_alias(name: str, aliases: Mapping[str, str]) -> str:
     """Return the API name that an alias resolves to, also for nested classes; empty if there is none."""
     outer, inner = name, ""
     while outer:

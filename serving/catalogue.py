@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from comparison.api import resolve_alias
 from comparison.data_set import DataSet
 from comparison.records import Api, Class, Example, Extension, Member, Node, Setting
 from serving.templates import Template, templates_in
@@ -283,7 +284,7 @@ class Catalogue:
         known: list[str] = []
         for extension in extensions:
             there = self._symbols_of(extension)
-            full_name = name if name in there else self._by_alias(extension, name)
+            full_name = name if name in there else resolve_alias(name, self._aliases_of(extension))
             if full_name in there:
                 return [there[full_name]]
             ending = [symbol for other, symbol in there.items() if other.endswith(f".{name}")]
@@ -296,16 +297,6 @@ class Catalogue:
         close = [last[one] for one in difflib.get_close_matches(name.rpartition(".")[2], last, n=3)]
         told = f"; did you mean {' or '.join(f'{extensions[0]}@{other}' for other in close)}" if close else ""
         raise NotFound(f'{extensions[0]} has no public symbol "{name}"{told}.')
-
-    def _by_alias(self, extension: str, name: str) -> str:
-        aliases = self._aliases_of(extension)
-        outer, inner = name, ""
-        while outer:
-            if outer in aliases:
-                return aliases[outer] + inner
-            outer, _, last = outer.rpartition(".")
-            inner = f".{last}{inner}"
-        return ""
 
     def _symbols(self, extension: str) -> dict[str, Symbol]:
         api = self._api_of(extension)

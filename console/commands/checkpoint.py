@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
@@ -13,18 +13,10 @@ from checkpoint import file as checkpoint_file
 from checkpoint.file import Checkpoint
 from checkpoint.invocation import Invocation
 from checkpoint.plan import PlannedTask, plan
+from console.commands.options import OPT_JSON
 from stages.failures import StageError
 from tasks import lock
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES
-
-_OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
-}
 
 
 class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
@@ -36,7 +28,7 @@ class CheckpointCommand(DoitCmdBase):  # type: ignore[misc]
     doc_description = (
         "show: the completed stages, the failure, and the tasks that a resume would run. clear: remove it."
     )
-    cmd_options = (_OPT_JSON,)
+    cmd_options = (OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
 
     def _execute(self, as_json: bool, pos_args: list[str] | None = None) -> int:

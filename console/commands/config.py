@@ -19,17 +19,10 @@ from config.request import Request
 from config.schema import config_schema
 from config.secrets import VARIABLE
 from console.commands.interspersed import InterspersedOptions
+from console.commands.options import OPT_JSON
 from tasks import doit_internals
 from tasks.stage_names import EXIT_NOT_STARTED
 
-_OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON (show)",
-}
 _WIDTH = 60
 
 
@@ -46,7 +39,7 @@ class ConfigCommand(InterspersedOptions, Command):  # type: ignore[misc]
         "not be converted, are listed on standard error. "
         "The values of a command line may follow as for run: config=FILE, max_extensions=25, resume=1."
     )
-    cmd_options = (_OPT_JSON,)
+    cmd_options = (OPT_JSON | {"help": "print JSON (show)"},)
     execute_tasks: ClassVar[bool] = False
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:

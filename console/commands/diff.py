@@ -13,6 +13,7 @@ from doit.exceptions import InvalidCommand
 
 from config import Config, ConfigError, load
 from console.commands.interspersed import InterspersedOptions
+from console.commands.options import OPT_JSON
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from tasks.doit_internals import command_line_variables
@@ -56,14 +57,6 @@ _OPT_VERBOSE: dict[str, Any] = {
     "default": False,
     "help": "show every change, not only the numbers",
 }
-_OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
-}
 _OPT_MARKDOWN: dict[str, Any] = {
     "name": "as_markdown",
     "short": "",
@@ -106,7 +99,7 @@ class Diff(InterspersedOptions, Command):  # type: ignore[misc]
         _OPT_EXTENSION,
         _OPT_ONLY,
         _OPT_VERBOSE,
-        _OPT_JSON,
+        OPT_JSON,
         _OPT_MARKDOWN,
         _OPT_HTML,
         _OPT_FAIL,

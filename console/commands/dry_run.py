@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 
 from checkpoint.invocation import Invocation
 from checkpoint.plan import PlannedTask, plan
+from console.commands.options import OPT_JSON
 from console.display.text import write_line
 from stages.failures import StageError
 from tasks.stage_names import STAGES, UnknownStage, position
 
-_OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
-}
 _SHOWN_REASONS = 3
 _READ = ("code_examples", "settings")
 
@@ -33,7 +26,7 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
     doc_purpose = "show what a run would do, and why, without doing it"
     doc_usage = "[STAGE ...]"
     doc_description = None
-    cmd_options = (_OPT_JSON,)
+    cmd_options = (OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
 
     def _execute(self, as_json: bool, pos_args: list[str] | None = None) -> int:

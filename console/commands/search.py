@@ -13,6 +13,7 @@ from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
 from console.commands.interspersed import InterspersedOptions
+from console.commands.options import OPT_JSON, OPT_MODE
 from stages.retrieval.search import Hit, SearchError, find_index, search
 from tasks.doit_internals import command_line_variables
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
@@ -59,15 +60,6 @@ _OPT_PREFIX: dict[str, Any] = {
     "default": "",
     "help": "prefix of the name: an extension's id, an example's full name or a setting's path",
 }
-_OPT_MODE: dict[str, Any] = {
-    "name": "mode",
-    "short": "",
-    "long": "mode",
-    "type": str,
-    "default": "hybrid",
-    "choices": (("hybrid", "both"), ("vector", "by meaning"), ("lexical", "by words; needs no model")),
-    "help": "search by meaning (vector), by words (lexical) or by both (hybrid)",
-}
 _OPT_VERBOSE: dict[str, Any] = {
     "name": "verbose",
     "short": "v",
@@ -75,14 +67,6 @@ _OPT_VERBOSE: dict[str, Any] = {
     "type": bool,
     "default": False,
     "help": "print the code of examples, and descriptions in full",
-}
-_OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
 }
 
 
@@ -93,7 +77,7 @@ class Search(InterspersedOptions, Command):  # type: ignore[misc]
     doc_purpose = "search extensions, code examples and settings"
     doc_usage = "QUERY"
     doc_description = 'Example: doit search "open a usd stage" --in code --extension omni.usd -k 5 -v'
-    cmd_options = (_OPT_IN, _OPT_EXTENSION, _OPT_PREFIX, _OPT_MODE, _OPT_COUNT, _OPT_DATA, _OPT_VERBOSE, _OPT_JSON)
+    cmd_options = (_OPT_IN, _OPT_EXTENSION, _OPT_PREFIX, OPT_MODE, _OPT_COUNT, _OPT_DATA, _OPT_VERBOSE, OPT_JSON)
     execute_tasks: ClassVar[bool] = False
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:

@@ -14,6 +14,7 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import Config, ConfigError, load
+from console.commands.options import OPT_MODE
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from stages.retrieval.search import SearchError
@@ -44,15 +45,6 @@ _OPT_KIT_VERSION: dict[str, Any] = {
     "default": "",
     "help": "serve this Kit version, such as 107.3 (default: the highest)",
 }
-_OPT_MODE: dict[str, Any] = {
-    "name": "mode",
-    "short": "",
-    "long": "mode",
-    "type": str,
-    "default": "hybrid",
-    "choices": (("hybrid", "both"), ("vector", "by meaning"), ("lexical", "by words; needs no model")),
-    "help": "search by meaning (vector), by words (lexical) or by both (hybrid)",
-}
 
 
 class Serve(Command):  # type: ignore[misc]
@@ -70,7 +62,7 @@ class Serve(Command):  # type: ignore[misc]
         "listens on an address of this machine alone. It needs the package mcp: "
         "pip install 'kit-extension-pipeline[serve]'."
     )
-    cmd_options = (_OPT_HTTP, _OPT_DATA, _OPT_KIT_VERSION, _OPT_MODE)
+    cmd_options = (_OPT_HTTP, _OPT_DATA, _OPT_KIT_VERSION, OPT_MODE)
     execute_tasks: ClassVar[bool] = False
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:

@@ -13,20 +13,13 @@ from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
 from console.commands.interspersed import InterspersedOptions
+from console.commands.options import OPT_JSON
 from stages.failures import StageError
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 if TYPE_CHECKING:
     from stages.publishing.verify import Verification
 
-_OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
-}
 _SHOWN = 5
 
 
@@ -40,7 +33,7 @@ class Verify(InterspersedOptions, Command):  # type: ignore[misc]
         "FOLDER: a data set (target_dir/107.3), a folder of data sets, or a copy of either; target_dir if not given. "
         "Exit code 0: every data set is whole. 1: one line on each fault."
     )
-    cmd_options = (_OPT_JSON,)
+    cmd_options = (OPT_JSON,)
     execute_tasks: ClassVar[bool] = False
 
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
