@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,9 @@ from hypothesis import settings
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+# A shell that starts the tests in the background ignores SIGINT, and all that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WHEEL = "isaaclab==2.3.2"
 WHEEL_FILE = "isaaclab-2.3.2-cp311-none-manylinux_2_35_x86_64.whl"
