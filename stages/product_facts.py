@@ -1,15 +1,42 @@
-"""Facts about particular products, each with its source. Rules for all Kit extensions are in the code."""
+"""Facts about particular products, each with its source. Rules for all Kit extensions are in the code.
+
+A source is a public page, or a repository on https://github.com and the path of a file in it. "Not confirmed" marks a
+fact that no public file or page of the product was found for.
+"""
 
 from __future__ import annotations
 
-# Which Kit a release of Isaac Sim is built on. A wheel that requires Isaac Sim names its Kit in no other way.
-# Source: the release notes of Isaac Sim ("Updated to Kit 107.3.3").
-ISAAC_SIM_KITS = {"4.5": "106.5.0", "5.0": "107.3.1", "5.1": "107.3.3"}
+# The Kit of each release of Isaac Sim. A wheel that requires Isaac Sim names its Kit in no other way. Isaac Sim 6.0.1
+# moved on to Kit 110.1.2, and the early developer release of 6.0.0 was built on Kit 109.0.2.
+# Source: https://docs.isaacsim.omniverse.nvidia.com/VERSION/overview/release_notes.html with the versions 4.5.0, 5.0.0,
+# 5.1.0, 6.0.1 (which names the Kit of 6.0.0 too), 6.1.0 and 6.2.0; https://docs.isaacsim.omniverse.nvidia.com/latest/
+# overview/archived_release_notes.html for 4.2; https://docs.isaacsim.omniverse.nvidia.com/4.1.0/release_notes.html.
+# Not confirmed: the Kit of 4.0, which therefore has no entry.
+ISAAC_SIM_KITS = {
+    "4.1": "106.0.1",
+    "4.2": "106.1.0",
+    "4.5": "106.5.0",
+    "5.0": "107.3.1",
+    "5.1": "107.3.3",
+    "6.0": "110.1.1",
+    "6.1": "110.3.0",
+    "6.2": "110.4.0",
+}
 
 # First parts of setting paths that Kit, its renderers and its plug-ins use. A string that stands alone (not an argument
 # of a call that takes a setting) is taken for a setting only below one of these, since USD prim paths look the same.
-# Source: the `[settings]` tables of the manifests and `.kit` files that come with Kit 106 to 108 and Isaac Sim 4 and 5,
-# and the "Settings" pages of the Kit manual (`/persistent`, `/app`, `/exts`, `/defaults`) and of the RTX renderer.
+# Sources:
+# - isaac-sim/IsaacSim source/apps/isaacsim.exp.base.kit: `app`, `exts`, `foundation`, `isaac`, `persistent`, `physics`,
+#   `renderer`, `rtx`, `rtx-transient`, `telemetry`; `UJITSO` and `omnihydra` below `/persistent`
+# - isaac-sim/IsaacLab apps/isaaclab.python.kit (`metricsAssembler`, `rendergraph`), apps/isaaclab.python.headless.kit
+#   (`crashreporter`, `ngx`, `omnihydra`), apps/isaacsim_4_5/isaaclab.python.xr.openxr.kit (`defaults`, `xr`),
+#   source/isaaclab/test/devices/test_oxr_device.py (`xrstage`), source/isaaclab/isaaclab/app/app_launcher.py
+#   (`plugins`)
+# - NVIDIA-Omniverse/kit-app-template templates/apps/usd_composer/omni.usd_composer.kit: `plugins`, `privacy`,
+#   `structuredLog`
+# - https://docs.omniverse.nvidia.com/kit/docs/carbonite/latest/docs/CrashReporter.html: `crashreporter`
+# Not confirmed in a file of NVIDIA's: `log`, `omni.kit.plugin`, `profiler` and `rtx-defaults`. Public scripts give them
+# to Kit on the command line (`--/log/level=warn`, `--/omni.kit.plugin/syncUsdLoads=1`, `--/profiler/enabled=true`).
 SETTING_ROOTS = (
     "UJITSO",
     "app",
@@ -39,34 +66,48 @@ SETTING_ROOTS = (
     "xrstage",
 )
 
-# First parts that are USD's: prim paths that reach a call with "setting" in its name must not become settings.
-# Source: the default stages of USD Composer (`/World`, `/Environment`, `/Render`, `/Looks`) and of Isaac Sim and Isaac
-# Lab (`/World/envs`, `/Visuals`, `/physicsScene`).
+# First parts of USD prim paths. A prim path that reaches a call with "setting" in its name must not become a setting.
+# Sources, all in isaac-sim/IsaacLab below source/isaaclab: isaaclab/sim/simulation_cfg.py (`/physicsScene`),
+# isaaclab/sim/utils/stage.py (`/Render`), isaaclab/sensors/frame_transformer/frame_transformer.py (`envs`, which
+# follows `/World` as a rule), test/controllers/test_operational_space.py (`/Visuals`),
+# test/sim/test_spawn_materials.py (`/Looks`); and source/isaaclab_assets/isaaclab_assets/robots/unitree.py (`/World`).
+# Not confirmed in a file of NVIDIA's: `/Environment`, which public scripts use for the sky of a stage, and `/Root`.
 PRIM_ROOTS = frozenset({"World", "Looks", "Render", "Root", "Environment", "envs", "Visuals", "physicsScene"})
 
 # Constants that Kit itself exports and that extensions import from it.
-# Source: `omni.kit.widget.settings`, whose `PERSISTENT_SETTINGS_PREFIX` extensions use.
+# Source: extensions such as `isaacsim.asset.gen.conveyor.ui` import `PERSISTENT_SETTINGS_PREFIX` from
+# `omni.kit.window.preferences`, which defines it as "/persistent". Other extensions define a constant of that name and
+# value themselves. No import of it from `omni.kit.widget.settings` was found.
 KNOWN_CONSTANTS = {"PERSISTENT_SETTINGS_PREFIX": "/persistent"}
 
 # Folders of installed packages, which are not extensions of the source.
-# Source: the manuals of npm (`node_modules`) and of Python's `site` module (`site-packages`).
+# Sources: https://docs.npmjs.com/cli/configuring-npm/folders (`node_modules`) and
+# https://docs.python.org/3/library/site.html (`site-packages`).
 INSTALLED_PACKAGES = frozenset({"node_modules", "site-packages"})
 
 # Folders of a Kit build or application that hold extensions: `exts`, `extscache`, `extscore`, `extsPhysics`,
-# `extsDeprecated`, …
-# Source: the folder layout of Kit 105 to 108, Isaac Sim 4.5 to 5.1.
+# `extsDeprecated`, `extsUser`.
+# Sources: the lists of extension folders in isaac-sim/IsaacLab apps/isaaclab.python.kit and in isaac-sim/IsaacSim
+# source/apps/isaacsim.exp.base.kit (`extsUser`).
 EXTENSION_FOLDERS = r"exts[A-Za-z]*"
 
 # Folders of a source that hold its extensions before they are built.
-# Source: NVIDIA's kit-app-template and kit-extension-template (`source/extensions`, `exts`), Isaac Sim's repository.
+# Sources: isaac-sim/IsaacSim (`source/extensions`, `source/deprecated`), isaac-sim/IsaacLab (`source`),
+# NVIDIA-Omniverse/kit-extension-template (`exts`). Not confirmed: `extensions` at the top of a source.
 SOURCE_FOLDERS = ("source", "exts", "extensions")
 
 # Folders of an extension that Python packages may lie in without being part of their names.
-# Source: Isaac Sim's extensions (`python`), the packaging guide's "src layout".
+# Sources: isaac-sim/IsaacSim source/extensions/isaacsim.core.nodes and
+# https://docs.omniverse.nvidia.com/kit/docs/omni.graph.docs/2.0.1/dev/DirectoryStructure.html (`python`);
+# https://packaging.python.org/en/latest/discussions/src-layout-vs-flat-layout/ (`src`). Not confirmed: `source`.
 PATH_FOLDERS = frozenset({"python", "src", "source"})
 
-# Folders and modules beside the packages of an extension that are no package of its own.
-# Source: the extensions of Isaac Lab and of kit-extension-template; setuptools' and pytest's own files.
+# Folders and modules beside the packages of an extension that are not part of its API.
+# Sources: isaac-sim/IsaacLab source/isaaclab and source/isaaclab_assets (`config`, `data`, `docs`, `setup`, `test`),
+# NVIDIA-Omniverse/kit-extension-template exts/omni.services.example.viewport_capture.core (`tests`), isaac-sim/IsaacSim
+# premake5-tests.lua (`standalone_examples`). Files of Python's tools: `setup`, `build` and `dist` of setuptools,
+# `conftest` of pytest, `noxfile` of nox. Not confirmed in a file of NVIDIA's: `benchmarks`, `doc`, `examples`,
+# `licenses`, `scripts`, `templates`, `tools`, `tutorials`, which are the usual names for such folders.
 NO_PACKAGES = frozenset(
     {
         *(
