@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 
 _SCRIPTS = ("data_collection_pipeline.py", "run_pipeline.py", "test_checkpoint_system.py")
-_PACKAGES = ("doit", "tomli", "jsonschema", "orjson", "filelock")
+_PACKAGES = ("doit", "tomli", "jsonschema", "jsonschema_rs", "orjson", "filelock")
 _PROJECT = os.path.dirname(os.path.abspath(__file__))
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.former import now_at
 from config.schema import config_schema, known_keys
 from config.secrets import without_credentials
 
+if TYPE_CHECKING:
+    from jsonschema_rs import ValidationError
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def explain(error: Any) -> str:
-    """Return a one-line message for an error of jsonschema: the key, the expected and the actual value."""
-    key = _dotted(error.absolute_path)
-    if error.validator == "additionalProperties":
-        unknown = next(name for name in error.instance if name not in error.schema["properties"])
-        return unknown_key(_dotted([*error.absolute_path, unknown]), error.schema["properties"])
-    if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        return f"{key}: expected {expectation(error.schema['properties'][missing])} as {missing}, found no such key."
-    found = "another value" if error.schema.get("writeOnly") else describe(error.instance)
-    return f"{key}: expected {expectation(error.schema)}, found {found}."
+def explain(error: ValidationError, document: dict[str, Any]) -> str:
+    """Return a one-line message for an error of a document: the key, the expected and the actual value."""
+    key = _dotted(error.instance_path)
+    rule, value = _at(config_schema(), error.schema_path[:-1]), _at(document, error.instance_path)
+    if error.kind.name == "additionalProperties":
+        unknown = next(name for name in value if name not in rule["properties"])
+        return unknown_key(_dotted([*error.instance_path, unknown]), rule["properties"])
+    if error.kind.name == "required":
+        missing = next(name for name in rule["required"] if name not in value)
+        return f"{key}: expected {expectation(rule['properties'][missing])} as {missing}, found no such key."
+    found = "another value" if rule.get("writeOnly") else describe(value)
+    return f"{key}: expected {expectation(rule)}, found {found}."
 
 
 def unknown_key(name: str, siblings: Mapping[str, Any] | None = None) -> str:
@@ -95,7 +99,13 @@ def leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
-def _dotted(parts: Any) -> str:
+def _at(value: Any, path: Iterable[str | int]) -> Any:
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _dotted(parts: Iterable[str | int]) -> str:
     text = ""
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{_key_text(part)}"

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
+
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from config.errors import ConfigError
 from config.explain import expectation, explain, leaves
 from config.schema import config_schema
 from config.secrets import VARIABLE
+
+# More levels than the schema has: what lies deeper is below a value that is invalid itself.
+_MAX_DEPTH = 16
+# In place of a value that JSON does not have, such as a date. No other text has this character: `validate` refuses it.
+_NOT_JSON = "\0"
 
 
 def validate(document: dict[str, Any], where: str) -> None:
@@ -19,21 +25,20 @@ def validate(document: dict[str, Any], where: str) -> None:
     A text with ``${NAME}`` passes as text. Its value is validated when it is expanded.
 
     Raises:
-        ConfigError: Names the first error. Unknown keys come first.
+        ConfigError: Names the first error. Unknown keys come first, then missing keys.
     """
     for key, value in leaves(document, ""):
         if isinstance(value, str) and "\0" in value:
             raise ConfigError(f"{where}: {key}: expected text, found a NUL character in it.")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{where}: {key}: expected a finite value, found {value}.")
-    if _conforms(document, config_schema()):
+    checked, instance = _validator(), _as_json(document)
+    if checked.is_valid(instance):
         return
-    errors = list(_validator().iter_errors(document))
-    if errors:
-        order = ("additionalProperties", "required")
-        first = min(errors, key=lambda error: order.index(error.validator) if error.validator in order else len(order))
-        others = f" ({len(errors) - 1} more after this one.)" if len(errors) > 1 else ""
-        raise ConfigError(f"{where}: {explain(first)}{others}")
+    errors = list(checked.iter_errors(instance))
+    first = min(errors, key=_precedence)
+    others = f" ({len(errors) - 1} more after this one.)" if len(errors) > 1 else ""
+    raise ConfigError(f"{where}: {explain(first, document)}{others}")
 
 
 def validate_expanded(value: Any, rule: dict[str, Any], key: str, where: str) -> None:
@@ -42,89 +47,71 @@ def validate_expanded(value: Any, rule: dict[str, Any], key: str, where: str) ->
     Raises:
         ConfigError: The value violates its schema.
     """
-    if not _conforms(value, rule):
+    if not _validator_of({**rule, "$defs": config_schema()["$defs"]}).is_valid(_as_json(value)):
         raise ConfigError(f"{where}: {key}: expected {expectation(rule)}, found something else in the environment.")
 
 
-def _validator() -> Any:
-    """Return the full validator: JSON Schema 2020-12, except that 25.0 is not an integer, as in TOML."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.validators import extend
-
-    whole = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    rules = {name: _unless_expanded(Draft202012Validator.VALIDATORS[name]) for name in ("pattern", "enum")}
-    strict: Any = extend(Draft202012Validator, rules, type_checker=whole)  # type: ignore[no-untyped-call]
-    return strict(config_schema())
+def _precedence(error: ValidationError) -> tuple[bool, bool, int]:
+    """Return a key that puts unknown and missing keys first, then tables before their values, each as in the file."""
+    return error.kind.name != "additionalProperties", error.kind.name != "required", len(error.instance_path)
 
 
-def _unless_expanded(rule: Any) -> Any:
-    """Return a jsonschema rule that accepts a text with unexpanded variables."""
-    return lambda *args: () if _is_open(args[2], args[3]) else rule(*args)
+@cache
+def _validator() -> Draft202012Validator:
+    return _validator_of(config_schema())
 
 
-def _is_open(value: Any, rule: dict[str, Any]) -> bool:
-    return isinstance(value, str) and not rule.get("x-literal") and VARIABLE.search(value) is not None
+def _validator_of(schema: dict[str, Any]) -> Draft202012Validator:
+    """Return a validator: JSON Schema 2020-12, except for the values of TOML and for ``${NAME}``."""
+    return Draft202012Validator(schema, keywords={"type": _Type, "enum": _Enum, "pattern": _Pattern})
 
 
-_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-    "null": (type(None),),
-}
+def _as_json(value: Any, levels: int = _MAX_DEPTH) -> Any:
+    """Return a copy with `_NOT_JSON` in place of values that JSON does not have."""
+    if levels and type(value) is dict:
+        return {_as_json(name): _as_json(item, levels - 1) for name, item in value.items()}
+    if levels and type(value) is list:
+        return [_as_json(item, levels - 1) for item in value]
+    if type(value) is str:
+        return value.encode(errors="replace").decode()  # a file's name can have bytes that are no UTF-8
+    return value if type(value) in (bool, int, float, type(None)) else _NOT_JSON
 
 
-def _conforms(value: Any, rule: dict[str, Any]) -> bool:
-    """Return True if a value is valid by the subset of JSON Schema that this project's schema uses.
+class _Type:
+    """The keyword ``type``, except that 25.0 is not an integer, as in TOML."""
 
-    Importing jsonschema takes as long as the rest of a run that has nothing to do. Nearly every configuration is valid,
-    so jsonschema only checks and explains values that fail here.
+    def __init__(self, rule: dict[str, Any], operand: Any, path: list[str | int]) -> None:
+        del rule, path
+        self._allows_fractions = "number" in operand
+        self._is_valid = Draft202012Validator({"type": operand}).is_valid
 
-    Raises:
-        KeyError: The schema has a keyword that only jsonschema supports.
-    """
-    return all(_KEYWORDS[name](value, limit, rule) for name, limit in rule.items())
-
-
-def _has_type(value: Any, limit: str | list[str], _: Any) -> bool:
-    kinds = [limit] if isinstance(limit, str) else limit
-    return any(type(value) in _TYPES[kind] for kind in kinds)
+    def validate(self, value: Any) -> None:
+        """Raise ValueError if a value has another type."""
+        whole = type(value) is float and not self._allows_fractions
+        if value == _NOT_JSON or whole or not self._is_valid(value):
+            raise ValueError("another type")
 
 
-def _has_properties(value: Any, limit: dict[str, Any], _: Any) -> bool:
-    return not isinstance(value, dict) or all(
-        _conforms(item, limit[key]) for key, item in value.items() if key in limit
-    )
+class _UnlessExpanded:
+    """A keyword that accepts a text with unexpanded variables."""
+
+    keyword: ClassVar[str]
+
+    def __init__(self, rule: dict[str, Any], operand: Any, path: list[str | int]) -> None:
+        del path
+        self._is_literal = bool(rule.get("x-literal"))
+        self._is_valid = Draft202012Validator({self.keyword: operand}).is_valid
+
+    def validate(self, value: Any) -> None:
+        """Raise ValueError if a value is invalid."""
+        is_open = isinstance(value, str) and not self._is_literal and VARIABLE.search(value) is not None
+        if not is_open and not self._is_valid(value):
+            raise ValueError("another value")
 
 
-# Keyword → a check of a value, given the keyword's operand and the whole schema.
-_KEYWORDS: dict[str, Callable[[Any, Any, dict[str, Any]], bool]] = {
-    "type": _has_type,
-    "properties": _has_properties,
-    "additionalProperties": lambda value, _, rule: value.keys() <= rule["properties"].keys(),
-    "required": lambda value, limit, _: all(key in value for key in limit),
-    "items": lambda value, limit, _: not isinstance(value, list) or all(_conforms(item, limit) for item in value),
-    "enum": lambda value, limit, rule: _is_open(value, rule) or value in limit,
-    "const": lambda value, limit, _: bool(value == limit),
-    "minimum": lambda value, limit, _: not isinstance(value, int | float) or value >= limit,
-    "exclusiveMinimum": lambda value, limit, _: not isinstance(value, int | float) or value > limit,
-    "maximum": lambda value, limit, _: not isinstance(value, int | float) or value <= limit,
-    "minLength": lambda value, limit, _: not isinstance(value, str) or len(value) >= limit,
-    "pattern": lambda value, limit, rule: (
-        not isinstance(value, str) or _is_open(value, rule) or re.search(limit, value) is not None
-    ),
-    "not": lambda value, limit, _: not _conforms(value, limit),
-    "allOf": lambda value, limit, _: all(_conforms(value, part) for part in limit),
-    "if": lambda value, limit, rule: not _conforms(value, limit) or _conforms(value, rule["then"]),
-    "then": lambda *_: True,  # handled by "if"
-    "$ref": lambda value, limit, _: _conforms(value, config_schema()["$defs"][limit.rpartition("/")[2]]),
-}
+class _Enum(_UnlessExpanded):
+    keyword = "enum"
 
 
-_KEYWORDS |= dict.fromkeys(
-    ("$schema", "$defs", "title", "description", "examples", "default", "x-expected", "x-literal", "writeOnly"),
-    lambda *_: True,
-)
+class _Pattern(_UnlessExpanded):
+    keyword = "pattern"

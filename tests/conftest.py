@@ -106,7 +106,7 @@ _QUICK = {
 # Real files and whole pipelines among tests of functions.
 _LONG_TESTS = frozenset(
     {
-        "tests/config/test_load.py::test_the_quick_check_agrees_with_jsonschema",
+        "tests/config/test_load.py::test_the_validator_agrees_with_jsonschema",
         "tests/console/report/test_page.py::test_a_failed_run_with_report_writes_the_page_and_keeps_its_code",
         "tests/console/report/test_page.py::test_a_file_that_cannot_be_read_is_noted",
         "tests/console/report/test_page.py::test_a_run_with_report_writes_the_page_when_it_ends",
