@@ -22,6 +22,7 @@ from checkpoint.pipeline_run import PipelineRun
 from checkpoint.reporter import AccountReporter
 from config.request import FLAGS
 from tasks import doit_internals, lock
+from tasks.interspersed import options_first
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES
 
 
@@ -69,12 +70,8 @@ class RunCommand(Run):  # type: ignore[misc]
 
     def parse_execute(self, in_args: list[str]) -> int:
         """Parse and execute. Unlike in doit's own commands, options may follow the names of tasks."""
-        with contextlib.suppress(getopt.GetoptError):  # doit reports the error
-            options, words = getopt.gnu_getopt(in_args, self.cmdparser.get_short(), self.cmdparser.get_long())
-            flags = {name for name, value in options if not value}
-            in_args = [
-                word for name, value in options for word in ([name] if name in flags and not value else [name, value])
-            ] + words
+        with contextlib.suppress(getopt.GetoptError):  # doit reports the error, or it is an option of a task
+            in_args = options_first(self.cmdparser, in_args)
         try:
             return int(super().parse_execute(in_args))
         except CmdParseError as error:  # doit adds every option there is, on one line

@@ -18,9 +18,9 @@ from config import Config, ConfigError
 from config.request import Request
 from config.schema import config_schema
 from config.secrets import VARIABLE
-from console.commands.interspersed import InterspersedOptions
 from console.commands.options import OPT_JSON
 from tasks import doit_internals
+from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_NOT_STARTED
 
 _WIDTH = 60

@@ -12,11 +12,11 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import Config, ConfigError, load
-from console.commands.interspersed import InterspersedOptions
 from console.commands.options import OPT_JSON
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from tasks.doit_internals import command_line_variables
+from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
-from console.commands.interspersed import InterspersedOptions
 from console.commands.options import OPT_JSON, OPT_MODE
 from stages.retrieval.search import Hit, SearchError, find_index, search
 from tasks.doit_internals import command_line_variables
+from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 _KINDS = {"extensions": "extensions", "code": "code_examples", "settings": "settings", "nodes": "nodes"}

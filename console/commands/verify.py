@@ -12,9 +12,9 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from config import ConfigError, load
-from console.commands.interspersed import InterspersedOptions
 from console.commands.options import OPT_JSON
 from stages.failures import StageError
+from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 if TYPE_CHECKING:
