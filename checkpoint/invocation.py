@@ -15,8 +15,10 @@ from typing import Any, TextIO
 from doit import get_initial_workdir
 
 from checkpoint import file as checkpoint_file
-from checkpoint import origin
 from checkpoint.file import Checkpoint, CheckpointCorrupt, CheckpointNewer
+from checkpoint.origin import Origin
+from checkpoint.origin import current as current_origin
+from checkpoint.origin import notices as origin_notices
 from checkpoint.progress import Console
 from checkpoint.resume import Notice, ResumeRefused, changes_since, restore
 from config import Config, ConfigError, load
@@ -54,6 +56,7 @@ class Invocation:
         found: The usable checkpoint of the work directory, or None.
         unusable: Why the checkpoint cannot be used; empty if it can, or if there is none.
         notices: Messages to show when the run begins, each with its level.
+        origin: The folders and the configuration of the work directory.
         pipeline: The pipeline that creates the tasks.
         make_console: Creates the console of a run.
     """
@@ -63,6 +66,7 @@ class Invocation:
     found: Checkpoint | None
     unusable: str
     notices: list[Notice]
+    origin: Origin
     pipeline: Pipeline
     make_console: Callable[[Invocation, TextIO], Console] | None = None
 
@@ -136,26 +140,27 @@ class Invocation:
         if request.start and request.end and position(request.start) > position(request.end):
             raise ConfigError(f"command line: start={request.start} comes after end={request.end}.")
         pinned, told = _pinned(request, config, found)
-        origin.current.set(origin.Origin.of(config, request.kit_cache))
+        origin = Origin.of(config, request.kit_cache)
+        current_origin.set(origin)
         pipeline = Pipeline(config, request, fallback_kit_version=fallback, pinned=pinned)
         refusal = pipeline.graph.refusal()
         if refusal:
             told.append(("warning", f"{refusal} The preparation stage rebuilds it."))
-        return cls(request, config, found, unusable, [*notices, *told], pipeline)
+        return cls(request, config, found, unusable, [*notices, *told], origin, pipeline)
 
     @property
     def resuming(self) -> bool:
         """True if this run continues an earlier one."""
         return self.request.resume
 
-    def made_elsewhere(self, former: origin.Origin | None) -> list[Notice]:
+    def made_elsewhere(self, former: Origin | None) -> list[Notice]:
         """Return notices about a work directory that was created elsewhere or with another configuration.
 
         Args:
             former: The origin of its records, see `WriteThroughDatabase.former`.
         """
         if former is not None:
-            return origin.notices(former, origin.Origin.of(self.config, self.request.kit_cache), resuming=self.resuming)
+            return origin_notices(former, self.origin, resuming=self.resuming)
         if self.found is None or not self.resuming or self.found.is_of(self.config.work_dir):
             return []
         return [
