@@ -10,6 +10,8 @@ definitions against both griffe's and a plain count of `ast` nodes.
 
 from __future__ import annotations
 
+import msgspec
+
 POSITIONAL_ONLY = "positional_only"
 POSITIONAL = "positional_or_keyword"
 VARIADIC = "variadic"
@@ -17,7 +19,7 @@ KEYWORD_ONLY = "keyword_only"
 VARIADIC_KEYWORD = "variadic_keyword"
 
 
-class Definition:
+class Definition(msgspec.Struct, kw_only=True, eq=False):
     """The common attributes of classes and functions.
 
     Attributes:
@@ -33,41 +35,21 @@ class Definition:
         overloads: Other definitions of the same name, in order.
     """
 
-    __slots__ = (
-        "conditional",
-        "decorators",
-        "docstring",
-        "line",
-        "module",
-        "name",
-        "overloads",
-        "owner",
-        "qualname",
-    )
+    module: Module
+    owner: Class | None
+    name: str
+    line: int
+    docstring: str | None
+    decorators: list[str]
+    conditional: bool
+    qualname: str = ""
+    overloads: list[Definition] = []
 
-    def __init__(
-        self,
-        module: Module,
-        owner: Class | None,
-        name: str,
-        line: int,
-        *,
-        docstring: str | None,
-        decorators: list[str],
-        conditional: bool,
-    ) -> None:
-        self.module = module
-        self.owner = owner
-        self.name = name
-        self.qualname: str = f"{owner.qualname}.{name}" if owner else name
-        self.line = line
-        self.docstring = docstring
-        self.decorators = decorators
-        self.conditional = conditional
-        self.overloads: list[Definition] = []
+    def __post_init__(self) -> None:
+        self.qualname = f"{self.owner.qualname}.{self.name}" if self.owner else self.name
 
 
-class Class(Definition):
+class Class(Definition, kw_only=True, eq=False):
     """A class.
 
     Attributes:
@@ -77,26 +59,12 @@ class Class(Definition):
         members: Definitions in its body, in order.
     """
 
-    __slots__ = ("bases", "members", "variables")
-
-    def __init__(
-        self,
-        module: Module,
-        owner: Class | None,
-        name: str,
-        line: int,
-        *,
-        docstring: str | None,
-        decorators: list[str],
-        conditional: bool,
-    ) -> None:
-        super().__init__(module, owner, name, line, docstring=docstring, decorators=decorators, conditional=conditional)
-        self.bases: list[str] = []
-        self.variables: dict[str, tuple[str | None, str | None, str | None]] = {}
-        self.members: list[Definition] = []
+    bases: list[str] = []
+    variables: dict[str, tuple[str | None, str | None, str | None]] = {}
+    members: list[Definition] = []
 
 
-class Function(Definition):
+class Function(Definition, kw_only=True, eq=False):
     """A function or method.
 
     Attributes:
@@ -115,43 +83,18 @@ class Function(Definition):
         is_recursive: True if it calls itself by name or on ``self`` or ``cls``.
     """
 
-    __slots__ = (
-        "arguments",
-        "code",
-        "complexity",
-        "end",
-        "handles_errors",
-        "is_async",
-        "is_recursive",
-        "literal_lines",
-        "returns",
-        "signature_end",
-        "start",
-        "uses",
-    )
-
-    def __init__(
-        self,
-        module: Module,
-        owner: Class | None,
-        name: str,
-        line: int,
-        *,
-        docstring: str | None,
-        decorators: list[str],
-        conditional: bool,
-    ) -> None:
-        super().__init__(module, owner, name, line, docstring=docstring, decorators=decorators, conditional=conditional)
-        self.start = self.signature_end = self.end = line
-        self.code = line + 1
-        self.arguments: list[tuple[str, str | None, str | None, str]] = []
-        self.returns: str | None = None
-        self.is_async = False
-        self.complexity = 1
-        self.uses: list[str] = []
-        self.handles_errors = False
-        self.is_recursive = False
-        self.literal_lines = 0
+    start: int
+    signature_end: int
+    code: int
+    end: int
+    arguments: list[tuple[str, str | None, str | None, str]]
+    returns: str | None
+    is_async: bool
+    complexity: int = 1
+    uses: list[str] = []
+    handles_errors: bool = False
+    literal_lines: int = 0
+    is_recursive: bool = False
 
 
 class Variable:

@@ -107,41 +107,40 @@ class _Visitor:
                 self._branches(node, owner, members)
 
     def _class(self, node: ast.ClassDef, owner: Class | None, conditional: bool) -> Class:
-        decorators = [self._text.of(item) for item in node.decorator_list]
         return Class(
-            self._module,
-            owner,
-            node.name,
-            node.lineno,
+            module=self._module,
+            owner=owner,
+            name=node.name,
+            line=node.lineno,
             docstring=docstring(node),
-            decorators=decorators,
+            decorators=[self._text.of(item) for item in node.decorator_list],
             conditional=conditional,
         )
 
     def _function(
         self, node: ast.FunctionDef | ast.AsyncFunctionDef, owner: Class | None, conditional: bool
     ) -> Function:
-        decorators = [self._text.of(item) for item in node.decorator_list]
-        result = Function(
-            self._module,
-            owner,
-            node.name,
-            node.lineno,
-            docstring=docstring(node),
-            decorators=decorators,
-            conditional=conditional,
-        )
-        result.start = node.decorator_list[0].lineno if decorators else node.lineno
-        result.end = node.end_lineno or node.lineno
+        text = docstring(node)
         first = node.body[0]
         decorated = getattr(first, "decorator_list", None)
-        result.signature_end = max(node.lineno, (decorated[0] if decorated else first).lineno - 1)
+        signature_end = max(node.lineno, (decorated[0] if decorated else first).lineno - 1)
         after_docstring = (first.end_lineno or first.lineno) + 1
-        result.code = result.signature_end + 1 if result.docstring is None else after_docstring
-        result.arguments = _arguments(node.args, self._text)
-        result.returns = self._text.annotation(node.returns) if node.returns else None
-        result.is_async = type(node) is ast.AsyncFunctionDef
-        return result
+        return Function(
+            module=self._module,
+            owner=owner,
+            name=node.name,
+            line=node.lineno,
+            docstring=text,
+            decorators=[self._text.of(item) for item in node.decorator_list],
+            conditional=conditional,
+            start=node.decorator_list[0].lineno if node.decorator_list else node.lineno,
+            signature_end=signature_end,
+            code=signature_end + 1 if text is None else after_docstring,
+            end=node.end_lineno or node.lineno,
+            arguments=_arguments(node.args, self._text),
+            returns=self._text.annotation(node.returns) if node.returns else None,
+            is_async=type(node) is ast.AsyncFunctionDef,
+        )
 
     def _branches(self, node: Any, owner: Class | None, members: list[Definition]) -> None:
         """Go into the blocks of a compound statement."""
