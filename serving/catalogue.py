@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -230,7 +230,7 @@ class Catalogue:
         """
         found = self.extensions.get(identifier)
         if found is None:
-            raise NotFound(f'There is no extension "{identifier}"{nearest(identifier, self.extensions)}.')
+            raise NotFound(f'There is no extension "{identifier}"{_nearest(identifier, self.extensions)}.')
         return found
 
     def setting(self, path: str) -> tuple[str, Setting]:
@@ -242,7 +242,7 @@ class Catalogue:
         for name in (path, f"/{path}"):
             if name in self.settings:
                 return name, self.settings[name]
-        raise NotFound(f'There is no setting "{path}"{nearest(path, self.settings)}.')
+        raise NotFound(f'There is no setting "{path}"{_nearest(path, self.settings)}.')
 
     def node(self, name: str) -> tuple[str, Node]:
         """Return a node by its name, or by the last part of it if that is unique.
@@ -250,13 +250,16 @@ class Catalogue:
         Raises:
             NotFound: There is none of that name.
         """
-        if name in self.nodes:
-            return name, self.nodes[name]
-        found = [full_name for full_name in self.nodes if full_name.endswith(f".{name}")]
-        if len(found) == 1:
-            return found[0], self.nodes[found[0]]
-        told = f"; it may be {' or '.join(found[:5])}" if found else nearest(name, self.nodes)
-        raise NotFound(f'There is no node "{name}"{told}.')
+        full_name = _full_name(name, self.nodes, ".", "node")
+        return full_name, self.nodes[full_name]
+
+    def template(self, name: str) -> Template:
+        """Return an app template by its id, or by the last part of it if that is unique.
+
+        Raises:
+            NotFound: There is none of that id.
+        """
+        return self.templates[_full_name(name, self.templates, "/", "app template")]
 
     def api(self, extension: str) -> Api:
         """Return an extension's public API.
@@ -322,7 +325,22 @@ class Catalogue:
         return [(symbol.extension, one) for one in found[:most]]
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def _full_name(name: str, known: Mapping[str, object], separator: str, noun: str) -> str:
+    """Return the one of some names that is, or ends in, a name.
+
+    Raises:
+        NotFound: There is none, or several end in it.
+    """
+    if name in known:
+        return name
+    found = [full_name for full_name in known if full_name.endswith(f"{separator}{name}")]
+    if len(found) == 1:
+        return found[0]
+    told = f"; it may be {' or '.join(found[:5])}" if found else _nearest(name, known)
+    raise NotFound(f'There is no {noun} "{name}"{told}.')
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean …?`` without the mark, with the nearest of some names; empty if none is near."""
     found = difflib.get_close_matches(word, list(known), n=3)
     return f"; did you mean {' or '.join(found)}" if found else ""

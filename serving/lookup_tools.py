@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from serving.arguments import MOST_NAMES, Names, WrongArgument, name_of, names_of, tokens_of, within
 from serving.budget import DEFAULT_TOKENS, fitted
-from serving.catalogue import Catalogue, NotFound, nearest
-from serving.rendering import api_parts, extension_part, fenced, node_part, packed, symbol_part
+from serving.catalogue import Catalogue, NotFound
+from serving.rendering import NO_NODES, NO_TEMPLATES, api_parts, extension_part, fenced, node_part, packed, symbol_part
+
+T = TypeVar("T")
 
 MOST_DEPTH = 10
 # A reference that may mean more than so many symbols is answered with a list of them.
@@ -111,14 +114,9 @@ def get_kit_api_details(catalogue: Catalogue, api_references: Names = None, max_
         return get_kit_extension_apis(catalogue, None, max_tokens)
     budget = tokens_of(max_tokens)
     parts: list[str] = []
-    wrong: list[str] = []
     examples: list[str] = []
-    for reference in references:
-        try:
-            found = catalogue.symbols(reference)
-        except NotFound as error:
-            wrong.append(str(error))
-            continue
+    looked_up, wrong = _look_up(references, lambda reference: (reference, catalogue.symbols(reference)))
+    for reference, found in looked_up:
         if len(found) > _AMBIGUOUS:
             listed = "\n".join(f"- {symbol.extension}@{symbol.full_name}" for symbol in found[:MOST_NAMES])
             parts.append(f'"{reference}" may be any of {len(found)}:\n{listed}')
@@ -128,8 +126,6 @@ def get_kit_api_details(catalogue: Catalogue, api_references: Names = None, max_
             for extension, example in catalogue.examples_with(symbol):
                 place = f"{extension}/{example.file_path}:{example.start_line}"
                 examples.append(f"### Example: {example.full_name}\n{place}\n{fenced(example.source_code)}")
-    if wrong and not parts:
-        raise NotFound(" ".join(wrong))
     return fitted("", [*parts, *wrong, *examples], budget, nouns="parts")
 
 
@@ -159,7 +155,7 @@ def get_kit_setting_details(catalogue: Catalogue, setting_paths: Names, max_toke
 def get_kit_node_details(catalogue: Catalogue, node_names: Names, max_tokens: int = DEFAULT_TOKENS) -> str:
     """Tell all of OmniGraph nodes whose name is known: description, inputs, outputs, state, with types and defaults."""
     if not catalogue.nodes:
-        return "This data set has no OmniGraph nodes."
+        return NO_NODES
     names = names_of(node_names, "node_names")
     if not names:
         raise WrongArgument('node_names is empty. Example: "omni.graph.nodes.Add".')
@@ -172,17 +168,12 @@ def get_kit_app_template_details(
     """Return the readme and the .kit files of app templates."""
     names = names_of(template_ids, "template_ids")
     if not catalogue.templates:
-        return "This data set has no app templates."
+        return NO_TEMPLATES
     if not names:
         return fitted("App templates:", [f"- {name}" for name in catalogue.templates], tokens_of(max_tokens))
 
     def part(name: str) -> str:
-        template = catalogue.templates.get(name)
-        if template is None:
-            known = {one.rpartition("/")[2]: one for one in catalogue.templates}
-            template = catalogue.templates.get(known.get(name, ""))
-        if template is None:
-            raise NotFound(f'There is no app template "{name}"{nearest(name, catalogue.templates)}.')
+        template = catalogue.template(name)
         files = [f"### {file}\n{fenced(text, 'toml')}" for file, text in template.kit_files.items()]
         return "\n\n".join([f"## {template.id}", *filter(None, [template.readme]), *files])
 
@@ -209,12 +200,23 @@ def get_kit_instructions(catalogue: Catalogue, instruction_sets: Names = None, m
 def _each(names: Sequence[str], part: Callable[[str], str], max_tokens: int, what: str) -> str:
     """Return a part for each name; names that there are not are told, and an error if there is none of them."""
     budget = tokens_of(max_tokens)
-    parts, wrong = [], []
+    parts, wrong = _look_up(names, part)
+    return fitted("", [*parts, *wrong], budget, nouns=what)
+
+
+def _look_up(names: Sequence[str], look_up: Callable[[str], T]) -> tuple[list[T], list[str]]:
+    """Return what is found for some names, and an error message for each other name.
+
+    Raises:
+        NotFound: Nothing is found.
+    """
+    found: list[T] = []
+    wrong: list[str] = []
     for name in names:
         try:
-            parts.append(part(name))
+            found.append(look_up(name))
         except NotFound as error:
             wrong.append(str(error))
-    if not parts:
+    if not found:
         raise NotFound(" ".join(wrong))
-    return fitted("", [*parts, *wrong], budget, nouns=what)
+    return found, wrong

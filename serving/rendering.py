@@ -8,6 +8,9 @@ from comparison.records import Class, Function, Member, Port, Variable
 from serving.catalogue import Catalogue, Symbol
 from stages.retrieval.search import Hit
 
+NO_NODES = "This data set has no OmniGraph nodes."
+NO_TEMPLATES = "This data set has no app templates."
+
 
 def extension_line(catalogue: Catalogue, hit: Hit) -> str:
     """Return the text of an extension in search results."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from serving.arguments import MOST_RESULTS, name_of, names_of, query_of, tokens_of, within
 from serving.budget import DEFAULT_TOKENS, fitted
-from serving.catalogue import Catalogue, NotFound
-from serving.rendering import example_part, extension_line, node_part, setting_line
+from serving.catalogue import SEARCHED, Catalogue, NotFound, Predicate
+from serving.rendering import NO_NODES, NO_TEMPLATES, example_part, extension_line, node_part, setting_line
 from stages.retrieval.filters import Facets
 from stages.retrieval.search import Hit
 
@@ -29,15 +29,8 @@ def search_kit_extensions(
 
     Returns ids, versions, descriptions, dependencies and the size of the API, best first.
     """
-    hits = catalogue.search(
-        "extensions",
-        query_of(query),
-        k=within(top_k, 1, MOST_RESULTS, "top_k"),
-        category=name_of(category, "category"),
-        prefix=name_of(prefix, "prefix"),
-    )
-    parts = [extension_line(catalogue, hit) for hit in hits]
-    return _found(parts, f"extensions of Kit {catalogue.kit_version}", max_tokens)
+    hits = _hits(catalogue, "extensions", query, top_k, category=category, prefix=prefix)
+    return _found(catalogue, hits, f"extensions of Kit {catalogue.kit_version}", max_tokens)
 
 
 def search_kit_code_examples(
@@ -54,15 +47,8 @@ def search_kit_code_examples(
 
     Returns whole functions with their place.
     """
-    hits = catalogue.search(
-        "code_examples",
-        query_of(query),
-        k=within(top_k, 1, MOST_RESULTS, "top_k"),
-        extensions=names_of(extension, "extension"),
-        category=name_of(category, "category"),
-        prefix=name_of(prefix, "prefix"),
-    )
-    return _found([example_part(hit) for hit in hits], "code examples", max_tokens)
+    hits = _hits(catalogue, "code_examples", query, top_k, extension=extension, category=category, prefix=prefix)
+    return _found(catalogue, hits, "code examples", max_tokens)
 
 
 def search_kit_test_examples(
@@ -70,13 +56,7 @@ def search_kit_test_examples(
 ) -> str:
     """Find code of tests: "test that a window opens"."""
     try:
-        hits = catalogue.search(
-            "code_examples",
-            query_of(query),
-            k=within(top_k, 1, MOST_RESULTS, "top_k"),
-            extensions=names_of(extension, "extension"),
-            only=_is_of_tests,
-        )
+        hits = _hits(catalogue, "code_examples", query, top_k, extension=extension, only=_is_of_tests)
     except NotFound:
         if extension:
             raise
@@ -86,7 +66,7 @@ def search_kit_test_examples(
             "This data set has no test examples that fit. Tests are collected with "
             'processing.code_examples_scan_mode = "tests" or "all".'
         )
-    return _found([example_part(hit) for hit in hits], "test examples", max_tokens)
+    return _found(catalogue, hits, "test examples", max_tokens)
 
 
 def _is_of_tests(facets: Facets) -> bool:
@@ -110,18 +90,13 @@ def search_kit_settings(
         setting = catalogue.settings.get(facets.name)
         return setting is not None and setting.type == wanted
 
-    hits = catalogue.search(
-        "settings",
-        query_of(query),
-        k=within(top_k, 1, MOST_RESULTS, "top_k"),
-        extensions=names_of(extension, "extension"),
-        prefix=name_of(prefix_filter or "", "prefix_filter"),
-        only=is_of_type if wanted else None,
-    )
+    prefix = name_of(prefix_filter or "", "prefix_filter")
+    only = is_of_type if wanted else None
+    hits = _hits(catalogue, "settings", query, top_k, extension=extension, prefix=prefix, only=only)
     if not hits and wanted:
         types = sorted({setting.type for setting in catalogue.settings.values()})
         return f'No setting that fits is of the type "{wanted}". Types: {", ".join(types)}.'
-    return _found([setting_line(catalogue, hit.id) for hit in hits], "settings", max_tokens)
+    return _found(catalogue, hits, "settings", max_tokens)
 
 
 def search_kit_nodes(
@@ -135,41 +110,27 @@ def search_kit_nodes(
 ) -> str:
     """Find OmniGraph nodes by what they do, with their ports: "multiply two matrices"."""
     if not catalogue.nodes:
-        return "This data set has no OmniGraph nodes."
+        return NO_NODES
     wanted = category.strip().lower()
 
     def is_of_category(facets: Facets) -> bool:
         node = catalogue.nodes.get(facets.name)
         return node is not None and any(wanted in one.lower() for one in node.categories)
 
-    hits = catalogue.search(
-        "nodes",
-        query_of(query),
-        k=within(top_k, 1, MOST_RESULTS, "top_k"),
-        extensions=names_of(extension, "extension"),
-        only=is_of_category if wanted else None,
-    )
-    return _found([node_part(catalogue, hit.id, in_full=False) for hit in hits], "nodes", max_tokens)
+    hits = _hits(catalogue, "nodes", query, top_k, extension=extension, only=is_of_category if wanted else None)
+    return _found(catalogue, hits, "nodes", max_tokens)
 
 
 def search_kit_knowledge(catalogue: Catalogue, query: str, *, top_k: int = 5, max_tokens: int = DEFAULT_TOKENS) -> str:
     """Search extensions, code, settings and nodes together, for a question that fits no other tool."""
-    plain = query_of(query)
-    k = within(top_k, 1, MOST_RESULTS, "top_k")
     hits: list[Hit] = []
-    for kind in ("extensions", "code_examples", "settings", "nodes"):
+    for kind in SEARCHED:
         try:
-            hits += catalogue.search(kind, plain, k=k)
+            hits += _hits(catalogue, kind, query, top_k)
         except NotFound:
             continue
-    shown: dict[str, Callable[[Hit], str]] = {
-        "extensions": lambda hit: extension_line(catalogue, hit),
-        "code_examples": example_part,
-        "settings": lambda hit: setting_line(catalogue, hit.id),
-        "nodes": lambda hit: node_part(catalogue, hit.id, in_full=False),
-    }
-    best = sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
-    return _found([shown[hit.kind](hit) for hit in best], "results", max_tokens)
+    best = sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:top_k]
+    return _found(catalogue, best, "results", max_tokens)
 
 
 def search_kit_app_templates(
@@ -178,7 +139,7 @@ def search_kit_app_templates(
     """Find app templates to begin an application with: "streaming viewer"."""
     plain = query_of(query)
     if not catalogue.templates:
-        return "This data set has no app templates."
+        return NO_TEMPLATES
     wanted = category_filter.strip().lower()
     scored = [
         (template.score(plain), template)
@@ -190,10 +151,46 @@ def search_kit_app_templates(
         f"## {template.id}\n{', '.join(template.kit_files)}\n{template.readme[:600].strip()}"
         for _, template in best[: within(top_k, 1, MOST_RESULTS, "top_k")]
     ]
-    return _found(parts, "app templates", max_tokens)
+    return _listed(parts, "app templates", max_tokens)
 
 
-def _found(parts: Sequence[str], what: str, max_tokens: int) -> str:
+def _hits(
+    catalogue: Catalogue,
+    kind: str,
+    query: str,
+    top_k: int,
+    *,
+    extension: str = "",
+    category: str = "",
+    prefix: str = "",
+    only: Predicate | None = None,
+) -> list[Hit]:
+    """Return the best hits of a kind, for the arguments of a tool. See `Catalogue.search`."""
+    return catalogue.search(
+        kind,
+        query_of(query),
+        k=within(top_k, 1, MOST_RESULTS, "top_k"),
+        extensions=names_of(extension, "extension"),
+        category=name_of(category, "category"),
+        prefix=name_of(prefix, "prefix"),
+        only=only,
+    )
+
+
+# Kind of documents → the text of a hit.
+_PARTS: dict[str, Callable[[Catalogue, Hit], str]] = {
+    "extensions": extension_line,
+    "code_examples": lambda _, hit: example_part(hit),
+    "settings": lambda catalogue, hit: setting_line(catalogue, hit.id),
+    "nodes": lambda catalogue, hit: node_part(catalogue, hit.id, in_full=False),
+}
+
+
+def _found(catalogue: Catalogue, hits: Sequence[Hit], what: str, max_tokens: int) -> str:
+    return _listed([_PARTS[hit.kind](catalogue, hit) for hit in hits], what, max_tokens)
+
+
+def _listed(parts: Sequence[str], what: str, max_tokens: int) -> str:
     budget = tokens_of(max_tokens)
     if not parts:
         return f"No {what} were found."

@@ -98,6 +98,16 @@ def test_an_app_template_is_found_and_told(catalogue: Catalogue) -> None:
         lookup_tools.get_kit_app_template_details(catalogue, "../../../etc")
 
 
+def test_an_app_template_is_not_guessed(folder: Path, tmp_path: Path) -> None:
+    data_set = shutil.copytree(folder, tmp_path / "107.3")
+    shutil.copytree(data_set / "app_templates/apps", data_set / "app_templates/samples")
+    catalogue = Catalogue(data_set, mode="lexical")
+    with pytest.raises(NotFound, match=r'"viewer"; it may be apps/viewer or samples/viewer\.'):
+        catalogue.template("viewer")
+    assert catalogue.template("samples/viewer").id == "samples/viewer"
+    catalogue.close()
+
+
 def test_instructions_name_the_sets_that_there_are(catalogue: Catalogue) -> None:
     told = lookup_tools.get_kit_instructions(catalogue, ["kit_system", "data_set"])
     assert "2 extensions, 4 settings, 2 nodes, 1 app templates" in told
