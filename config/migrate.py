@@ -187,17 +187,16 @@ class _Migrating:
         """Return the sources for the former keys of ``[input]``."""
         found: list[Table | None] = []
         values = table.unwrap()
-        repos = table.get("repo")
-        for number, repo in enumerate(repos if isinstance(repos, list) else [repos] if repos is not None else []):
-            found.append(self._git(repo, f"input.repo[{number}]"))
+        repos, branch = table.get("repo"), values.get("branch")
+        if isinstance(repos, str):
+            found.append(self._git(_repository(repos, None if "repo_url" in values else branch), "input.repo"))
+        elif repos is not None:
+            for number, repo in enumerate(repos if isinstance(repos, list) else [repos]):
+                found.append(self._git(_repository(repo) if _is_text(repo) else repo, f"input.repo[{number}]"))
         if "repo_url" in values:
-            repo = tomlkit.table()
-            repo.add("url", values["repo_url"])
-            if "branch" in values:
-                repo.add("branch", values["branch"])
-            found.append(self._git(repo, "input"))
-        elif "branch" in values:
-            self.result.left.append(f"input.branch: {FORMER_KEYS['input.branch']}; the file names no repository.")
+            found.append(self._git(_repository(values["repo_url"], branch), "input"))
+        elif branch is not None and not isinstance(repos, str):
+            self.result.left.append(f"input.branch: {FORMER_KEYS['input.branch']}; there is no repo_url that it is of.")
         for key in ("kit_cache_path", "exts_path", "exts_paths"):
             value = values.get(key, [])
             found += [self._folder(one, key) for one in (value if isinstance(value, list) else [value])]
@@ -217,7 +216,9 @@ class _Migrating:
     def _git(self, repo: Any, where: str) -> Table | None:
         """Return the source for a former repository, with its comments."""
         if not isinstance(repo, Table | InlineTable) or not _is_text(repo.unwrap().get("url")):
-            self.result.left.append(f"{where}: expected a table with a url, to be an [[input.sources]] table.")
+            self.result.left.append(
+                f"{where}: expected an address, or a table with a url, to be an [[input.sources]] table."
+            )
             return None
         body: list[tuple[str, Item]] = [("kind", tomlkit.item("git"))]
         end = 1  # insert new keys after the last key, before the comment of the next table
@@ -264,6 +265,15 @@ def _add_sources(table: Table, sources: list[Table]) -> None:
         found.append(source)
     if "sources" not in table:
         table.append("sources", found)
+
+
+def _repository(url: Any, branch: Any = None) -> Table:
+    """Return a former repository as a table."""
+    table = tomlkit.table()
+    table.add("url", url)
+    if branch is not None:
+        table.add("branch", branch)
+    return table
 
 
 def _is_text(value: Any) -> bool:

@@ -138,11 +138,13 @@ def test_a_former_key_on_the_command_line(tmp_path: Path) -> None:
         '[input]\nrepo = [{url = "https://host/a.git", branch = "main"}]\n',
         '[input]\nrepo = {url = "https://host/a.git", branch = "main"}\nkit_version = "107.3"\n',
         '[input]\nrepo_url = "https://host/a.git"\nbranch = "main"\n[output]\n',
+        '[input]\nrepo = "https://host/a.git"\nbranch = "main"\n',
+        '[input]\nbranch = "main"\nrepo = "https://host/a.git"  # ours\nkit_version = "107.3"\n',
         '[[input.repo]]\nurl = "https://host/a.git"\nbranch = "main"\n',
         'input.repo.url = "https://host/a.git"\ninput.repo.branch = "main"\n',
         '[output]\n[input.repo]\nurl = "https://host/a.git"\nbranch = "main"\n[input]\nkit_version = "107.3"\n',
     ],
-    ids=["table", "inline", "inline-table", "two-keys", "tables", "dotted", "out-of-order"],
+    ids=["table", "inline", "inline-table", "two-keys", "text", "text-between", "tables", "dotted", "out-of-order"],
 )
 def test_each_way_to_write_a_repository(tmp_path: Path, text: str) -> None:
     document = tomli.loads(migrated(tmp_path, text).text)
@@ -151,6 +153,30 @@ def test_each_way_to_write_a_repository(tmp_path: Path, text: str) -> None:
     assert document["embeddings"] == {"backend": "openai"}
     assert document["input"].keys() <= {"sources", "kit_version"}
     assert ("kit_version" in document["input"]) == ("kit_version" in text)
+
+
+def test_repositories_that_are_addresses(tmp_path: Path) -> None:
+    result = migrated(tmp_path, '[input]\nrepo = ["https://host/a.git", "git@host:b.git", 3, ""]\nbranch = "main"\n')
+    sources = tomli.loads(result.text)["input"]["sources"]
+    assert [(one["kind"], one["url"], one.get("branch")) for one in sources] == [
+        ("git", "https://host/a.git", None),
+        ("git", "git@host:b.git", None),
+    ]
+    assert [line.partition(":")[0] for line in result.left] == ["input.repo[2]", "input.repo[3]", "input.branch"]
+
+
+def test_an_address_beside_repo_url(tmp_path: Path) -> None:
+    result = migrated(
+        tmp_path,
+        '[input]\nrepo = "https://me:canary@host/a.git"\nrepo_url = "https://host/b.git"\nbranch = "main"\n',
+    )
+    sources = tomli.loads(result.text)["input"]["sources"]
+    assert [(one["url"], one.get("branch")) for one in sources] == [
+        ("https://host/a.git", None),
+        ("https://host/b.git", "main"),
+    ]
+    assert "canary" not in result.text
+    assert [line.partition(":")[0] for line in result.left] == ["input.repo.url"]
 
 
 def test_folders_become_sources(tmp_path: Path) -> None:
