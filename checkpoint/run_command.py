@@ -22,14 +22,13 @@ from checkpoint.pipeline_run import PipelineRun
 from checkpoint.reporter import AccountReporter
 from config.request import FLAGS
 from tasks import doit_internals, lock
+from tasks.command_option import option
 from tasks.interspersed import options_first
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES
 
 
 def _option(name: str, text: str, kind: type = str, short: str = "", **more: Any) -> dict[str, Any]:
-    default: Any = False if kind is bool else ""
-    described = {"name": name, "short": short, "long": name.replace("_", "-"), "type": kind, "default": default}
-    return {**described, "section": "pipeline", "help": text, **more}
+    return option(name, text, kind, short, section="pipeline", **more)
 
 
 _STAGE_CHOICES = tuple((stage, "") for stage in STAGES)

@@ -15,6 +15,7 @@ from config import Config, ConfigError, load
 from console.commands.options import OPT_JSON
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
+from tasks.command_option import option
 from tasks.doit_internals import command_line_variables
 from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
@@ -24,64 +25,27 @@ if TYPE_CHECKING:
 
 EXIT_BREAKING = 3
 
-_OPT_SINCE: dict[str, Any] = {
-    "name": "since_last",
-    "short": "",
-    "long": "since-last",
-    "type": bool,
-    "default": False,
-    "help": "compare the data set with the one that the last run replaced",
-}
-_OPT_EXTENSION: dict[str, Any] = {
-    "name": "extensions",
-    "short": "e",
-    "long": "extension",
-    "type": list,
-    "default": [],
-    "help": "show only this extension, in detail: an id or a pattern (omni.ui*); may be repeated",
-}
-_OPT_ONLY: dict[str, Any] = {
-    "name": "only",
-    "short": "",
-    "long": "only",
-    "type": str,
-    "default": "",
-    "choices": (("breaking", "what breaks callers"),),
-    "help": "show only changes that break callers, in detail",
-}
-_OPT_VERBOSE: dict[str, Any] = {
-    "name": "verbose",
-    "short": "v",
-    "long": "verbose",
-    "type": bool,
-    "default": False,
-    "help": "show every change, not only the numbers",
-}
-_OPT_MARKDOWN: dict[str, Any] = {
-    "name": "as_markdown",
-    "short": "",
-    "long": "markdown",
-    "type": bool,
-    "default": False,
-    "help": "print Markdown, short enough for a comment on a pull request",
-}
-_OPT_HTML: dict[str, Any] = {
-    "name": "html",
-    "short": "",
-    "long": "html",
-    "type": str,
-    "default": "",
-    "help": "also write an HTML page to this file",
-}
-_OPT_FAIL: dict[str, Any] = {
-    "name": "fail_on",
-    "short": "",
-    "long": "fail-on",
-    "type": str,
-    "default": "",
-    "choices": (("breaking", "a change that breaks callers"),),
-    "help": f"exit with code {EXIT_BREAKING} if a shown change breaks callers",
-}
+_OPT_SINCE = option("since_last", "compare the data set with the one that the last run replaced", bool)
+_OPT_EXTENSION = option(
+    "extensions",
+    "show only this extension, in detail: an id or a pattern (omni.ui*); may be repeated",
+    list,
+    "e",
+    long="extension",
+)
+_OPT_ONLY = option(
+    "only", "show only changes that break callers, in detail", choices=(("breaking", "what breaks callers"),)
+)
+_OPT_VERBOSE = option("verbose", "show every change, not only the numbers", bool, "v")
+_OPT_MARKDOWN = option(
+    "as_markdown", "print Markdown, short enough for a comment on a pull request", bool, long="markdown"
+)
+_OPT_HTML = option("html", "also write an HTML page to this file")
+_OPT_FAIL = option(
+    "fail_on",
+    f"exit with code {EXIT_BREAKING} if a shown change breaks callers",
+    choices=(("breaking", "a change that breaks callers"),),
+)
 
 
 class Diff(InterspersedOptions, Command):  # type: ignore[misc]

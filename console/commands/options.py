@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tasks.command_option import option
 
-OPT_JSON: dict[str, Any] = {
-    "name": "as_json",
-    "short": "",
-    "long": "json",
-    "type": bool,
-    "default": False,
-    "help": "print JSON",
-}
-OPT_MODE: dict[str, Any] = {
-    "name": "mode",
-    "short": "",
-    "long": "mode",
-    "type": str,
-    "default": "hybrid",
-    "choices": (("hybrid", "both"), ("vector", "by meaning"), ("lexical", "by words; needs no model")),
-    "help": "search by meaning (vector), by words (lexical) or by both (hybrid)",
-}
+OPT_JSON = option("as_json", "print JSON", bool, long="json")
+OPT_MODE = option(
+    "mode",
+    "search by meaning (vector), by words (lexical) or by both (hybrid)",
+    default="hybrid",
+    choices=(("hybrid", "both"), ("vector", "by meaning"), ("lexical", "by words; needs no model")),
+)

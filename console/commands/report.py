@@ -21,6 +21,7 @@ from config import Config
 from console.report.run_state import RunState, StageState
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
+from tasks.command_option import option
 from tasks.stage_names import EXIT_FAILED, stage_of
 
 if TYPE_CHECKING:
@@ -29,14 +30,9 @@ if TYPE_CHECKING:
 REPORT_NAME = "report.html"
 COMPLETION_REPORT = "pipeline_completion_report.json"
 
-_OPT_OUTPUT: dict[str, Any] = {
-    "name": "report_file",
-    "short": "o",
-    "long": "output",
-    "type": str,
-    "default": "",
-    "help": f"write the page here instead of {REPORT_NAME} in the work directory",
-}
+_OPT_OUTPUT = option(
+    "report_file", f"write the page here instead of {REPORT_NAME} in the work directory", short="o", long="output"
+)
 
 
 class Report(DoitCmdBase):  # type: ignore[misc]

@@ -14,60 +14,29 @@ from doit.exceptions import InvalidCommand
 from config import ConfigError, load
 from console.commands.options import OPT_JSON, OPT_MODE
 from stages.retrieval.search import Hit, SearchError, find_index, search
+from tasks.command_option import option
 from tasks.doit_internals import command_line_variables
 from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 _KINDS = {"extensions": "extensions", "code": "code_examples", "settings": "settings", "nodes": "nodes"}
-_OPT_IN: dict[str, Any] = {
-    "name": "kind",
-    "short": "",
-    "long": "in",
-    "type": str,
-    "default": "",
-    "choices": (("extensions", ""), ("code", "code examples"), ("settings", ""), ("nodes", "OmniGraph node types")),
-    "help": "the kind of document to search (default: all)",
-}
-_OPT_COUNT: dict[str, Any] = {
-    "name": "k",
-    "short": "k",
-    "long": "",
-    "type": int,
-    "default": 10,
-    "help": "number of hits to show",
-}
-_OPT_DATA: dict[str, Any] = {
-    "name": "data",
-    "short": "",
-    "long": "data",
-    "type": str,
-    "default": "",
-    "help": "the folder of a data set (default: target_dir of the configuration)",
-}
-_OPT_EXTENSION: dict[str, Any] = {
-    "name": "extensions",
-    "short": "e",
-    "long": "extension",
-    "type": list,
-    "default": [],
-    "help": "search only this extension: an id or a pattern (omni.ui*); may be repeated",
-}
-_OPT_PREFIX: dict[str, Any] = {
-    "name": "prefix",
-    "short": "",
-    "long": "prefix",
-    "type": str,
-    "default": "",
-    "help": "prefix of the name: an extension's id, an example's full name or a setting's path",
-}
-_OPT_VERBOSE: dict[str, Any] = {
-    "name": "verbose",
-    "short": "v",
-    "long": "verbose",
-    "type": bool,
-    "default": False,
-    "help": "print the code of examples, and descriptions in full",
-}
+_OPT_IN = option(
+    "kind",
+    "the kind of document to search (default: all)",
+    long="in",
+    choices=(("extensions", ""), ("code", "code examples"), ("settings", ""), ("nodes", "OmniGraph node types")),
+)
+_OPT_COUNT = option("k", "number of hits to show", int, "k", long="", default=10)
+_OPT_DATA = option("data", "the folder of a data set (default: target_dir of the configuration)")
+_OPT_EXTENSION = option(
+    "extensions",
+    "search only this extension: an id or a pattern (omni.ui*); may be repeated",
+    list,
+    "e",
+    long="extension",
+)
+_OPT_PREFIX = option("prefix", "prefix of the name: an extension's id, an example's full name or a setting's path")
+_OPT_VERBOSE = option("verbose", "print the code of examples, and descriptions in full", bool, "v")
 
 
 class Search(InterspersedOptions, Command):  # type: ignore[misc]

@@ -18,33 +18,15 @@ from console.commands.options import OPT_MODE
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from stages.retrieval.search import SearchError
+from tasks.command_option import option
 from tasks.doit_internals import command_line_variables
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
-_OPT_HTTP: dict[str, Any] = {
-    "name": "http",
-    "short": "",
-    "long": "http",
-    "type": str,
-    "default": "",
-    "help": "serve over HTTP at this address and port (127.0.0.1:8765) instead of standard input and output",
-}
-_OPT_DATA: dict[str, Any] = {
-    "name": "data",
-    "short": "",
-    "long": "data",
-    "type": str,
-    "default": "",
-    "help": "the folder of a data set or of several (default: target_dir of the configuration)",
-}
-_OPT_KIT_VERSION: dict[str, Any] = {
-    "name": "kit_version",
-    "short": "",
-    "long": "kit-version",
-    "type": str,
-    "default": "",
-    "help": "serve this Kit version, such as 107.3 (default: the highest)",
-}
+_OPT_HTTP = option(
+    "http", "serve over HTTP at this address and port (127.0.0.1:8765) instead of standard input and output"
+)
+_OPT_DATA = option("data", "the folder of a data set or of several (default: target_dir of the configuration)")
+_OPT_KIT_VERSION = option("kit_version", "serve this Kit version, such as 107.3 (default: the highest)")
 
 
 class Serve(Command):  # type: ignore[misc]
