@@ -113,6 +113,12 @@ class Evaluator:
         inner = self.names.classes.get(owner.attr)
         return inner.names.get(node.attr, []) if inner is not None else []
 
+    def _bound(self, node: ast.AST, scope: Scope) -> list[tuple[ast.AST, Scope]]:
+        """Return the values of a name or an attribute; empty for other expressions."""
+        if isinstance(node, ast.Name):
+            return scope.lookup(node.id)
+        return self.given(node, scope) if isinstance(node, ast.Attribute) else []
+
     def values(self, node: ast.AST, scope: Scope, depth: int = 0, *, part: bool = False) -> list[Value]:
         """Return the strings an expression can be; empty where nothing is known of it.
 
@@ -254,25 +260,13 @@ class Evaluator:
         if isinstance(node, ast.Call) and last_name(node.func) == _ID_OF_MODULE and node.args:
             names = self.values(node.args[0], scope, depth + 1)
             return bool(names) and all(value.text in (self.where.module, self.where.extension) for value in names)
-        if isinstance(node, ast.Name):
-            bound = scope.lookup(node.id)
-        elif isinstance(node, ast.Attribute):
-            bound = self.given(node, scope)
-        else:
-            return False
         # An attribute often begins as None or as an empty string.
-        given = [(value, where) for value, where in bound[:MAX_VALUES] if not _is_empty(value)]
+        given = [(value, where) for value, where in self._bound(node, scope)[:MAX_VALUES] if not _is_empty(value)]
         return bool(given) and all(self._is_own_id(value, where, depth + 1) for value, where in given)
 
     def _returned_values(self, function: ast.expr, scope: Scope, depth: int) -> list[Value] | None:
         """Return the results of a function of this file; None for other calls. Arguments stay unresolved."""
-        if isinstance(function, ast.Name):
-            bound = scope.lookup(function.id)
-        elif isinstance(function, ast.Attribute):
-            bound = self.given(function, scope)
-        else:
-            return None
-        functions = [pair for pair in bound if isinstance(pair[0], ast.FunctionDef)]
+        functions = [pair for pair in self._bound(function, scope) if isinstance(pair[0], ast.FunctionDef)]
         if not functions:
             return None
         values = []
@@ -296,12 +290,11 @@ class Evaluator:
         return results
 
     def _named_values(self, node: ast.Name | ast.Attribute, scope: Scope, depth: int, *, part: bool) -> list[Value]:
+        bound = self._bound(node, scope)
         if isinstance(node, ast.Name):
-            bound = scope.lookup(node.id)
             reference = self.names.imports.get(node.id, "") if not bound else ""
             name = node.id
         else:
-            bound = self.given(node, scope)
             reference = "" if bound else self._imported_attribute(node)
             name = node.attr
         values: list[Value] = []
