@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from stages.artifacts.extension_data import SourceFunction
 from stages.artifacts.preparation import Extension
 from stages.artifacts.record import Count, Names, Positive, Record, Sha256, Text
 
@@ -42,43 +43,19 @@ def example_files(extensions: Iterable[Extension], mode: str) -> list[str]:
     return [example_file(extension, mode) for extension in extensions if extension.files.python]
 
 
-class Example(Record):
+class Example(SourceFunction):
     """A function that is worth showing.
 
     Attributes:
-        name: The name, without that of its module or class.
-        full_name: The importable name.
-        module: The importable name of its module.
-        file_path: The file, relative to the extension.
-        start_line: Its first line.
-        signature_end_line: The last line of its signature.
-        code_line: The first line below signature and docstring; beyond ``end_line`` if there is none.
-        end_line: Its last line.
-        docstring: Its docstring, without the indentation; null if it has none.
         line_count: Its lines.
         token_count: Tokens of the source, as ``encoding_model`` counts them.
-        complexity_score: Cyclomatic complexity.
-        is_async: Whether it is an ``async def``.
-        decorators: Decorators, as they are written.
         reasons: Why it was chosen.
         class_usages: Full names of the classes that it uses.
         source_code: The whole source, dedented.
     """
 
-    name: Text
-    full_name: Text
-    module: Text
-    file_path: Text
-    start_line: Positive
-    signature_end_line: Positive
-    code_line: Positive
-    end_line: Positive
-    docstring: str | None
     line_count: Positive
     token_count: Positive
-    complexity_score: Positive
-    is_async: bool
-    decorators: list[str]
     reasons: Annotated[list[str], Meta(min_length=1, extra_json_schema={"uniqueItems": True})]
     class_usages: Names
     source_code: Text

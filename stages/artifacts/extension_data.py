@@ -152,8 +152,8 @@ class ExtractedEntry(Record):
     warnings: list[StageWarning]
 
 
-class Function(Record):
-    """A function or method with a body: a candidate for a code example.
+class SourceFunction(Record):
+    """The fields that candidates and examples share: a function or method with a body.
 
     Attributes:
         name: The name, without that of its module or class.
@@ -164,15 +164,10 @@ class Function(Record):
         signature_end_line: The last line of its signature.
         code_line: The first line below signature and docstring; beyond ``end_line`` if there is none.
         end_line: Its last line.
-        literal_lines: Lines of it that belong to literals: a table, a long string.
         docstring: Its docstring, without the indentation; null if it has none.
         complexity_score: Cyclomatic complexity.
         is_async: Whether it is an ``async def``.
-        is_test: Whether it stands in a test.
-        handles_errors: Whether it has an ``except`` clause.
-        is_recursive: Whether it calls itself.
         decorators: Decorators, as they are written.
-        class_usages: Full names of the classes that it uses.
     """
 
     name: Text
@@ -183,14 +178,27 @@ class Function(Record):
     signature_end_line: Positive
     code_line: Positive
     end_line: Positive
-    literal_lines: Count
     docstring: str | None
     complexity_score: Positive
     is_async: bool
+    decorators: list[str]
+
+
+class Function(SourceFunction):
+    """A function or method with a body: a candidate for a code example.
+
+    Attributes:
+        literal_lines: Lines of it that belong to literals: a table, a long string.
+        is_test: Whether it stands in a test.
+        handles_errors: Whether it has an ``except`` clause.
+        is_recursive: Whether it calls itself.
+        class_usages: Full names of the classes that it uses.
+    """
+
+    literal_lines: Count
     is_test: bool
     handles_errors: bool
     is_recursive: bool
-    decorators: list[str]
     class_usages: list[str]
 
 

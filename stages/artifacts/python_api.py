@@ -62,8 +62,8 @@ class Module(Record):
     aliases: dict[str, str]
 
 
-class Class(Record):
-    """A class.
+class _Defined(Record):
+    """The fields that classes, functions and methods share.
 
     Attributes:
         name: The name, without that of its module or class.
@@ -71,11 +71,7 @@ class Class(Record):
         module_name: The importable name of its module.
         docstring: The docstring; null if there is none.
         line_number: The line at which it begins.
-        methods: Names of its methods.
-        class_variables: Names of its class variables.
-        parent_classes: The classes that it derives from, in order.
         decorators: Decorators, as they are written.
-        overloads: Full names of the other definitions under the same name.
     """
 
     name: Text
@@ -83,43 +79,43 @@ class Class(Record):
     module_name: Text
     docstring: str | None
     line_number: Positive
+    decorators: list[str]
+
+
+class Class(_Defined):
+    """A class.
+
+    Attributes:
+        methods: Names of its methods.
+        class_variables: Names of its class variables.
+        parent_classes: The classes that it derives from, in order.
+        overloads: Full names of the other definitions under the same name.
+    """
+
     methods: Names
     class_variables: Names
     parent_classes: list[str]
-    decorators: list[str]
     overloads: list[str]
 
 
-class _Callable(Record):
+class _Callable(_Defined):
     """The fields that functions and methods share.
 
     Attributes:
-        name: The name, without that of its module or class.
-        full_name: The importable name.
-        module_name: The importable name of its module.
-        docstring: The docstring; null if there is none.
-        line_number: The line at which it begins.
         return_type: The annotation of what it returns; null if there is none.
         arguments: The arguments, in order.
         is_class_method: Whether it is a class method.
         is_static_method: Whether it is a static method.
         is_async_method: Whether it is an ``async def``.
-        decorators: Decorators, as they are written.
         source_code: The source; null unless ``include_source_code`` is set.
         class_usages: Full names of the classes that it uses.
     """
 
-    name: Text
-    full_name: Text
-    module_name: Text
-    docstring: str | None
-    line_number: Positive
     return_type: str | None
     arguments: list[Argument]
     is_class_method: bool
     is_static_method: bool
     is_async_method: bool
-    decorators: list[str]
     source_code: str | None
     class_usages: Names
 
