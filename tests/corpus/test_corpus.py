@@ -14,7 +14,7 @@ import sysconfig
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -22,12 +22,14 @@ from stages import artifacts, extension_data, preparation
 from stages.artifacts.preparation import EXTENSIONS, Extensions
 from stages.python.files import UnreadableSource, decode
 from stages.python.grammar import parse
-from stages.python.model import Class, Definition, Function
+from stages.python.model import Class, Function
+from stages.python.resolver import definitions
 from stages.python.visitor import visit
 from stages.setting_scan import calls
 from stages.setting_scan.scopes import Bindings
 from stages.storage.jsonfile import read_json
 from tests import records
+from tests.definitions import importable
 
 READS = "\nimport carb.settings\ncarb.settings.get_settings().get('/exts/corpus/read')\n"
 # The worst of 26,000 files takes 1.6 steps a node. A file has to have a few before the two can be compared.
@@ -75,34 +77,11 @@ def _without_syntax_warnings() -> Iterator[None]:
         yield
 
 
-def importable(body: list[Any]) -> Iterator[Any]:
-    """Yield every class and function that is not inside a function or a main guard: the second route."""
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
-            yield from importable(node.orelse)
-        else:
-            if isinstance(node, ast.ClassDef):
-                yield node
-            for field in ("body", "orelse", "finalbody"):
-                yield from importable(getattr(node, field, []))
-            for inner in [*getattr(node, "handlers", []), *getattr(node, "cases", [])]:
-                yield from importable(inner.body)
-
-
 def readable(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-def everything(members: list[Definition]) -> Iterator[Definition]:
-    for item in members:
-        yield item
-        if isinstance(item, Class):
-            yield from everything(item.members)
 
 
 def test_the_corpus_is_one(sources: list[Source]) -> None:
@@ -123,7 +102,7 @@ def test_what_is_found_is_what_ast_has(sources: list[Source]) -> None:
             expected = sorted((node.lineno, node.name) for node in importable(tree.body))
         except RecursionError:  # of the second route, on chains of hundreds of elif
             continue
-        assert sorted((item.line, item.name) for item in everything(module.members)) == expected, source.path
+        assert sorted((item.line, item.name) for item in definitions(module.members)) == expected, source.path
 
 
 def test_no_file_costs_more_than_its_nodes_allow(sources: list[Source]) -> None:
@@ -160,8 +139,8 @@ def test_every_file_is_read_as_a_module_of_an_extension(sources: list[Source], l
             except UnreadableSource:
                 unreadable += 1
                 continue
-            classes += sum(isinstance(item, Class) for item in everything(module.members))
-            functions += sum(isinstance(item, Function) for item in everything(module.members))
+            classes += sum(isinstance(item, Class) for item in definitions(module.members))
+            functions += sum(isinstance(item, Function) for item in definitions(module.members))
         expected[name] = classes, functions, unreadable, len(batch)
     work = tmp_path / "work"
     work.mkdir()

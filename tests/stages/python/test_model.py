@@ -6,7 +6,6 @@ import ast
 import inspect
 import textwrap
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from radon.visitors import ComplexityVisitor
 
 from stages.python.files import decode
 from stages.python.grammar import Parsed, parse
-from stages.python.model import Class, Definition, Function, Module
-from stages.python.resolver import functions_of
+from stages.python.model import Class, Function, Module
+from stages.python.resolver import definitions, functions_of
 from stages.python.text import dedent, docstring
 from stages.python.visitor import visit
+from tests.definitions import importable
 
 
 def module_of(source: str, name: str = "pkg.mod", *, is_package: bool = False) -> Module:
@@ -48,35 +48,14 @@ def real_files(wheel_root: Path) -> list[tuple[str, str, ast.Module]]:
     return files
 
 
-def _everything(members: list[Definition]) -> Iterator[Definition]:
-    for item in members:
-        yield item
-        if isinstance(item, Class):
-            yield from _everything(item.members)
-
-
-def _importable(body: list[Any]) -> Iterator[Any]:
-    """The second route: every def and class that is not inside a function or a main guard."""
-    for node in body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
-            yield from _importable(node.orelse)
-        else:
-            if isinstance(node, ast.ClassDef):
-                yield node
-            if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
-                yield from _importable(list(ast.iter_child_nodes(node)))
-
-
 def test_definitions_of_real_files_are_those_a_plain_count_finds(
     real_files: list[tuple[str, str, ast.Module]],
 ) -> None:
     classes = functions = 0
     for path, text, tree in real_files:
         module = visit("m", path, is_package=False, parsed=Parsed(tree, text, {}))
-        found = sorted((item.line, item.name, isinstance(item, Class)) for item in _everything(module.members))
-        expected = sorted((node.lineno, node.name, isinstance(node, ast.ClassDef)) for node in _importable(tree.body))
+        found = sorted((item.line, item.name, isinstance(item, Class)) for item in definitions(module.members))
+        expected = sorted((node.lineno, node.name, isinstance(node, ast.ClassDef)) for node in importable(tree.body))
         assert found == expected, path
         classes += sum(is_class for _, _, is_class in found)
         functions += sum(not is_class for _, _, is_class in found)
@@ -93,7 +72,7 @@ LOCAL_FUNCTIONS = 118
 def test_complexities_of_real_functions_are_radons(real_files: list[tuple[str, str, ast.Module]]) -> None:
     compared = 0
     for path, text, tree in real_files:
-        nodes = {node.lineno: node for node in _importable(tree.body) if not isinstance(node, ast.ClassDef)}
+        nodes = {node.lineno: node for node in importable(tree.body) if not isinstance(node, ast.ClassDef)}
         for function in functions_of(visit("m", path, is_package=False, parsed=Parsed(tree, text, {})).members):
             visitor = ComplexityVisitor.from_ast(nodes[function.line])
             assert function.complexity == visitor.functions[0].complexity, f"{path}:{function.line}"
@@ -106,7 +85,7 @@ def test_docstrings_of_real_definitions_are_as_inspect_cleans_them(
 ) -> None:
     compared = 0
     for path, _, tree in real_files:
-        for node in [tree, *_importable(tree.body)]:
+        for node in [tree, *importable(tree.body)]:
             assert docstring(node) == ast.get_docstring(node), path
             compared += docstring(node) is not None
     assert compared > 3000
@@ -165,7 +144,7 @@ def test_dedented_source_of_real_functions_is_the_same_function(
     compared = 0
     for path, text, tree in real_files[::5]:
         lines = text.split("\n")
-        nodes = {node.lineno: node for node in _importable(tree.body) if not isinstance(node, ast.ClassDef)}
+        nodes = {node.lineno: node for node in importable(tree.body) if not isinstance(node, ast.ClassDef)}
         for function in functions_of(visit("m", path, is_package=False, parsed=Parsed(tree, text, {})).members):
             source = dedent(lines[function.start - 1 : function.end])
             # Inside strings of several lines the indentation goes too, as it does in a docstring that is shown.
