@@ -12,8 +12,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
 
-from doit import get_initial_workdir
-
 from checkpoint import file as checkpoint_file
 from checkpoint.file import Checkpoint, CheckpointCorrupt, CheckpointNewer
 from checkpoint.origin import Origin
@@ -25,6 +23,7 @@ from config import Config, ConfigError, load
 from config.request import Request
 from stages.failures import StageError
 from tasks import doit_internals, lock
+from tasks.doit_internals import started_in
 from tasks.file_state import FileStateChecker
 from tasks.pipeline import Pipeline
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES, UnknownStage, position
@@ -90,7 +89,7 @@ class Invocation:
         gc.set_threshold(100_000, 50, 50)
         variables = doit_internals.command_line_variables()
         try:
-            invocation = cls.from_variables(variables, Path(get_initial_workdir() or "."))
+            invocation = cls.from_variables(variables, started_in())
         except NOT_STARTED as error:
             sys.stderr.write(f"ERROR: {error}\n")
             not_started(str(error), variables)

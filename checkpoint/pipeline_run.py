@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from doit import get_initial_workdir
 from doit.exceptions import InvalidCommand
 from doit.task import Task
 
@@ -25,7 +24,7 @@ from checkpoint.reporter import AccountReporter
 from checkpoint.selection import Folders, members, resolve, with_merges
 from stages.failures import StageError
 from tasks import lock
-from tasks.doit_internals import uptodate_checks
+from tasks.doit_internals import started_in, uptodate_checks
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, stage_of
 from tasks.stage_task import CleanAction
 from tasks.uptodate import Freshness
@@ -108,13 +107,12 @@ class PipelineRun:
 
     def _begin(self) -> None:
         invocation, request = self.invocation, self.invocation.request
-        started_in = Path(get_initial_workdir() or ".")
         words = self.command.sel_tasks if self.partial else invocation.selected
         selected = resolve(
             words,
             [task.name for task in self.command.task_list],
             self._tasks,
-            Folders(Path.cwd(), started_in),
+            Folders(Path.cwd(), started_in()),
             self.command.loader.cmd_names,
         )
         if request.force:

@@ -8,10 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
-
-from doit import get_initial_workdir
 
 from checkpoint import file as checkpoint_file
 from checkpoint.file import CheckpointCorrupt
@@ -23,6 +20,7 @@ from console.outputs.delivery import Wanted, deliver
 from console.outputs.warnings import WarningsOfRun
 from console.sources_told import sources_told
 from stages.failures import StageError
+from tasks.doit_internals import started_in
 
 if TYPE_CHECKING:
     from checkpoint.invocation import Invocation
@@ -47,7 +45,7 @@ class RunConsole:
         request = invocation.request
         self._invocation = invocation
         self._stream = stream
-        self._wanted = Wanted.of(request, Path(get_initial_workdir() or "."), os.environ)
+        self._wanted = Wanted.of(request, started_in(), os.environ)
         self.display: Display = choose(
             sys.stderr if request.json else stream, quiet=request.quiet, verbose=request.verbose
         )
@@ -91,7 +89,7 @@ class RunConsole:
         from console.commands.report import write_page
 
         wanted = self._invocation.request.report
-        path = None if wanted == "-" else Path(get_initial_workdir() or ".") / wanted
+        path = None if wanted == "-" else started_in() / wanted
         with contextlib.suppress(CheckpointCorrupt):
             self._invocation.found = checkpoint_file.load(self._invocation.config.work_dir)
         try:

@@ -6,9 +6,10 @@ They match doit 0.37 and 0.38. ``tests/tasks/test_doit_internals.py`` fails when
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from doit import doit_cmd
+from doit import doit_cmd, get_initial_workdir
 from doit.task import Task
 
 
@@ -18,6 +19,11 @@ def command_line_variables() -> dict[str, str]:
     ``doit.get_var`` reads a single variable by name, so it cannot detect unknown names.
     """
     return dict(doit_cmd._CMDLINE_VARS or {})
+
+
+def started_in() -> Path:
+    """Return the folder where the command was started, which paths of the command line are relative to."""
+    return Path(get_initial_workdir() or ".")
 
 
 def set_command_line_variable(name: str, value: str) -> None:

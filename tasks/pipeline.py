@@ -8,12 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit import get_initial_workdir
-
 from config import Config
 from config.request import Request
 from stages.failures import StageError
 from stages.sources.configured import ConfiguredSource, PathSource, configured_sources
+from tasks.doit_internals import started_in
 from tasks.file_state import Signature, signature
 from tasks.graph import Graph, short_path
 from tasks.stage_names import STAGES
@@ -146,7 +145,7 @@ class Pipeline:
     def _whereabouts(self) -> dict[str, Any]:
         return {
             "project": self.config.path.parent,
-            "search_from": [Path(get_initial_workdir() or ".")],
+            "search_from": [started_in()],
             "outputs": [self.config.target_dir],
         }
 

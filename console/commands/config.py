@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-from doit import get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
@@ -20,6 +19,7 @@ from config.schema import config_schema
 from config.secrets import VARIABLE
 from console.commands.options import OPT_JSON
 from tasks import doit_internals
+from tasks.doit_internals import started_in
 from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_NOT_STARTED
 
@@ -46,14 +46,14 @@ class ConfigCommand(InterspersedOptions, Command):  # type: ignore[misc]
         """Run the subcommand and return the exit code."""
         word, *files = pos_args or [""]
         if word == "migrate" and len(files) == 1:
-            return _migrate(_started_in() / files[0])
+            return _migrate(started_in() / files[0])
         if word not in ("show", "check") or len(files) > 1:
             raise InvalidCommand(f"config: expected {self.doc_usage}, found {shlex.join(pos_args) or 'nothing'}.")
         variables = doit_internals.command_line_variables() | ({"config": files[0]} if files else {})
         try:
-            invocation = Invocation.from_variables(variables, _started_in())
+            invocation = Invocation.from_variables(variables, started_in())
             invocation.config.secret("embeddings.api_key")
-            given = Request.from_variables(variables, _started_in())
+            given = Request.from_variables(variables, started_in())
         except NOT_STARTED as error:
             sys.stderr.write(f"ERROR: {error}\n")
             return EXIT_NOT_STARTED
@@ -64,10 +64,6 @@ class ConfigCommand(InterspersedOptions, Command):  # type: ignore[misc]
         else:
             sys.stdout.write(_text(invocation, _in_force(invocation, given)))
         return 0
-
-
-def _started_in() -> Path:
-    return Path(get_initial_workdir() or ".")
 
 
 def _migrate(path: Path) -> int:

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from doit import get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
-from config import Config, ConfigError, load
+from config import Config, ConfigError
+from console.commands.command_line import configuration
 from console.commands.options import OPT_JSON
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from tasks.command_option import option
-from tasks.doit_internals import command_line_variables
+from tasks.doit_internals import started_in
 from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
@@ -81,19 +81,16 @@ class Diff(InterspersedOptions, Command):  # type: ignore[misc]
             )
         if opt_values["as_json"] and opt_values["as_markdown"]:
             raise InvalidCommand("diff: --json and --markdown cannot be printed both.")
-        variables = command_line_variables()
-        started_in = Path(get_initial_workdir() or ".")
-        named = variables.pop("config", "")
         try:
-            config = load(started_in / named if named else None, variables)
-            comparison = compared(config, started_in, pos_args, since_last=opt_values["since_last"])
+            config = configuration()
+            comparison = compared(config, started_in(), pos_args, since_last=opt_values["since_last"])
             if comparison is None:
                 return _nothing_to_compare(as_json=opt_values["as_json"])
             comparison = _narrowed(comparison, opt_values["extensions"], only_breaking=opt_values["only"] == "breaking")
             if opt_values["html"]:
                 from console.diff import page
 
-                page.write(started_in / opt_values["html"], comparison)
+                page.write(started_in() / opt_values["html"], comparison)
         except ConfigError as error:
             sys.stderr.write(f"ERROR: {error}\n")
             return EXIT_NOT_STARTED

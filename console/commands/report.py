@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
-from doit import get_initial_workdir
 from doit.cmd_base import DoitCmdBase
 from doit.exceptions import InvalidCommand
 from doit.task import Task
@@ -22,6 +21,7 @@ from console.report.run_state import RunState, StageState
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from tasks.command_option import option
+from tasks.doit_internals import started_in
 from tasks.stage_names import EXIT_FAILED, stage_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Report(DoitCmdBase):  # type: ignore[misc]
         if pos_args:
             raise InvalidCommand(f"report: expected no task, found {' '.join(pos_args)}.")
         invocation: Invocation = self.loader.namespace["invocation"]
-        named = Path(get_initial_workdir() or ".") / report_file if report_file else None
+        named = started_in() / report_file if report_file else None
         records = database.records(invocation.pipeline.path(DATABASE_NAME))
         planned = plan(self.task_list, invocation.pipeline.stages, self.dep_manager)
         try:

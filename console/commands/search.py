@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-from doit import get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
-from config import ConfigError, load
+from config import ConfigError
+from console.commands.command_line import configuration
 from console.commands.options import OPT_JSON, OPT_MODE
 from stages.retrieval.search import Hit, SearchError, find_index, search
 from tasks.command_option import option
-from tasks.doit_internals import command_line_variables
+from tasks.doit_internals import started_in
 from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
@@ -52,17 +52,13 @@ class Search(InterspersedOptions, Command):  # type: ignore[misc]
     def execute(self, opt_values: dict[str, Any], pos_args: list[str]) -> int:
         """Print the hits and return the exit code."""
         query = " ".join(pos_args)
-        # doit removes KEY=VALUE from the arguments of a command line.
-        variables = command_line_variables()
-        started_in = Path(get_initial_workdir() or ".")
-        named = variables.pop("config", "")
         try:
-            config = load(started_in / named if named else None, variables)
+            config = configuration()
             if not query.strip():
                 raise InvalidCommand('search: what is to be searched? Example: doit search "open a usd stage"')
             hits = search(
                 query,
-                data_dir=started_in / opt_values["data"] if opt_values["data"] else _data_dir(config),
+                data_dir=started_in() / opt_values["data"] if opt_values["data"] else _data_dir(config),
                 kind=_KINDS.get(opt_values["kind"]),
                 k=opt_values["k"],
                 mode=opt_values["mode"],

@@ -6,20 +6,19 @@ import importlib.util
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any, ClassVar
 
-from doit import get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
-from config import Config, ConfigError, load
+from config import Config, ConfigError
+from console.commands.command_line import configuration
 from console.commands.options import OPT_MODE
 from stages.artifacts.final_assembly import PREVIOUS
 from stages.failures import StageError
 from stages.retrieval.search import SearchError
 from tasks.command_option import option
-from tasks.doit_internals import command_line_variables
+from tasks.doit_internals import started_in
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
 _OPT_HTTP = option(
@@ -51,16 +50,12 @@ class Serve(Command):  # type: ignore[misc]
         """Serve until the client disconnects or the process is stopped. Return the exit code."""
         if pos_args:
             raise InvalidCommand(f"serve: expected no argument, found {' '.join(pos_args)}.")
-        # doit removes KEY=VALUE from the arguments of a command line.
-        variables = command_line_variables()
-        started_in = Path(get_initial_workdir() or ".")
-        named = variables.pop("config", "")
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s")
         try:
-            config = load(started_in / named if named else None, variables)
+            config = configuration()
             if importlib.util.find_spec("mcp") is None:
                 raise StageError("serve needs the package mcp: pip install 'kit-extension-pipeline[serve]'")
-            _serve(config, started_in, opt_values)
+            _serve(config, opt_values)
         except ConfigError as error:
             sys.stderr.write(f"ERROR: {error}\n")
             return EXIT_NOT_STARTED
@@ -72,10 +67,10 @@ class Serve(Command):  # type: ignore[misc]
         return 0
 
 
-def _serve(config: Config, started_in: Path, options: dict[str, Any]) -> None:
+def _serve(config: Config, options: dict[str, Any]) -> None:
     from serving import http
 
-    target_dir = started_in / options["data"] if options["data"] else config.target_dir
+    target_dir = started_in() / options["data"] if options["data"] else config.target_dir
     address = http.address_of(options["http"]) if options["http"] else None
     token = os.environ.get(http.TOKEN_VARIABLE, "") if address else ""
     if address:

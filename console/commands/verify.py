@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from doit import doit_cmd, get_initial_workdir
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
-from config import ConfigError, load
+from config import ConfigError
+from console.commands.command_line import configuration
 from console.commands.options import OPT_JSON
 from stages.failures import StageError
+from tasks.doit_internals import started_in
 from tasks.interspersed import InterspersedOptions
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 
@@ -55,13 +56,7 @@ class Verify(InterspersedOptions, Command):  # type: ignore[misc]
 
 
 def _folder(words: list[str]) -> Path:
-    # doit removes KEY=VALUE from the arguments of a command line.
-    variables = dict(doit_cmd._CMDLINE_VARS or {})
-    started_in = Path(get_initial_workdir() or ".")
-    named = variables.pop("config", "")
-    if words:
-        return started_in / words[0]
-    return load(started_in / named if named else None, variables).target_dir
+    return started_in() / words[0] if words else configuration().target_dir
 
 
 def _text(result: Verification) -> str:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from doit import get_initial_workdir
-
 from checkpoint.progress import RunOutcome
 from config import ConfigError
 from config.request import Request
@@ -20,6 +18,7 @@ from console.outputs.github import workflow_commands
 from console.outputs.json_summary import summary_text
 from stages.failures import StageError
 from stages.storage.jsonfile import write_bytes
+from tasks.doit_internals import started_in
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def not_started(message: str, variables: Mapping[str, str]) -> None:
         request = Request.from_variables(told, Path())
     except ConfigError:
         return
-    deliver_not_started(message, Wanted.of(request, Path(get_initial_workdir() or "."), os.environ))
+    deliver_not_started(message, Wanted.of(request, started_in(), os.environ))
 
 
 def deliver_not_started(message: str, wanted: Wanted) -> None:
