@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.comparison.pairs import collect
+from tests.project import Project
 
 # A busy machine is no failure.
 settings.register_profile("untimed", deadline=None)
@@ -106,6 +110,7 @@ _QUICK = {
 # Real files and whole pipelines among tests of functions.
 _LONG_TESTS = frozenset(
     {
+        "tests/comparison/test_moves.py::test_a_hundred_thousand_candidates_are_paired",
         "tests/config/test_load.py::test_the_validator_agrees_with_jsonschema",
         "tests/console/report/test_page.py::test_a_failed_run_with_report_writes_the_page_and_keeps_its_code",
         "tests/console/report/test_page.py::test_a_file_that_cannot_be_read_is_noted",
@@ -204,3 +209,19 @@ def wheel_root(wheel_file: Path) -> Path:
             aside.rename(folder)
         shutil.rmtree(aside, ignore_errors=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def compared_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
+    """The old and the new Kit of `tests.comparison`, once for all test processes. To read only."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared.resolve() / "compared"
+    with (shared / "compared.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            collect(folder)
+            (folder / "complete").touch()
+    return Project(folder / "old"), Project(folder / "new")

@@ -15,18 +15,12 @@ from comparison.compare import compare
 from comparison.data_set import DataSet, find_data_set
 from comparison.markdown import markdown
 from stages.failures import StageError
-from tests.comparison.pairs import collect
 from tests.project import Project
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
-    return collect(tmp_path_factory.mktemp("diff").resolve())
-
-
-@pytest.fixture(scope="module")
-def found(pair: tuple[Project, Project]) -> Comparison:
-    old, new = pair
+def found(compared_pair: tuple[Project, Project]) -> Comparison:
+    old, new = compared_pair
     return compare(DataSet(old.data / "107.3"), DataSet(new.data / "107.3"))
 
 
@@ -98,10 +92,12 @@ def test_what_moved_to_another_extension_says_which(found: Comparison) -> None:
     assert [change.new_extension for change in gone.changes] == ["", "made.new"]
 
 
-def test_what_breaks_is_what_griffe_finds_in_the_sources(pair: tuple[Project, Project], found: Comparison) -> None:
+def test_what_breaks_is_what_griffe_finds_in_the_sources(
+    compared_pair: tuple[Project, Project], found: Comparison
+) -> None:
     old, new = (
         griffe.load("made.api", search_paths=[project.extensions / "made.api"], try_relative_path=False)
-        for project in pair
+        for project in compared_pair
     )
     theirs = {(one.obj.path, one.kind.value) for one in griffe.find_breaking_changes(old, new)}
     # griffe takes what an object of another kind offers for gone, and knows no settings; a move is a removal to it.
@@ -116,8 +112,8 @@ def test_what_breaks_is_what_griffe_finds_in_the_sources(pair: tuple[Project, Pr
     assert ours == theirs
 
 
-def test_a_data_set_against_itself_has_no_changes(pair: tuple[Project, Project], tmp_path: Path) -> None:
-    data_set = pair[0].data / "107.3"
+def test_a_data_set_against_itself_has_no_changes(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+    data_set = compared_pair[0].data / "107.3"
     assert compare(DataSet(data_set), DataSet(data_set)).extensions == []
     # Without the manifest every file has to be read.
     shutil.copytree(data_set, tmp_path / "copy")
@@ -125,8 +121,8 @@ def test_a_data_set_against_itself_has_no_changes(pair: tuple[Project, Project],
     assert compare(DataSet(tmp_path / "copy"), DataSet(data_set)).extensions == []
 
 
-def test_backwards_what_was_added_is_removed(pair: tuple[Project, Project], found: Comparison) -> None:
-    back = compare(DataSet(pair[1].data / "107.3"), DataSet(pair[0].data / "107.3"))
+def test_backwards_what_was_added_is_removed(compared_pair: tuple[Project, Project], found: Comparison) -> None:
+    back = compare(DataSet(compared_pair[1].data / "107.3"), DataSet(compared_pair[0].data / "107.3"))
     turned = {"added": "removed", "removed": "added", "moved": "moved", "changed": "changed"}
     whole = ("class", "function", "example", "setting", "variable")
 
@@ -163,7 +159,7 @@ def port(kind: str, default: Any = None, *, optional: bool = False) -> dict[str,
     ],
 )
 def test_nodes_and_their_ports(
-    pair: tuple[Project, Project],
+    compared_pair: tuple[Project, Project],
     tmp_path: Path,
     before: dict[str, Any],
     after: dict[str, Any],
@@ -171,7 +167,7 @@ def test_nodes_and_their_ports(
 ) -> None:
     sides = []
     for name, inputs in (("old", before), ("new", after)):
-        shutil.copytree(pair[0].data / "107.3", tmp_path / name)
+        shutil.copytree(compared_pair[0].data / "107.3", tmp_path / name)
         nodes = {"made.api.Node": NODE | {"inputs": inputs}}
         (tmp_path / name / "nodes").mkdir(exist_ok=True)
         (tmp_path / name / "nodes/nodes_database.json").write_text(json.dumps({"nodes": nodes}))
@@ -186,14 +182,14 @@ def test_nodes_and_their_ports(
         assert [breakage.kind.name for breakage in changes[0].breakages] == kinds
 
 
-def test_a_node_that_is_gone(pair: tuple[Project, Project], tmp_path: Path) -> None:
-    shutil.copytree(pair[0].data / "107.3", tmp_path / "old")
+def test_a_node_that_is_gone(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+    shutil.copytree(compared_pair[0].data / "107.3", tmp_path / "old")
     (tmp_path / "old/nodes").mkdir(exist_ok=True)
     nodes = {"made.api.Node": NODE | {"inputs": {}}}
     (tmp_path / "old/nodes/nodes_database.json").write_text(json.dumps({"nodes": nodes}))
     changes = [
         change
-        for one in compare(DataSet(tmp_path / "old"), DataSet(pair[0].data / "107.3")).extensions
+        for one in compare(DataSet(tmp_path / "old"), DataSet(compared_pair[0].data / "107.3")).extensions
         for change in one.changes
     ]
     assert [told(change) for change in changes] == [("node", "removed", "made.api.Node", "", GONE)]
@@ -231,23 +227,25 @@ def test_markdown_of_hostile_names_stays_text(found: Comparison) -> None:
     assert "\n# b" not in text
 
 
-def test_a_folder_that_is_no_data_set_is_named(pair: tuple[Project, Project], tmp_path: Path) -> None:
+def test_a_folder_that_is_no_data_set_is_named(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
     with pytest.raises(StageError, match="no data set"):
         DataSet(tmp_path)
     with pytest.raises(StageError, match=r"99\.1: no data set is there.*107\.3"):
-        find_data_set("99.1", pair[0].data, tmp_path)
+        find_data_set("99.1", compared_pair[0].data, tmp_path)
 
 
-def test_a_file_of_another_form_is_named(pair: tuple[Project, Project], tmp_path: Path) -> None:
-    shutil.copytree(pair[0].data / "107.3", tmp_path / "old")
+def test_a_file_of_another_form_is_named(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+    shutil.copytree(compared_pair[0].data / "107.3", tmp_path / "old")
     (tmp_path / "old/MANIFEST.json").unlink()
     (tmp_path / "old/extensions/api_docs/made.api-1.0.0.api_docs.json").write_text('{"classes": []}')
     with pytest.raises(StageError, match=r"made\.api-1\.0\.0\.api_docs\.json: not in the form"):
-        compare(DataSet(tmp_path / "old"), DataSet(pair[1].data / "107.3"))
+        compare(DataSet(tmp_path / "old"), DataSet(compared_pair[1].data / "107.3"))
 
 
-def test_a_version_a_folder_and_a_folder_of_versions_are_found(pair: tuple[Project, Project], tmp_path: Path) -> None:
-    data = pair[0].data
+def test_a_version_a_folder_and_a_folder_of_versions_are_found(
+    compared_pair: tuple[Project, Project], tmp_path: Path
+) -> None:
+    data = compared_pair[0].data
     assert find_data_set("107.3", data, tmp_path) == data / "107.3"
     assert find_data_set(str(data / "107.3"), tmp_path, tmp_path) == data / "107.3"
     shutil.copytree(data / "107.3", tmp_path / "two/99.12")

@@ -19,8 +19,8 @@ from tests.faults.harness import FULL, KILLS, MAIN, counted, end
 from tests.project import ROOT, Project, digest_of, make_extension, make_project
 
 _HERE = Path(__file__).parent
-# Kills of each of the two ways to swap.
-_KILLS = 200 if FULL else max(KILLS, 8)
+# Kills of each of the two ways to swap; the quick tests take the first number.
+_KILLS = (2, 200 if FULL else max(KILLS, 8))
 _RUNS = 50 if FULL else 6
 
 
@@ -86,8 +86,9 @@ def reading(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads below an open folder through /proc")
+@pytest.mark.parametrize("kills", _KILLS)
 @pytest.mark.parametrize("exchange", [True, False], ids=["exchange", "two renames"])
-def test_killed_while_publishing(two_versions: TwoVersions, exchange: bool) -> None:
+def test_killed_while_publishing(two_versions: TwoVersions, exchange: bool, kills: int) -> None:
     done = two_versions.publish_other(exchange=exchange)
     assert done.returncode == 0, done.stderr
     calls = int(done.stdout)
@@ -96,9 +97,9 @@ def test_killed_while_publishing(two_versions: TwoVersions, exchange: bool) -> N
     own.parent.mkdir(exist_ok=True)
     own.write_text("mine")
     with reading(two_versions.target) if exchange else contextlib.nullcontext():
-        for number in range(_KILLS):
+        for number in range(kills):
             with counted(f"kill -9 in final_assembly, {'exchange' if exchange else 'two renames'}") as figure:
-                killed = two_versions.publish_other(1 + number * calls // _KILLS, exchange=exchange)
+                killed = two_versions.publish_other(1 + number * calls // kills, exchange=exchange)
                 figure.ended["killed" if killed.returncode == -signal.SIGKILL else "had ended"] += 1
                 if exchange or two_versions.target.exists():
                     check_one_of(two_versions)

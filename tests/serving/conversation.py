@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,46 @@ async def client(project: Project, *arguments: str) -> AsyncIterator[Client]:
     """Start the server on its standard input and output and connect to it."""
     async with Client(parameters(project, *arguments), read_timeout_seconds=120) as connected:
         yield connected
+
+
+Conversation = Callable[[Client], Awaitable[None]]
+
+
+@contextlib.contextmanager
+def one_server(project: Project, *arguments: str) -> Iterator[Callable[[Conversation], None]]:
+    """Start one server for many conversations, and return what holds one after the other."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    connecting: asyncio.Future[Client] = loop.create_future()
+    done = asyncio.Event()
+
+    # The connection is to be closed by the task that opened it.
+    async def keep() -> None:
+        try:
+            async with client(project, *arguments) as connected:
+                connecting.set_result(connected)
+                await done.wait()
+        except BaseException as error:
+            if connecting.done():
+                raise
+            connecting.set_exception(error)
+
+    async def hold(conversation: Conversation) -> None:
+        await conversation(await asyncio.shield(connecting))
+
+    thread.start()
+    kept = asyncio.run_coroutine_threadsafe(keep(), loop)
+    try:
+        yield lambda conversation: asyncio.run_coroutine_threadsafe(hold(conversation), loop).result(300)
+        loop.call_soon_threadsafe(done.set)
+        kept.result(120)
+    finally:
+        loop.call_soon_threadsafe(done.set)
+        with contextlib.suppress(Exception):
+            kept.result(120)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def ask(connected: Client, tool: str, **arguments: Any) -> str:

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from stages.retrieval.tokens import count
-from tests.comparison.pairs import collect
 from tests.project import ROOT, Project, make_project
-from tests.serving.conversation import ask, client, error_of, memory_of
+from tests.serving.conversation import Conversation, ask, client, error_of, memory_of, one_server
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
-def talk(project: Project, conversation: Callable[[Client], Awaitable[None]], *arguments: str) -> None:
+@pytest.fixture(scope="module")
+def hold(project: Project) -> Iterator[Callable[[Conversation], None]]:
+    """One server that answers all who only ask."""
+    with one_server(project) as held:
+        yield held
+
+
+def talk(project: Project, conversation: Conversation, *arguments: str) -> None:
     async def run() -> None:
         async with client(project, *arguments) as connected:
             await conversation(connected)
@@ -41,7 +47,7 @@ def talk(project: Project, conversation: Callable[[Client], Awaitable[None]], *a
     asyncio.run(run())
 
 
-def test_every_tool_says_what_it_is_for_and_what_its_arguments_mean(project: Project) -> None:
+def test_every_tool_says_what_it_is_for_and_what_its_arguments_mean(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         tools = (await connected.list_tools()).tools
         # Those of the Kit MCP server of kit-usd-agents, with its arguments: prompts for it go on working.
@@ -68,10 +74,10 @@ def test_every_tool_says_what_it_is_for_and_what_its_arguments_mean(project: Pro
             assert "max_tokens" in tool.input_schema["properties"], tool.name
             assert all(rule["description"] for rule in tool.input_schema["properties"].values()), tool.name
 
-    talk(project, conversation)
+    hold(conversation)
 
 
-def test_extensions_are_found_by_title_and_filtered_by_category(project: Project) -> None:
+def test_extensions_are_found_by_title_and_filtered_by_category(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         found = await ask(connected, "search_kit_extensions", query="Extension 2 number 2", top_k=1)
         assert "## made.up02 1.2.0" in found
@@ -82,10 +88,10 @@ def test_extensions_are_found_by_title_and_filtered_by_category(project: Project
         )
         assert "did you mean" in await error_of(connected, "search_kit_code_examples", query="x", extension="made.up9")
 
-    talk(project, conversation)
+    hold(conversation)
 
 
-def test_an_extension_a_symbol_a_setting_and_the_tree_are_told(project: Project) -> None:
+def test_an_extension_a_symbol_a_setting_and_the_tree_are_told(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         details = await ask(connected, "get_kit_extension_details", extension_ids=["made.up02", "made.up99"])
         assert "It does nothing useful, 2 times." in details
@@ -111,20 +117,20 @@ def test_an_extension_a_symbol_a_setting_and_the_tree_are_told(project: Project)
             connected, "get_kit_api_details", api_references="made.up01@Workre1"
         )
 
-    talk(project, conversation)
+    hold(conversation)
 
 
-def test_settings_are_filtered_by_prefix_and_type(project: Project) -> None:
+def test_settings_are_filtered_by_prefix_and_type(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         found = await ask(connected, "search_kit_settings", query="made up", type_filter="int", prefix_filter="exts")
         assert found.count("(int, default") == found.count("\n- ") == 3
         assert "Types: bool, int" in await ask(connected, "search_kit_settings", query="made", type_filter="array")
 
-    talk(project, conversation)
+    hold(conversation)
 
 
 @pytest.mark.parametrize("most", [100, 300, 1000])
-def test_an_answer_keeps_to_the_tokens_that_the_caller_sets(project: Project, most: int) -> None:
+def test_an_answer_keeps_to_the_tokens_that_the_caller_sets(hold: Callable[[Conversation], None], most: int) -> None:
     async def conversation(connected: Client) -> None:
         questions: list[tuple[str, dict[str, Any]]] = [
             ("search_kit_code_examples", {"query": "long function", "top_k": 50}),
@@ -140,7 +146,7 @@ def test_an_answer_keeps_to_the_tokens_that_the_caller_sets(project: Project, mo
             if count(whole) > most:
                 assert "left out" in short or "(cut)" in short, short
 
-    talk(project, conversation)
+    hold(conversation)
 
 
 HOSTILE = [
@@ -193,7 +199,7 @@ def test_a_hostile_question_has_an_answer_or_one_clear_error(project: Project, m
     talk(project, conversation, "--mode", mode)
 
 
-def test_resources_are_the_catalogue_and_each_extension(project: Project) -> None:
+def test_resources_are_the_catalogue_and_each_extension(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         listed = (await connected.list_resources()).resources
         assert {str(one.uri) for one in listed} == {"kit://catalogue", "kit://version"}
@@ -204,7 +210,7 @@ def test_resources_are_the_catalogue_and_each_extension(project: Project) -> Non
         with pytest.raises(MCPError, match=r"There is no extension .made\.up99"):
             await connected.read_resource("kit://extensions/made.up99")
 
-    talk(project, conversation)
+    hold(conversation)
 
 
 INITIALIZE = {
@@ -270,8 +276,9 @@ def test_what_is_printed_meanwhile_goes_to_standard_error(project: Project) -> N
     assert ("noise of Python" in said, "noise of a program" in said) == (True, True)
 
 
-def test_two_versions_are_compared(tmp_path: Path) -> None:
-    old, new = collect(tmp_path)
+def test_two_versions_are_compared(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+    old, new = compared_pair[0], Project(tmp_path)
+    shutil.copytree(compared_pair[1].path, new.path, dirs_exist_ok=True)
     shutil.copytree(old.data / "107.3", new.data / "106.5")
 
     async def conversation(connected: Client) -> None:
@@ -305,6 +312,7 @@ def test_a_new_data_set_answers_from_then_on(tmp_path: Path) -> None:
             has_ended = running.done()
             # Every answer is whole, of the old data set or of the new one.
             answer = await ask(connected, "get_kit_extension_details", extension_ids="made.up01")
+            await asyncio.sleep(0.01)
             titles.append("Renamed" if "Renamed: " in answer else "Extension 1")
             assert f"{titles[-1]}: " in answer
         assert (await running).code == 0
@@ -317,26 +325,26 @@ def test_a_new_data_set_answers_from_then_on(tmp_path: Path) -> None:
     talk(project, conversation)
 
 
-def test_a_broken_new_data_set_is_not_served(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project", count=2)
-    assert project.run("doit").code == 0
+def test_a_broken_new_data_set_is_not_served(project: Project, tmp_path: Path) -> None:
+    copy = Project(tmp_path / "project")
+    shutil.copytree(project.path, copy.path)
 
     async def conversation(connected: Client) -> None:
         assert "made.up01" in await ask(connected, "search_kit_extensions", query="Extension 1")
-        index = project.data / "107.3/settings/settings_faiss/index.json"
+        index = copy.data / "107.3/settings/settings_faiss/index.json"
         index.unlink()
-        manifest = project.data / "107.3/MANIFEST.json"
+        manifest = copy.data / "107.3/MANIFEST.json"
         os.utime(manifest, ns=(1, 1))
         assert "made.up01" in await ask(connected, "search_kit_extensions", query="Extension 1")
 
-    talk(project, conversation)
+    talk(copy, conversation)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--data", "nowhere"], 1, "nowhere: no data set is in it"),
-        (["--kit-version", "1.0"], 1, "no data set is in it"),
+        pytest.param(["--kit-version", "1.0"], 1, "no data set is in it", marks=pytest.mark.long),
         (["--http", "127.0.0.1"], 1, "is no address and port"),
         (["--http", "0.0.0.0:0"], 1, "can be reached from other machines"),
         (["surplus"], 3, "expected no argument"),

@@ -100,7 +100,7 @@ def check(schema: str, path: Path) -> None:
 # --- outputs ---
 
 
-@pytest.mark.parametrize("fixture", ["made_up", "wheel_work"])
+@pytest.mark.parametrize("fixture", ["made_up", pytest.param("wheel_work", marks=pytest.mark.long)])
 def test_outputs_keep_to_their_schemas(fixture: str, request: pytest.FixtureRequest) -> None:
     data = request.getfixturevalue(fixture) / "extension_data"
     check("extensions_database", data / "extensions_database.json")

@@ -145,7 +145,7 @@ def test_what_is_left_out_is_reported(made: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["setting_summary", "setting_summary_simple", "setting_statistics", "settings_report"])
-@pytest.mark.parametrize("input_", ["made", "wheel"])
+@pytest.mark.parametrize("input_", ["made", pytest.param("wheel", marks=pytest.mark.long)])
 def test_outputs_follow_their_schemas(name: str, input_: str, request: pytest.FixtureRequest) -> None:
     work_dir = request.getfixturevalue(input_)
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())

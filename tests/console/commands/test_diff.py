@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.comparison.pairs import collect
 from tests.project import ROOT, Project, make_project
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
-    return collect(tmp_path_factory.mktemp("diff").resolve())
 
 
 def diff(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,39 +18,41 @@ def diff(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_table_has_the_most_changed_extension_first(pair: tuple[Project, Project]) -> None:
-    done = diff(pair[1], str(pair[0].data), "107.3")
+def test_the_table_has_the_most_changed_extension_first(compared_pair: tuple[Project, Project]) -> None:
+    done = diff(compared_pair[1], str(compared_pair[0].data), "107.3")
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"^ (made\.\w+) +(\S.*?)  ", done.stdout, re.M)
     assert rows == [("made.api", "1.0.0 -> 1.1.0"), ("made.gone", "1.0.0 removed"), ("made.new", "1.1.0 added")]
     assert "made.api.signature" not in done.stdout
 
 
-def test_only_what_breaks_is_shown_and_fails(pair: tuple[Project, Project]) -> None:
-    done = diff(pair[1], str(pair[0].data), "107.3", "--only", "breaking", "--fail-on", "breaking")
+def test_only_what_breaks_is_shown_and_fails(compared_pair: tuple[Project, Project]) -> None:
+    done = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "--only", "breaking", "--fail-on", "breaking")
     assert done.returncode == 3, done.stderr
     assert "! ~ function made.api.signature" in done.stdout
     assert "      Parameter was added as required: e\n" in done.stdout
     assert "made.api.Added" not in done.stdout
 
 
-def test_nothing_that_breaks_is_no_failure(pair: tuple[Project, Project]) -> None:
-    done = diff(pair[1], str(pair[0].data), "107.3", "--extension", "made.new", "--fail-on", "breaking")
+def test_nothing_that_breaks_is_no_failure(compared_pair: tuple[Project, Project]) -> None:
+    done = diff(
+        compared_pair[1], str(compared_pair[0].data), "107.3", "--extension", "made.new", "--fail-on", "breaking"
+    )
     assert done.returncode == 0, done.stderr
-    same = diff(pair[0], "107.3", "107.3", "--fail-on", "breaking")
+    same = diff(compared_pair[0], "107.3", "107.3", "--fail-on", "breaking")
     assert (same.returncode, "Nothing has changed." in same.stdout) == (0, True)
 
 
-def test_one_extension_is_shown_in_detail(pair: tuple[Project, Project]) -> None:
-    done = diff(pair[1], str(pair[0].data), "107.3", "-e", "made.gone")
+def test_one_extension_is_shown_in_detail(compared_pair: tuple[Project, Project]) -> None:
+    done = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "-e", "made.gone")
     assert "> function made.gone.wanders > made.new.wanders in made.new" in done.stdout
     assert "made.api " not in done.stdout
-    unknown = diff(pair[1], str(pair[0].data), "107.3", "-e", "made.nothing")
+    unknown = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "-e", "made.nothing")
     assert 'WARNING: nothing has changed in an extension "made.nothing"' in unknown.stderr
 
 
-def test_json_has_the_same_changes(pair: tuple[Project, Project]) -> None:
-    done = diff(pair[1], str(pair[0].data), "107.3", "--json")
+def test_json_has_the_same_changes(compared_pair: tuple[Project, Project]) -> None:
+    done = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "--json")
     told = json.loads(done.stdout)
     assert told["schema_version"] == 1
     assert told["old"]["extensions"] == told["new"]["extensions"] == 2
@@ -70,12 +66,12 @@ def test_json_has_the_same_changes(pair: tuple[Project, Project]) -> None:
         if change["name"] == "made.api.signature"
     )
     assert {"kind": "Parameter was removed", "name": "b", "old": "", "new": ""} in signature["breakages"]
-    assert done.stdout == diff(pair[1], str(pair[0].data), "107.3", "--json").stdout
+    assert done.stdout == diff(compared_pair[1], str(compared_pair[0].data), "107.3", "--json").stdout
 
 
-def test_markdown_and_a_page(pair: tuple[Project, Project], tmp_path: Path) -> None:
+def test_markdown_and_a_page(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
     page = tmp_path / "changes.html"
-    done = diff(pair[1], str(pair[0].data), "107.3", "--markdown", "--html", str(page))
+    done = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "--markdown", "--html", str(page))
     assert "| made.api | 1.0.0 → 1.1.0 |" in done.stdout
     text = page.read_text()
     assert "made.api.Changed.called_new" in text
@@ -94,9 +90,9 @@ def test_markdown_and_a_page(pair: tuple[Project, Project], tmp_path: Path) -> N
     ],
 )
 def test_a_wrong_question_is_one_line(
-    pair: tuple[Project, Project], arguments: list[str], code: int, message: str
+    compared_pair: tuple[Project, Project], arguments: list[str], code: int, message: str
 ) -> None:
-    done = diff(pair[0], *arguments)
+    done = diff(compared_pair[0], *arguments)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
     assert message in done.stderr
 

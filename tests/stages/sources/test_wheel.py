@@ -84,7 +84,7 @@ def test_a_download_is_used_again_in_another_work_directory(tmp_path: Path, inde
     assert get(tmp_path, work="third")[0].is_dir()
 
 
-@pytest.mark.parametrize("with_hash", [True, False])
+@pytest.mark.parametrize("with_hash", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_torn_cache_entry_is_fetched_again(tmp_path: Path, index: Path, with_hash: bool) -> None:
     wheel = make_wheel(index)
     source = {"sha256": sha256(wheel)} if with_hash else {}
