@@ -24,6 +24,11 @@ from tests.project import Project
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# The tests start hundreds of processes. Without bytecode, which images of containers often switch off, each of them
+# would compile the whole program, and each test process all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A shell that starts the tests in the background ignores SIGINT, and all that they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

