@@ -74,7 +74,7 @@ def test_killed_at_the_nth_rename(victim: Victim, calls: Callable[[str], int], f
 
 
 def _mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
         pytest.skip(f"mounting is not allowed here: {done.stderr.strip()}")
 
@@ -89,7 +89,7 @@ def _mounted(folder: Path, *arguments: str) -> Iterator[None]:
         yield
     finally:
         # A worker that is about to end may still have its log open.
-        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=30)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=120)
 
 
 _KIBIBYTES = {"work": [64, 96, 128, 160, 200, 240, 280, 320, 400, 480, 560, 640], "data": [16, 48, 80, 120, 180, 240]}

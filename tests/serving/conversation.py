@@ -110,7 +110,7 @@ def http_server(project: Project, address: str = "127.0.0.1:0", **environ: str) 
         yield line.split()[1]
     finally:
         process.terminate()
-        printed, _ = process.communicate(timeout=30)
+        printed, _ = process.communicate(timeout=120)
         assert printed == ""
 
 

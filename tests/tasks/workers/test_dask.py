@@ -77,11 +77,11 @@ class Cluster:
         self._start(name, "dask_worker", self.address, *options, *scratch, code=code, project=project)
 
     def ask(self, question: Callable[[Any], Any]) -> Any:
-        with distributed.Client(self.address, timeout=30, set_as_default=False) as client:
+        with distributed.Client(self.address, timeout=120, set_as_default=False) as client:
             return question(client)
 
     def wait_for_workers(self, count: int) -> None:
-        self.ask(lambda client: client.wait_for_workers(count, timeout=30))
+        self.ask(lambda client: client.wait_for_workers(count, timeout=120))
 
     def used_workers(self) -> int:
         """How many of the workers have worked for a run."""
