@@ -11,9 +11,11 @@ import os
 import re
 import sys
 import tempfile
+from itertools import groupby
 from pathlib import Path
 
 import pyte
+import pyte.screens
 from rich.console import Console
 from rich.text import Text
 
@@ -36,17 +38,21 @@ def picture(screen: pyte.Screen, name: str, title: str) -> None:
         last = max((number for number, row in enumerate(screen.display) if row.strip()), default=0)
         for number in range(last + 1):
             line = Text()
-            for column in range(COLUMNS):
-                cell = screen.buffer[number][column]
-                colour = "" if cell.fg == "default" else cell.fg if len(cell.fg) != 6 else f"#{cell.fg}"
-                colour = {"brown": "yellow"}.get(colour, colour)
-                line.append(cell.data, " ".join(filter(None, [colour, "bold" if cell.bold else ""])))
+            cells = [screen.buffer[number][column] for column in range(COLUMNS)]
+            for style, run in groupby(cells, key=_style):
+                line.append("".join(cell.data for cell in run), style)
             line.rstrip()
             console.print(line)
         console.save_svg(str(IMAGES / name), title=title, unique_id=name.removesuffix(".svg"))
         path = IMAGES / name
-        text = _PLACE.sub(_SHOWN_PLACE, path.read_text())
-        path.write_text(text.replace(f"{_SHOWN_PLACE}/work/", f"{_SHOWN_PLACE}/_out/"))
+        path.write_text(_PLACE.sub(_SHOWN_PLACE, path.read_text()))
+
+
+def _style(cell: pyte.screens.Char) -> str:
+    """Return a cell's colour and weight in rich's words."""
+    colour = "" if cell.fg == "default" else cell.fg if len(cell.fg) != 6 else f"#{cell.fg}"
+    colour = {"brown": "yellow"}.get(colour, colour)
+    return " ".join(filter(None, [colour, "bold" if cell.bold else ""]))
 
 
 def main() -> None:
@@ -55,7 +61,7 @@ def main() -> None:
     for key in ("NO_COLOR", "CI", "GITHUB_ACTIONS"):
         environ.pop(key, None)
     with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
-        project = make_project(Path(folder).resolve() / "kit", count=60)
+        project = make_project(Path(folder).resolve() / "kit", count=60, output__work_dir="_out")
         command = project.command("data_collection_pipeline.py")
         shown: set[str] = set()
 
@@ -65,7 +71,7 @@ def main() -> None:
                 shown.add("running")
                 picture(screen, "terminal-running.svg", "python data_collection_pipeline.py")
 
-        blocker = project.work / "faiss_databases"
+        blocker = project.path / "_out" / "faiss_databases"
         blocker.parent.mkdir(parents=True)
         blocker.write_text("in the way")
         _, screen = run_on_terminal(command, cwd=ROOT, environ=environ, columns=COLUMNS, lines=LINES, look=look)
