@@ -210,7 +210,6 @@ def test_files_have_the_mode_of_the_umask(project: Project, tmp_path: Path, umas
                             status = os.lstat(os.path.join(place, name))
                             if status.st_mode & stat.S_IWOTH and not stat.S_ISLNK(status.st_mode):
                                 wide.append(os.path.join(place, name))
-            time.sleep(0.002)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -312,7 +312,6 @@ def test_a_new_data_set_answers_from_then_on(tmp_path: Path) -> None:
             has_ended = running.done()
             # Every answer is whole, of the old data set or of the new one.
             answer = await ask(connected, "get_kit_extension_details", extension_ids="made.up01")
-            await asyncio.sleep(0.01)
             titles.append("Renamed" if "Renamed: " in answer else "Extension 1")
             assert f"{titles[-1]}: " in answer
         assert (await running).code == 0

@@ -69,6 +69,8 @@ def test_definitions_of_real_files_are_those_a_plain_count_finds(
 
 # Classes and functions inside functions, by the number of files.
 LOCAL = {969: (63, 118), 122: (0, 12)}
+# Least numbers of functions, of docstrings, and of functions of every fifth file, by the number of files.
+LEAST = {969: (4000, 3000, 500), 122: (500, 400, 61)}
 
 
 def test_complexities_of_real_functions_are_radons(real_files: list[tuple[str, str, ast.Module]]) -> None:
@@ -79,7 +81,7 @@ def test_complexities_of_real_functions_are_radons(real_files: list[tuple[str, s
             visitor = ComplexityVisitor.from_ast(nodes[function.line])
             assert function.complexity == visitor.functions[0].complexity, f"{path}:{function.line}"
             compared += 1
-    assert compared > 4 * len(real_files)
+    assert compared > LEAST[len(real_files)][0]
 
 
 def test_docstrings_of_real_definitions_are_as_inspect_cleans_them(
@@ -90,7 +92,7 @@ def test_docstrings_of_real_definitions_are_as_inspect_cleans_them(
         for node in [tree, *importable(tree.body)]:
             assert docstring(node) == ast.get_docstring(node), path
             compared += docstring(node) is not None
-    assert compared > 3 * len(real_files)
+    assert compared > LEAST[len(real_files)][1]
 
 
 @given(st.text(alphabet="ab \t\n\\", max_size=60))
@@ -153,7 +155,7 @@ def test_dedented_source_of_real_functions_is_the_same_function(
             again = ast.parse(source).body[0]
             assert _shape(again) == _shape(nodes[function.line]), f"{path}:{function.line}"
             compared += 1
-    assert compared > len(real_files) // 2
+    assert compared > LEAST[len(real_files)][2]
 
 
 def _shape(node: ast.AST) -> list[str]:
