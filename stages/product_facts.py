@@ -6,8 +6,8 @@ fact that no public file or page of the product was found for.
 
 from __future__ import annotations
 
-# The Kit of each release of Isaac Sim. A wheel that requires Isaac Sim names its Kit in no other way. Isaac Sim 6.0.1
-# moved on to Kit 110.1.2, and the early developer release of 6.0.0 was built on Kit 109.0.2.
+# The Kit of each release of Isaac Sim. A patch release without an entry has the Kit of its major.minor. A wheel that
+# requires Isaac Sim names its Kit in no other way. The early developer release of 6.0.0 was built on Kit 109.0.2.
 # Source: https://docs.isaacsim.omniverse.nvidia.com/VERSION/overview/release_notes.html with the versions 4.5.0, 5.0.0,
 # 5.1.0, 6.0.1 (which names the Kit of 6.0.0 too), 6.1.0 and 6.2.0; https://docs.isaacsim.omniverse.nvidia.com/latest/
 # overview/archived_release_notes.html for 4.2; https://docs.isaacsim.omniverse.nvidia.com/4.1.0/release_notes.html.
@@ -19,6 +19,7 @@ ISAAC_SIM_KITS = {
     "5.0": "107.3.1",
     "5.1": "107.3.3",
     "6.0": "110.1.1",
+    "6.0.1": "110.1.2",
     "6.1": "110.3.0",
     "6.2": "110.4.0",
 }

@@ -24,7 +24,9 @@ _XML_VERSION = re.compile(r"\bversion\s*=\s*[\"']([^\"']*)[\"']")
 _KIT_FOLDER = re.compile(
     r"(?:omniverse[-_])?kit(?:[-_](?:sdk|kernel|app))?(?:[-_@]v?([0-9]+\.[0-9][0-9.]*).*)?", re.IGNORECASE
 )
-_REQUIRES_ISAAC_SIM = re.compile(r"^Requires-Dist:\s*isaacsim(?:\[[^\]]*\])?\s*\(?==\s*([0-9]+\.[0-9]+)", re.MULTILINE)
+_REQUIRES_ISAAC_SIM = re.compile(
+    r"^Requires-Dist:\s*isaacsim(?:\[[^\]]*\])?\s*\(?==\s*([0-9]+\.[0-9]+)(\.[0-9]+)?", re.MULTILINE
+)
 _PUBLISHED_FOR = re.compile(r"""^\s*kitVersion\s*=\s*["']([^"'\n]*)""", re.MULTILINE)
 _MAX_TEXT = 1024 * 1024
 _MAX_XML_DEPTH = 4
@@ -179,7 +181,8 @@ def _versions(root: Path) -> Iterator[tuple[str, str]]:
             if version and _XML_NAME.search(attributes):
                 yield version[1], f"{path}"
     for path in sorted(root.glob("*.dist-info/METADATA")):
-        for release in _REQUIRES_ISAAC_SIM.findall(_text(path)):
+        for minor, patch in _REQUIRES_ISAAC_SIM.findall(_text(path)):
+            release = minor + patch if minor + patch in ISAAC_SIM_KITS else minor
             if release in ISAAC_SIM_KITS:
                 yield ISAAC_SIM_KITS[release], f"{path}, which requires Isaac Sim {release}"
     parts = root.absolute().parts
