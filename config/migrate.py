@@ -127,10 +127,12 @@ class _Migrating:
     def _section(self, section: str, table: Table) -> Table:
         new = Table(Container(), table.trivia, False, table.is_super_table(), table.name, table.display_name)
         sources = self._sources(table) if section == "input" else []
-        own: Any = table.get("sources") if sources else None
+        own = table.get("sources") if sources else None
         inline = own is not None and not isinstance(own, AoT)
-        if inline and self._is_valid({"input": {"sources": own.unwrap()}}):
-            sources = [tomlkit.item(source) for source in own.unwrap()] + sources
+        if inline:
+            given = table.unwrap()["sources"]  # tomlkit gives a boolean as one of Python's, which has no unwrap
+            if self._is_valid({"input": {"sources": given}}):
+                sources = [tomlkit.item(source) for source in given] + sources
         for key, item in table.value.body:
             if key is None:
                 new.value.append(None, item)

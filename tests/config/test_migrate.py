@@ -203,6 +203,12 @@ def test_no_secret_is_written_again(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in result.left] == ["input.repo[0].url", "embeddings.nvidia_api_key"]
 
 
+def test_sources_that_are_no_list_are_left_out_and_told(tmp_path: Path) -> None:
+    result = migrated(tmp_path, '[input]\nrepo_url = "x"\nsources = false\n')
+    assert [source["url"] for source in tomli.loads(result.text)["input"]["sources"]] == ["x"]
+    assert [line.partition(":")[0] for line in result.left] == ["input.sources"]
+
+
 def test_a_wrong_value_is_left_out_and_told(tmp_path: Path) -> None:
     result = migrated(tmp_path, '[embeddings]\nnvidia_api_key = ""\nencoding_model = "p50k_base"\nbatch_size = 0\n')
     assert set(tomli.loads(result.text)["embeddings"]) == {"backend", "api_key"}
