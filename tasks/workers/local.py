@@ -96,14 +96,42 @@ def _context() -> BaseContext:
     return context
 
 
+class _Pool:
+    """Worker processes, and the queue of their log records.
+
+    A worker that is killed while it writes to the queue leaves half a record and a locked queue. The queue is
+    therefore discarded with its workers, and nothing waits for it.
+    """
+
+    def __init__(self) -> None:
+        context = _context()
+        queue: Any = context.Queue()
+        self._log = logging.handlers.QueueListener(queue, _Forward())
+        self._log.start()
+        self.executor: Executor = ProcessPoolExecutor(
+            _MAX_WORKERS,
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(queue, logging.getLogger().getEffectiveLevel()),
+        )
+
+    def stop(self) -> None:
+        """Wait for the current tasks and for their log records."""
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self._log.stop()
+
+    def discard(self) -> None:
+        """Leave the pool. Its workers are dead or will be."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+
 class LocalWorkers:
     """A pool of worker processes that replaces dead workers."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._stopping = False
-        self._executor: Executor | None = None
-        self._listener: logging.handlers.QueueListener | None = None
+        self._pool: _Pool | None = None
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
         """Call ``function`` in a worker process and wait for it.
@@ -115,9 +143,9 @@ class LocalWorkers:
             with self._guard:  # when the run ends, a process is either started or not
                 if self._stopping:
                     break
-                executor = self._pool()
+                pool = self._current()
                 try:
-                    future = executor.submit(function, *args, **kwargs)
+                    future = pool.executor.submit(function, *args, **kwargs)
                 except (BrokenProcessPool, EOFError, OSError) as error:
                     # The worker of another task, or the fork server, has just died.
                     future = Future()
@@ -128,7 +156,7 @@ class LocalWorkers:
                 if self._stopping:
                     break
                 _log.warning("A worker process died; repeating its task (attempt %d of %d).", attempt, ATTEMPTS)
-                self._discard(executor)
+                self._discard(pool)
         if self._stopping:
             raise StageError("The run ended before this task did.")
         raise StageError(
@@ -136,41 +164,29 @@ class LocalWorkers:
             "Free memory or lower processing.parallel_workers, then resume."
         )
 
-    def _pool(self) -> Executor:
-        if self._executor is None:
+    def _current(self) -> _Pool:
+        if self._pool is None:
             _require_open_files()
-            context = _context()
-            if self._listener is None:
-                queue: Any = context.Queue()
-                self._listener = logging.handlers.QueueListener(queue, _Forward())
-                self._listener.start()
-            self._executor = ProcessPoolExecutor(
-                _MAX_WORKERS,
-                mp_context=context,
-                initializer=_start_worker,
-                initargs=(self._listener.queue, logging.getLogger().getEffectiveLevel()),
-            )
-        return self._executor
+            self._pool = _Pool()
+        return self._pool
 
-    def _discard(self, executor: Executor) -> None:
+    def _discard(self, pool: _Pool) -> None:
         with self._guard:
-            if self._executor is executor:
-                self._executor = None
-        executor.shutdown(wait=False, cancel_futures=True)
+            if self._pool is pool:
+                self._pool = None
+        pool.discard()
 
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the worker processes, immediately or after their current tasks."""
         with self._guard:
             self._stopping = True
-            executor, self._executor = self._executor, None
-            listener, self._listener = self._listener, None
-        if executor is not None:
-            if at_once:
-                for child in multiprocessing.active_children():
-                    child.kill()
-            executor.shutdown(wait=not at_once, cancel_futures=True)
-        if listener is not None:
-            listener.stop()
+            pool, self._pool = self._pool, None
+        if pool is not None and at_once:
+            for child in multiprocessing.active_children():
+                child.kill()
+            pool.discard()
+        elif pool is not None:
+            pool.stop()
 
 
 class OneAtATime:

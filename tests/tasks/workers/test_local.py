@@ -1,10 +1,20 @@
 from __future__ import annotations
 
+import logging
+import logging.handlers
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.project import make_project
+from tasks.workers.local import LocalWorkers
+from tests.project import ROOT, make_project
 
 
 @pytest.mark.parametrize("length", [60, 90, pytest.param(200, marks=pytest.mark.long)])
@@ -20,3 +30,60 @@ def test_workers_start_whatever_the_length_of_the_temporary_folder(tmp_path: Pat
     finally:
         temporary.rmdir()
         temporary.parent.rmdir()
+
+
+def die_while_logging(marker: Path) -> None:
+    """In a worker: the first call dies as a worker killed in the middle of a log record does."""
+    if not marker.exists():
+        lock_the_log(marker)
+        os.kill(os.getpid(), signal.SIGKILL)
+    logging.getLogger().warning("the second attempt")
+
+
+def lock_the_log(marker: Path) -> None:
+    """In a worker: lock the queue of the log records, and wait if the marker's name asks for it."""
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, logging.handlers.QueueHandler)
+    queue: Any = handler.queue
+    queue._wlock.acquire()
+    marker.touch()
+    while marker.name == "waits":
+        time.sleep(1)
+
+
+def run_until_the_worker_dies(marker: Path) -> None:
+    """In a process of its own: run a task on workers of which one dies while it logs."""
+    logging.basicConfig(stream=sys.stdout)
+    workers = LocalWorkers()
+    workers.run(die_while_logging, marker)
+    workers.stop()
+
+
+def stop_a_worker_that_logs(marker: Path) -> None:
+    """In a process of its own: kill a worker while it logs."""
+    workers = LocalWorkers()
+    threading.Thread(target=workers.run, args=(lock_the_log, marker), daemon=True).start()
+    while not marker.exists():
+        time.sleep(0.01)
+    workers.stop(at_once=True)
+
+
+@pytest.mark.parametrize(
+    ("function", "marker"), [(run_until_the_worker_dies, "dies"), (stop_a_worker_that_logs, "waits")]
+)
+def test_a_worker_that_dies_while_it_logs_holds_nothing_up(tmp_path: Path, function: object, marker: str) -> None:
+    name = getattr(function, "__name__")  # noqa: B009 - an object, so that pytest shows it
+    program = (
+        f"import sys, pathlib; from tests.tasks.workers import test_local as t; t.{name}(pathlib.Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / marker)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / marker).exists()
+    assert marker == "waits" or "the second attempt" in done.stdout
