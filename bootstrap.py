@@ -15,9 +15,9 @@ _PROJECT = os.path.dirname(os.path.abspath(__file__))
 
 
 def _interrupted(number: int, frame: object) -> None:
-    """Exit with one line while the pipeline is loading. A run installs its own handlers."""
+    """Exit with one line. A run installs its own handlers."""
     del frame
-    sys.stderr.write("Interrupted before any task ran.\n")
+    sys.stderr.write("Interrupted.\n")
     raise SystemExit(128 + number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
@@ -10,7 +11,11 @@ from typing import Any
 
 
 class Interrupts:
-    """Handles Ctrl-C and SIGTERM while a command runs. Restores the previous handlers afterwards."""
+    """Handles Ctrl-C and SIGTERM while a command runs.
+
+    Restores the previous handlers afterwards, unless the command was interrupted: the process then ends, and a second
+    Ctrl-C must not interrupt that. While the process exits after a run, signals are ignored.
+    """
 
     def __init__(self) -> None:
         self.number = 0
@@ -25,6 +30,10 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.number:
+            return
+        if self._ending:
+            atexit.register(_ignore_signals)
         for number, handler in self._former.items():
             signal.signal(number, handler)
 
@@ -40,3 +49,8 @@ class Interrupts:
         if not self.at_work:
             sys.stderr.write("Interrupted before any task ran.\n")
         raise SystemExit(128 + number)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

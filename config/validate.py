@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, ClassVar
 
@@ -32,10 +35,12 @@ def validate(document: dict[str, Any], where: str) -> None:
             raise ConfigError(f"{where}: {key}: expected text, found a NUL character in it.")
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{where}: {key}: expected a finite value, found {value}.")
-    checked, instance = _validator(), _as_json(document)
-    if checked.is_valid(instance):
-        return
-    errors = list(checked.iter_errors(instance))
+    instance = _as_json(document)
+    with _signals_held():
+        checked = _validator()
+        if checked.is_valid(instance):
+            return
+        errors = list(checked.iter_errors(instance))
     first = min(errors, key=_precedence)
     others = f" ({len(errors) - 1} more after this one.)" if len(errors) > 1 else ""
     raise ConfigError(f"{where}: {explain(first, document)}{others}")
@@ -47,8 +52,25 @@ def validate_expanded(value: Any, rule: dict[str, Any], key: str, where: str) ->
     Raises:
         ConfigError: The value violates its schema.
     """
-    if not _validator_of({**rule, "$defs": config_schema()["$defs"]}).is_valid(_as_json(value)):
+    schema, instance = {**rule, "$defs": config_schema()["$defs"]}, _as_json(value)
+    with _signals_held():
+        is_valid = _validator_of(schema).is_valid(instance)
+    if not is_valid:
         raise ConfigError(f"{where}: {key}: expected {expectation(rule)}, found something else in the environment.")
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back Ctrl-C and SIGTERM.
+
+    A signal handler may raise inside one of the keywords below. jsonschema-rs would take the exception for an invalid
+    value, and the signal would be lost.
+    """
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _precedence(error: ValidationError) -> tuple[bool, bool, int]:

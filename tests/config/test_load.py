@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,18 @@ def fault(path: Path, **overrides: object) -> str:
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     return message.replace(f"{path.parent}/", "")
+
+
+def test_a_signal_during_the_validation_takes_effect_after_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The exception of a signal handler must not be taken for an invalid value."""
+
+    def interrupted(self: object, value: object) -> None:
+        del self, value
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(validate._Type, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load(write(tmp_path, "[processing]\nmax_extensions = 3\n"), environ={})
 
 
 # --- the default file and the schema ---------------------------------------------------------------------------------
