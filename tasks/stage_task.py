@@ -26,6 +26,10 @@ from tasks.code_state import code_digest
 from tasks.uptodate import Freshness, PinnedFreshness
 from tasks.workers.local import Workers
 
+_NO_MEMORY = "There is not enough memory. Free memory or lower processing.parallel_workers, then resume."
+# The RuntimeError of a thread whose stack finds no memory.
+_NO_THREAD = "can't start new thread"
+
 _log = logging.getLogger(__name__)
 
 
@@ -161,10 +165,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         except (StageError, ConfigError) as error:
             return StageFailed(str(error), type(error).__name__)
         except MemoryError as error:
-            return StageFailed(
-                "There is not enough memory. Free memory or lower processing.parallel_workers, then resume.",
-                type(error).__name__,
-            )
+            return StageFailed(_NO_MEMORY, type(error).__name__)
         except ImportError as error:
             return StageFailed(
                 f"A library cannot be loaded ({error}). Free memory if it cannot be mapped, or else install the pinned "
@@ -172,6 +173,8 @@ class StageAction(BaseAction):  # type: ignore[misc]
                 type(error).__name__,
             )
         except Exception as error:
+            if str(error) == _NO_THREAD:
+                return StageFailed(_NO_MEMORY, type(error).__name__)
             _log.debug("%s failed unexpectedly", self.task.name, exc_info=True)
             return StageFailed(
                 f"unexpected {type(error).__name__}: {error} (the log file has the traceback)", type(error).__name__

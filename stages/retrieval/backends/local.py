@@ -96,13 +96,18 @@ class LocalBackend:
             self._tokenizer = Tokenizer.from_file(str(folder / self._TOKENIZER))
             self._tokenizer.no_padding()
             self._tokenizer.no_truncation()
-            with safe_open(str(folder / self._WEIGHTS), framework="np") as weights:
+            weights_file = folder / self._WEIGHTS
+            with safe_open(str(weights_file), framework="np") as weights:
+                # Without this memory, safetensors would panic instead of raising MemoryError.
+                numpy.empty(weights_file.stat().st_size, dtype=numpy.uint8)
                 table = weights.get_tensor("embedding.weight")
             self._table = numpy.ascontiguousarray(table[:, : self.dimension], dtype=numpy.float32)
             weights_by_position = itertools.accumulate(
                 itertools.repeat(self._DECAY, self._LONGEST - 1), operator.mul, initial=1.0
             )
             self._decay = numpy.fromiter(weights_by_position, dtype=numpy.float64, count=self._LONGEST)
+        except (ImportError, MemoryError):
+            raise
         except Exception as error:
             raise StageError(f"{folder}: the local model cannot be loaded ({error}). {repair}") from error
         if self._table.ndim != 2 or self._table.shape[1] != self.dimension:
