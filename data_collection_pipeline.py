@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The data-collection pipeline from the command line, with checkpoint and resume.
 
-python data_collection_pipeline.py                          run, or continue where something has changed
+python data_collection_pipeline.py                          run the tasks that are not up to date
 python data_collection_pipeline.py --resume                 continue after a failure
 python data_collection_pipeline.py --force                  start afresh
 python data_collection_pipeline.py --resume --end settings  continue, up to a stage
@@ -27,9 +27,9 @@ from config.request import Request
 from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED, PRE_STAGES, STAGES, UnknownStage, position
 
 PROJECT = Path(__file__).resolve().parent
-EXIT_CODES = """exit codes: 0 all went well; 1 a stage failed (--resume continues there); 2 the run could not start:
-wrong arguments or configuration, or another run works there; 130 and 143 interrupted by Ctrl-C or SIGTERM"""
-# What doit returns → what the scripts return: a task failed or could not be checked; doit could not start.
+EXIT_CODES = """exit codes: 0 success; 1 a stage failed (--resume continues there); 2 the run could not start: wrong
+arguments or configuration, or another run uses the work directory; 130 and 143 interrupted by Ctrl-C or SIGTERM"""
+# doit's exit code → the scripts' exit code. doit: 1 a task failed, 2 a task could not be checked, 3 doit cannot start.
 _EXIT_CODES = {0: 0, 1: EXIT_FAILED, 2: EXIT_NOT_STARTED, 3: EXIT_NOT_STARTED}
 
 
@@ -199,12 +199,12 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="configuration file (default: pipeline_config.toml)")
     parser.add_argument("--resume", action="store_true", help="continue after the last complete stage")
     parser.add_argument("--force", action="store_true", help="ignore any checkpoint, clean, and start afresh")
-    parser.add_argument("--update", action="store_true", help="let git sources look for newer commits")
+    parser.add_argument("--update", action="store_true", help="fetch newer commits of git sources")
     parser.add_argument("--no-cache", action="store_true", help="ignore the embedding cache and embed every text again")
     parser.add_argument("--yes", action="store_true", help="spend more than embeddings.max_cost on a service")
     parser.add_argument("--dry-run", action="store_true", help="show what would run and why, and change nothing")
     parser.add_argument(
-        "--show-checkpoint", action="store_true", help="show the checkpoint and what a resume would run"
+        "--show-checkpoint", action="store_true", help="show the checkpoint and the tasks that a resume would run"
     )
     parser.add_argument("--clear-checkpoint", action="store_true", help="remove the checkpoint")
     parser.add_argument(
@@ -226,7 +226,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--annotations",
         action=argparse.BooleanOptionalAction,
-        help="show warnings and failures at their lines on GitHub (default: where GITHUB_ACTIONS=true)",
+        help="show warnings and failures at their lines on GitHub (default: if GITHUB_ACTIONS=true)",
     )
     parser.epilog = EXIT_CODES
 
@@ -288,7 +288,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 not started."""
     parser = argument_parser()
     arguments = parser.parse_args(argv)
     if arguments.list_stages:

@@ -39,7 +39,7 @@ invocation = Invocation.from_command_line(RunConsole, not_started)
 pipeline, graph = invocation.pipeline, invocation.pipeline.graph
 DOIT_CONFIG = invocation.doit_config(AccountReporter)
 
-config, at, folders = pipeline.config.in_force, pipeline.path, {"work_dir": pipeline.config.work_dir}
+config, at, folders = pipeline.config.effective, pipeline.path, {"work_dir": pipeline.config.work_dir}
 processing, encoding = config["processing"], config["embeddings"]["encoding_model"]
 mode = processing["code_examples_scan_mode"]
 
@@ -53,7 +53,7 @@ def task_pull_repo_exts() -> Task:
         checked=lambda: pipeline.pull_fingerprint(fingerprint.state_of),
         recorded=lambda: pipeline.pulled_fingerprint(fingerprint.pulled_signature),
         targets=[at(SOURCES)],
-        always="update was asked for" if pipeline.request.update else "",
+        always="update is requested" if pipeline.request.update else "",
         alone=True,
         folders=[at("sources")],
     )
@@ -70,7 +70,7 @@ def task_preparation() -> Task:
             "max_extensions": processing["max_extensions"],
         },
         checked=lambda: pipeline.sources_state(fingerprint.state_of),
-        recorded=pipeline.believed,
+        recorded=pipeline.accepted,
         steady=["times"],
         file_dep=[at(SOURCES)],
         targets=[at(EXTENSIONS)],
@@ -178,7 +178,7 @@ def task_embeddings() -> Iterator[Task]:
             targets=map(at, embeddings.targets(kind)),
         )
         if kind == "nodes":
-            # Most data sets have none. Their empty index has the dimension that the service has told for the others.
+            # Most data sets have no nodes. Their empty index gets its dimension from the embedded extensions.
             task["task_dep"] = [*task["task_dep"], "embeddings:extensions"]
         yield task
 

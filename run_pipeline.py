@@ -2,8 +2,8 @@
 """Run the pipeline on a Kit or on the configured sources, with few options.
 
 python run_pipeline.py                                  run
-python run_pipeline.py --kit-cache PATH                 a Kit cache or a folder of extensions
-python run_pipeline.py --quick                          without embeddings and search
+python run_pipeline.py --kit-cache PATH                 collect from a Kit cache or a folder of extensions
+python run_pipeline.py --quick                          skip embeddings and search
 python run_pipeline.py --resume                         continue after a failure
 python run_pipeline.py --force --max-extensions 25      start afresh, with the first 25 extensions
 """
@@ -32,12 +32,12 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-extensions", metavar="N", type=int, help="only the first N extensions by id (-1: all)")
     parser.add_argument("--quick", action="store_true", help="no embeddings and no FAISS")
     parser.add_argument("--include-source", action="store_true", help="put source code into the code atlas")
-    parser.add_argument("--keep-intermediate", action="store_true", help="keep the work directory's files at the end")
+    parser.add_argument("--keep-intermediate", action="store_true", help="keep the intermediate files after the run")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 it could not start."""
+    """Run the command line ``argv`` and return the exit code: 0 success, 1 a stage failed, 2 not started."""
     parser = argument_parser()
     arguments = parser.parse_args(argv)
     overrides: dict[str, str] = {}

@@ -90,7 +90,7 @@ class Account:
         first.kit_cache_path, first.kit_version = found.kit_cache_path, found.kit_version
         if scope.resuming or scope.partial:
             first.completed_stages = [stage for stage in found.completed_stages if stage not in first.not_checked]
-            first.stage_times = {s: told for s, told in found.stage_times.items() if s not in first.not_checked}
+            first.stage_times = {s: times for s, times in found.stage_times.items() if s not in first.not_checked}
         if scope.partial and not scope.overrides:
             first.overrides, first.configuration = found.overrides, found.configuration
         return first
@@ -121,7 +121,7 @@ class Account:
                 self.notice("info", f"{stage.name} was complete and runs again: {'; '.join(reasons[:3]) or 'forced'}")
             rest = STAGES[STAGES.index(stage.name) :] if stage.name in STAGES else ()
             checkpoint.completed_stages = [name for name in checkpoint.completed_stages if name not in rest]
-            checkpoint.stage_times = {s: told for s, told in checkpoint.stage_times.items() if s not in rest}
+            checkpoint.stage_times = {s: times for s, times in checkpoint.stage_times.items() if s not in rest}
             self.console.display.stage_started(stage)
             _log.info("%s", stage.label)
         _log.debug("%s runs: %s", task, "; ".join(reasons))
@@ -206,7 +206,7 @@ class Account:
                     self.notice("warning", f"{name}: checkpoint {old}, now {new}; the affected stages run again.")
         self.checkpoint.kit_cache_path, self.checkpoint.kit_version = path, version
 
-    # --- how the run ends --------------------------------------------------------------------------------------------
+    # --- the end of the run ------------------------------------------------------------------------------------------
 
     @property
     def complete(self) -> bool:
@@ -255,15 +255,15 @@ class Account:
         checkpoint.status = "stopped" if failure is None else _status_of(failure)
         self._save()
         unchecked = [name for name, stage in self.stages.items() if stage.not_checked]
-        told = f" Not checked: {', '.join(unchecked)}." if unchecked else ""
+        not_checked = f" Not checked: {', '.join(unchecked)}." if unchecked else ""
         if self.ignored:
             names = ", ".join(self.ignored[:3]) + (", …" if len(self.ignored) > 3 else "")
-            return f"Not complete: {names} is ignored. Run doit forget {self.ignored[0]} to include it.{told}"
+            return f"Not complete: {names} is ignored. Run doit forget {self.ignored[0]} to include it.{not_checked}"
         if not any(stage.ran for stage in self.stages.values()):
-            return f"All selected stages are already complete: nothing to do.{told}"
+            return f"All selected stages are already complete: nothing to do.{not_checked}"
         left = [s for s in self.scope.stages if s not in checkpoint.completed_stages and s not in unchecked]
         rest = f" Stages left: {', '.join(left)}." if left else ""
-        return f"Done.{rest}{told}"
+        return f"Done.{rest}{not_checked}"
 
     def seconds(self) -> float:
         """Return the number of seconds since the run began."""

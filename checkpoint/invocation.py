@@ -138,14 +138,14 @@ class Invocation:
         request = dataclasses.replace(request, resume=resuming)
         if request.start and request.end and position(request.start) > position(request.end):
             raise ConfigError(f"command line: start={request.start} comes after end={request.end}.")
-        pinned, told = _pinned(request, config, found)
+        pinned, more = _pinned(request, config, found)
         origin = Origin.of(config, request.kit_cache)
         current_origin.set(origin)
         pipeline = Pipeline(config, request, fallback_kit_version=fallback, pinned=pinned)
         refusal = pipeline.graph.refusal()
         if refusal:
-            told.append(("warning", f"{refusal} The preparation stage rebuilds it."))
-        return cls(request, config, found, unusable, [*notices, *told], origin, pipeline)
+            more.append(("warning", f"{refusal} The preparation stage rebuilds it."))
+        return cls(request, config, found, unusable, [*notices, *more], origin, pipeline)
 
     @property
     def resuming(self) -> bool:
@@ -233,5 +233,5 @@ def _pinned(request: Request, config: Config, found: Checkpoint | None) -> tuple
         complete.append(stage)
     if not lost or len(complete) < 2:
         return {}, []
-    told = f"{lost[0]}: the source cannot be reached. The completed stages are not checked."
-    return dict.fromkeys(complete, "the source cannot be reached"), [("warning", told)]
+    warning = f"{lost[0]}: the source cannot be reached. The completed stages are not checked."
+    return dict.fromkeys(complete, "the source cannot be reached"), [("warning", warning)]

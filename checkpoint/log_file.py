@@ -44,7 +44,7 @@ def log_to_file(config: Config, display: Display) -> ShownLog:
         ) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
-    root.setLevel(config.in_force["logging"]["level"])
+    root.setLevel(config.effective["logging"]["level"])
     quiet_libraries()
     shown = ShownLog(display)
     for name in _SHOWN:
@@ -59,7 +59,7 @@ class _LogFile(logging.FileHandler):
         self._flags = 0 if follow else os.O_NOFOLLOW | os.O_NONBLOCK
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
         self._display = display
-        self._told = False
+        self._reported = False
 
     def _open(self) -> TextIOWrapper:
         def opener(path: str, flags: int) -> int:
@@ -69,8 +69,8 @@ class _LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         del record
-        if not self._told:
-            self._told = True
+        if not self._reported:
+            self._reported = True
             self._display.notice("warning", f"{self.baseFilename}: the log cannot be written ({sys.exc_info()[1]}).")
 
 
@@ -87,8 +87,8 @@ class ShownLog(logging.Handler):
         """Show a record, or only count it."""
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
-            # Warnings from one statement are of one kind if they differ only in numbers. Those about a service always
-            # are: they also differ in the embedded text.
+            # Warnings of one statement are of one kind if they differ only in numbers. Warnings about a service also
+            # contain the embedded text, so those of one statement are always of one kind.
             text = "" if record.name.startswith("stages.retrieval") else _NUMBERS.sub("", message)
             first, count = self._shown.get(kind := (record.name, record.lineno, text), (message, 0))
             self._shown[kind] = (first, count + 1)
@@ -98,7 +98,7 @@ class ShownLog(logging.Handler):
         if record.levelno > logging.INFO or record.name.startswith("stages"):
             self._display.detail(message)
 
-    def tell_rest(self) -> None:
+    def show_counts(self) -> None:
         """Show the number of hidden warnings of each kind."""
         for first, count in self._shown.values():
             if count > 1:

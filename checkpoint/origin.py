@@ -130,9 +130,9 @@ def notices(before: Origin, now: Origin, *, resuming: bool) -> list[Notice]:
     other = os.path.join(now.folder, moved(before.config)) != now.config
     if other or changes:
         more = f" and {len(changes) - _MOST_CHANGES} more" if len(changes) > _MOST_CHANGES else ""
-        what = f": {'; '.join(changes[:_MOST_CHANGES])}{more}" if changes else ""
+        changed = f": {'; '.join(changes[:_MOST_CHANGES])}{more}" if changes else ""
         made = f"was made by another configuration ({before.config})" if other else "was made with other values"
-        found.append(("notice", f"This work directory {made}{what}. Affected outputs are rebuilt."))
+        found.append(("notice", f"This work directory {made}{changed}. Affected outputs are rebuilt."))
     return found
 
 

@@ -59,7 +59,7 @@ class PipelineRun:
         self.config = invocation.config
         self.database = command.dep_manager.backend
         self.partial = not command.sel_default_tasks
-        assert invocation.make_console is not None  # noqa: S101 - dodo.py gives it
+        assert invocation.make_console is not None  # noqa: S101 - dodo.py sets it
         self.console: Console = invocation.make_console(invocation, stream)
         self.account = Account(
             Scope(
@@ -125,8 +125,8 @@ class PipelineRun:
         self.pipeline.tell = lambda message: self.account.notice("info", message)
         self.shown_log = log_to_file(self.config, self.console.display)
         self.console.display.begin(list(self.account.stages.values()))
-        told = invocation.made_elsewhere(self.database.former)
-        for level, message in [*told, *invocation.notices]:
+        made_elsewhere = invocation.made_elsewhere(self.database.former)
+        for level, message in [*made_elsewhere, *invocation.notices]:
             self.account.notice(level, message)
         if invocation.unusable:
             self._set_aside()
@@ -145,14 +145,14 @@ class PipelineRun:
     def _set_aside(self) -> None:
         """Rename an unusable checkpoint. On a resume, also discard doit's records."""
         aside = checkpoint_file.set_aside(self.config.work_dir)
-        asked = self.invocation.resuming
-        what = "every stage runs from the beginning" if asked else "doit's database decides which tasks run"
+        resuming = self.invocation.resuming
+        effect = "every stage runs from the beginning" if resuming else "doit's database decides which tasks run"
         self.account.notice(
             "warning",
             f"{checkpoint_file.path_in(self.config.work_dir)}: not a usable checkpoint: {self.invocation.unusable}. "
-            f"It is kept as {aside.name}; {what}.",
+            f"It is kept as {aside.name}; {effect}.",
         )
-        if asked:
+        if resuming:
             self.database.remove_all()
 
     def _check_pinned_outputs(self) -> None:
@@ -168,9 +168,9 @@ class PipelineRun:
             for target in task.targets:
                 if not os.path.exists(target):
                     start = self.invocation.request.start
-                    asked = f"--start {start}: " if start else ""
+                    option = f"--start {start}: " if start else ""
                     raise StageError(
-                        f"{asked}the output of an earlier stage is missing: {target} (made by {task.name}). "
+                        f"{option}the output of an earlier stage is missing: {target} (made by {task.name}). "
                         f"Start at {stage_of(task.name)}, or without --start."
                     )
 
@@ -226,7 +226,7 @@ class PipelineRun:
         self.console.close(RunOutcome("not-started", message), started_at=self.account.began_at)
         return EXIT_NOT_STARTED
 
-    # --- how it ends -------------------------------------------------------------------------------------------------
+    # --- the end of the run ------------------------------------------------------------------------------------------
 
     def _end(self, *, failed: bool) -> int:
         """Record and show the result, and return the exit code."""
@@ -234,7 +234,7 @@ class PipelineRun:
         for message in self.reporter.runtime_errors:
             account.notice("error", message)
         account.end_stages()
-        self.shown_log.tell_rest()
+        self.shown_log.show_counts()
         try:
             result, message = self._result(failed=failed)
         except StageError as error:
@@ -342,9 +342,9 @@ def times_of(records: Iterator[tuple[str, dict[str, Any]]]) -> dict[str, dict[st
         if "seconds" not in values:
             continue
         stage, _, subtask = task.partition(":")
-        told = found.setdefault(stage, {"started": values["started"], "seconds": 0.0, "subtasks": {}})
-        told["started"] = min(told["started"], values["started"])
-        told["seconds"] = round(told["seconds"] + values["seconds"], 3)
+        times = found.setdefault(stage, {"started": values["started"], "seconds": 0.0, "subtasks": {}})
+        times["started"] = min(times["started"], values["started"])
+        times["seconds"] = round(times["seconds"] + values["seconds"], 3)
         if subtask:
-            told["subtasks"][subtask] = values["seconds"]
+            times["subtasks"][subtask] = values["seconds"]
     return found

@@ -12,7 +12,7 @@ from tasks.stage_names import STAGES
 if TYPE_CHECKING:
     from stages.failures import StageWarning
 
-# What a stage's tasks work on, in the plural. The merge task does not count.
+# The unit of work of a stage's tasks, in the plural. The merge task does not count.
 _UNITS = {
     "extension_data": "extensions",
     "code_examples": "extensions",
@@ -155,7 +155,7 @@ class Console(Protocol):
         """Show a complete stage with its warnings."""
 
     def write_report(self, tasks: list[Any], planned: list[Any], records: Mapping[str, dict[str, Any]]) -> None:
-        """Write the HTML page that ``--report`` asks for."""
+        """Write the HTML page for ``--report``."""
 
     def close(self, outcome: RunOutcome, *, started_at: str) -> RunOutcome:
         """Show how the run ended, write the requested outputs, and return the outcome with its warnings."""

@@ -56,7 +56,7 @@ class _Record:
         still = stages_up_to_date(plan(self.task_list, STAGES, self.dep_manager))
         kept = [stage for stage in found.completed_stages if stage in still]
         if kept != found.completed_stages:
-            times = {stage: told for stage, told in found.stage_times.items() if stage in kept}
+            times = {stage: found.stage_times[stage] for stage in kept if stage in found.stage_times}
             checkpoint_file.save(dataclasses.replace(found, completed_stages=kept, stage_times=times))
 
 

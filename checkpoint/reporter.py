@@ -146,4 +146,4 @@ def _message(task: Task, fail: BaseFail) -> str:
     highest = gone[0]
     while os.path.dirname(highest) and not os.path.exists(os.path.dirname(highest)):
         highest = os.path.dirname(highest)
-    return f"{highest} went away while the run was at work. Run again: what is there now is collected."
+    return f"{highest} was removed during the run. Run again to collect the current files."

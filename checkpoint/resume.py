@@ -60,7 +60,7 @@ def restore(found: Checkpoint, request: Request, configured_folders: Iterable[st
 def changes_since(found: Checkpoint, config: Config) -> list[str]:
     """Return a line for each configuration value that changed since the checkpoint."""
     changes = []
-    wanted = config.in_force["input"]["kit_version"]
+    wanted = config.effective["input"]["kit_version"]
     if wanted and found.kit_version and wanted != found.kit_version:
         changes.append(f"kit_version: checkpoint {found.kit_version}, config {wanted}")
     now = config.public()

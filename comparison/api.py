@@ -14,12 +14,12 @@ Symbol = Class | Function | Variable
 
 
 class Unmatched:
-    """Symbols that only one of the two data sets has under their name: removed or added, if they have not moved.
+    """Symbols whose name exists in only one of the two data sets: removed, added or moved.
 
     Attributes:
-        extension: The extension they are of.
-        removed: Those of the old data set, by full name.
-        added: Those of the new data set, by full name.
+        extension: The extension of the symbols.
+        removed: Symbols of the old data set, by full name.
+        added: Symbols of the new data set, by full name.
     """
 
     def __init__(self, extension: str, removed: dict[str, Symbol], added: dict[str, Symbol]) -> None:
@@ -32,12 +32,12 @@ def compare(extension: str, old: DataSet, new: DataSet) -> tuple[list[Change], U
     """Return the changes in an extension's API, and the definitions that exist only on one side.
 
     Args:
-        extension: An id; an extension that a data set does not have has no API there.
+        extension: An id. If a data set does not have the extension, its API there is empty.
         old: The old data set.
         new: The new one.
 
     Raises:
-        StageError: A file is missing or has another form.
+        StageError: A file is missing or malformed.
     """
     if is_same_file(old, old.api_file(extension), new, new.api_file(extension)):
         return [], Unmatched(extension, {}, {})
@@ -72,7 +72,7 @@ def compare(extension: str, old: DataSet, new: DataSet) -> tuple[list[Change], U
 
 
 def is_same_file(old: DataSet, old_name: str | None, new: DataSet, new_name: str | None) -> bool:
-    """Return True if two files have the same content by the manifests of their data sets."""
+    """Return True if two files have the same digest in the manifests of their data sets."""
     digest = old.digest(old_name) if old_name else None
     return digest is not None and new_name is not None and digest == new.digest(new_name)
 
@@ -99,10 +99,10 @@ def moved(
         old: The old data set.
         new: The new one.
         still_there: True if the old name can still be imported.
-        new_extension: The extension it has moved to, if that is another.
+        new_extension: The new extension, if the symbol moved to another.
     """
     changes = list(compare_symbols(before, after, old, new))
-    # That the signature is another belongs to the move; members have changes of their own.
+    # The move includes a change of the symbol's own signature. Members have changes of their own.
     own = [change for change in changes if change.name == before.full_name]
     breakages = [breakage for change in own for breakage in change.breakages]
     yield Change(
@@ -201,7 +201,7 @@ def _compare_members(before: Class, after: Class, old: DataSet, new: DataSet) ->
 
 
 def _inherited(class_: Class, names: Mapping[str, Member], data_set: DataSet) -> dict[str, Member]:
-    """Return those of some names that the base classes have, each from the nearest."""
+    """Return the inherited members among some names, each from the nearest base class."""
     if not names or not class_.parent_classes:
         return {}
     found: dict[str, Member] = {}
@@ -213,7 +213,7 @@ def _inherited(class_: Class, names: Mapping[str, Member], data_set: DataSet) ->
 
 
 def _renamed(gone: Mapping[str, Member], come: Mapping[str, Member]) -> dict[str, str]:
-    """Return the new name of methods that have the same docstring or code under another name, by the old one."""
+    """Return the renamed methods, old name -> new name: both have the same docstring or code."""
     renamed: dict[str, str] = {}
     before, after = _by_text(gone), _by_text(come)
     for text, names in before.items():
@@ -237,17 +237,17 @@ LEAST_TEXT = 25
 
 
 def identities(symbol: Symbol) -> list[tuple[str, str]]:
-    """Return the marks that identify a class or function under another name, surest first: its code, its docstring.
+    """Return texts that identify a class or function under another name, most reliable first.
 
-    The first item of each says what the second is of. Where the data set holds no source code, a class has its members
-    instead.
+    Each item is a kind (``code``, ``members``, ``docstring`` or ``signature``) and the text. A class has its members
+    instead of its code.
     """
     found = []
     if isinstance(symbol, Function):
         if symbol.source_code:
             found.append(("code", symbol.source_code.partition("(")[2]))
     elif isinstance(symbol, Class):
-        # `__init__` is in every other class; one member more makes it one's own.
+        # Many classes have only `__init__`, so `__init__` alone does not identify a class.
         named = [member for name, member in sorted(symbol.members.items()) if name != "__init__"]
         if named:
             found.append(("members", "\n".join([symbol.docstring or "", *(member.signature for member in named)])))

@@ -1,8 +1,8 @@
 """Detection of changes that break callers, in griffe's terms.
 
 The kinds and the rules for functions are those of ``griffe.BreakageKind`` and ``griffe.find_breaking_changes``. griffe
-itself compares trees of objects that it loads from source code; a data set has records of signatures instead, and 1,500
-extensions are too many to build trees of. The tests compare the two on random signatures.
+itself compares object trees that it loads from source code. A data set has records of signatures instead, and building
+trees for 1,500 extensions would take too long. The tests compare this module with griffe on random signatures.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Breakage(msgspec.Struct, frozen=True, order=True):
 
     Attributes:
         kind: The kind of breakage.
-        name: The parameter, port or base class that it happened to; empty if to the object itself.
+        name: The affected parameter, port or base class; empty for the object itself.
         old: The old value; empty if the name is enough.
         new: The new value.
     """
@@ -54,7 +54,7 @@ _VARIADIC = {"variadic", "variadic_keyword"}
 
 
 def of_functions(old: Function, new: Function) -> list[Breakage]:
-    """Return how a function's new signature breaks callers of the old one."""
+    """Return the breakages of a function's callers by its new signature."""
     return [*_of_parameters(old.arguments, new.arguments), *_of_returns(old, new)]
 
 
@@ -67,8 +67,8 @@ def of_classes(old: Class, new: Class) -> list[Breakage]:
 
 
 def _of_returns(old: Function, new: Function) -> Iterator[Breakage]:
-    # griffe takes no view on two annotations that differ: most are the same type in other words. Unlike griffe, this
-    # holds that who promised to return nothing breaks nobody by promising no longer.
+    # Like griffe, this ignores two annotations that differ: most of them are two spellings of one type. Unlike griffe,
+    # this does not report the removal of the annotation None.
     if old.return_type not in {None, "None"} and new.return_type is None:
         yield Breakage(BreakageKind.RETURN_CHANGED_TYPE, old=str(old.return_type))
 
@@ -116,7 +116,7 @@ def _is_required(argument: Argument) -> bool:
 
 
 def _swallowed(argument: Argument, kinds: set[str]) -> bool:
-    """Return True if ``*args`` and ``**kwargs`` of the new signature still take a parameter that is gone."""
+    """Return True if ``*args`` and ``**kwargs`` of the new signature accept a removed parameter."""
     match argument.kind:
         case "keyword_only":
             return "variadic_keyword" in kinds

@@ -32,7 +32,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         action: The kind of change.
         name: Its full name, from the old data set if it exists there.
         new_name: Its full name in the new data set, if it was moved or renamed.
-        new_extension: The extension it moved to, if that is another.
+        new_extension: The new extension, if it moved to another.
         old: The old value, such as a signature or a setting's type and default; empty if it was added.
         new: The new value; empty if it was removed.
         breakages: The breakages of callers; empty if there are none.
@@ -90,7 +90,7 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """All that differs.
+    """All differences.
 
     Attributes:
         old: The old data set.
@@ -112,11 +112,11 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return sorted(self.extensions, key=lambda extension: (-len(extension.changes), extension.id))
 
     def narrowed(self, *, extensions: list[str] | tuple[str, ...] = (), only_breaking: bool = False) -> Comparison:
-        """Return the part that is of some extensions, or that breaks callers.
+        """Return the changes of some extensions, or only the breaking changes.
 
         Args:
             extensions: Ids or patterns; all if empty.
-            only_breaking: True if changes that break nothing are left out.
+            only_breaking: True to omit changes that do not break callers.
         """
         kept = []
         for extension in self.extensions:
@@ -131,10 +131,10 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, extensions=kept)
 
     def totals(self) -> dict[str, dict[str, int]]:
-        """Return the numbers of added, removed, moved and changed extensions and things of each subject."""
+        """Return the numbers of added, removed, moved and changed extensions and items of each subject."""
         found: dict[str, Counter[str]] = {"extension": Counter()}
         for extension in self.extensions:
-            if extension.old_version or extension.new_version:  # the settings of an app are no extension
+            if extension.old_version or extension.new_version:  # an app with settings is not an extension
                 found["extension"][extension.action] += 1
             for change in extension.changes:
                 if change.subject != "extension":

@@ -18,17 +18,17 @@ _UNKNOWN = "unknown"
 
 
 def compare(old: DataSet, new: DataSet) -> Comparison:
-    """Return all that differs between two data sets.
+    """Return all differences between two data sets.
 
-    One extension's files of both are in memory at a time, and besides them what has changed. The time is linear in the
-    number of symbols; an extension whose files are the same by the two manifests is not read.
+    Memory holds the files of one extension at a time, and the changes. The time is linear in the number of symbols.
+    An extension with equal digests in both manifests is not read.
 
     Args:
         old: The old data set.
         new: The new one.
 
     Raises:
-        StageError: A file of a data set is missing or has another form.
+        StageError: A file of a data set is missing or malformed.
     """
     found = _Found(old, new)
     for extension in sorted(old.extensions.keys() | new.extensions.keys()):
@@ -92,8 +92,8 @@ class _Found:
 
     def _add(self, extension: str, symbol: api.Symbol, change: Change) -> None:
         written = api.written(symbol)
-        told = {"old": written} if change.action == "removed" else {"new": written}
-        self._changes[extension].append(msgspec.structs.replace(change, **told))
+        value = {"old": written} if change.action == "removed" else {"new": written}
+        self._changes[extension].append(msgspec.structs.replace(change, **value))
 
     def _pair_examples(self) -> None:
         lost = {(one.extension, one.name): one for one in self._lost}
@@ -159,8 +159,8 @@ class _Found:
 
 def _side(data_set: DataSet) -> Side:
     sources = data_set.manifest.sources if data_set.manifest else []
-    told = [f"{source.name} {source.revision[:12]}" if source.revision else source.name for source in sources]
-    return Side(kit_version=data_set.kit_version, extensions=len(data_set.extensions), sources=told)
+    names = [f"{source.name} {source.revision[:12]}" if source.revision else source.name for source in sources]
+    return Side(kit_version=data_set.kit_version, extensions=len(data_set.extensions), sources=names)
 
 
 def _candidates(symbols: Mapping[tuple[str, str], api.Symbol]) -> list[moves.Candidate]:
@@ -250,7 +250,7 @@ def _port(port: Port) -> str:
 
 
 def _port_breakages(name: str, one: Port | None, other: Port | None) -> list[Breakage]:
-    """Return how a port breaks the graphs that use it: a node is a function, its inputs are the parameters."""
+    """Return the breakages of graphs that use a port. A node counts as a function, its inputs as parameters."""
     is_input = name.startswith("inputs:")
     if one is None or other is None:
         if one is not None:

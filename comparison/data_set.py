@@ -35,7 +35,7 @@ _DATABASE = "extensions/extensions_database.json"
 _SETTINGS = "settings/setting_summary.json"
 _NODES = "nodes/nodes_database.json"
 _VERSION = re.compile(r"\d+\.\d+")
-# Files of other extensions that are kept decoded, for base classes that lie there.
+# Number of decoded files of other extensions to cache, for base classes in those extensions.
 _KEPT = 4
 _NO_API = Api({}, [], [])
 _T = TypeVar("_T")
@@ -44,18 +44,18 @@ _T = TypeVar("_T")
 class DataSet:
     """One version's folder of a target directory, or a copy of it.
 
-    Nothing is kept of what `api`, `examples`, `settings` and `nodes` return.
+    `api`, `examples`, `settings` and `nodes` decode their file on each call; their results are not cached.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the data set: its manifest and the list of its extensions are read.
+        """Open the data set. Reads its manifest and the list of its extensions.
 
         Raises:
-            StageError: The folder holds no data set, or one that is not whole.
+            StageError: The folder does not contain a complete data set.
         """
         self.folder = folder
         if not (folder / _DATABASE).is_file():
-            raise StageError(f"{folder}: is no data set ({_DATABASE} is not in it). Name a folder such as data/107.3.")
+            raise StageError(f"{folder}: not a data set ({_DATABASE} is missing). Name a folder such as data/107.3.")
         self.manifest: Manifest | None = read_manifest(folder)
         database = self._decode(_DATABASE, Database)
         self.kit_version: str = database.kit_version
@@ -64,7 +64,7 @@ class DataSet:
         self._atlas_of = lru_cache(_KEPT)(self._atlas)
 
     def digest(self, name: str) -> str | None:
-        """Return the SHA-256 of a file as the manifest lists it; None if it does not."""
+        """Return the SHA-256 of a file from the manifest; None if the manifest does not list the file."""
         entry = self.manifest.files.get(name) if self.manifest else None
         return entry.sha256 if entry else None
 
@@ -77,16 +77,16 @@ class DataSet:
         """Return an extension's public API; empty if it has none.
 
         Raises:
-            StageError: The file is missing or has another form.
+            StageError: The file is missing or malformed.
         """
         name = self.api_file(extension)
         return self._decode(name, Api) if name else _NO_API
 
     def aliases(self, extension: str) -> dict[str, str]:
-        """Return the other names that an extension's API can be imported by: full name -> the name in `api`.
+        """Return the aliases in an extension's API, under which it can be imported: full name -> the name in `api`.
 
         Raises:
-            StageError: A file is missing or has another form.
+            StageError: A file is missing or malformed.
         """
         entry = self.extensions.get(extension)
         if entry is None or not entry.codeatlas_path:
@@ -104,7 +104,7 @@ class DataSet:
         """Return an extension's code examples.
 
         Raises:
-            StageError: The file has another form.
+            StageError: The file is malformed.
         """
         name = self._example_files.get(extension)
         return self._decode(name, Examples).methods if name else []
@@ -113,7 +113,7 @@ class DataSet:
         """Return all settings by path.
 
         Raises:
-            StageError: The file is missing or has another form.
+            StageError: The file is missing or malformed.
         """
         return self._decode(_SETTINGS, Settings).settings
 
@@ -121,7 +121,7 @@ class DataSet:
         """Return all nodes by name; empty if the data set has no nodes.
 
         Raises:
-            StageError: The file has another form.
+            StageError: The file is malformed.
         """
         return self._decode(_NODES, Nodes).nodes if (self.folder / _NODES).is_file() else {}
 
@@ -131,7 +131,7 @@ class DataSet:
         Base classes may be private, and may lie in other extensions.
 
         Raises:
-            StageError: A file has another form.
+            StageError: A file is malformed.
         """
         seen = {class_.full_name}
         pending = list(class_.parent_classes)
@@ -172,7 +172,7 @@ class DataSet:
         return self._decode(f"extensions/{path}", Atlas) if path else Atlas({}, {})
 
     def extensions_with(self, name: str) -> list[str]:
-        """Return the extensions that declare the module a class lies in or one above it, the nearest module first."""
+        """Return the extensions that declare the module of a class or a parent of that module, nearest first."""
         parts = name.split(".")
         modules = [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
         return [extension for module in modules for extension in self._owners.get(module, ())]
@@ -206,13 +206,13 @@ def find_data_set(named: str, target_dir: Path, started_in: Path) -> Path:
     """Return the folder of a data set.
 
     Args:
-        named: A Kit version (``107.3``) below the target directory, a data set's folder, or a folder that holds some:
-            the highest version in it is meant.
+        named: A Kit version (``107.3``) below the target directory, a data set's folder, or a folder of data sets,
+            from which the highest version is chosen.
         target_dir: The configured target directory.
         started_in: Base folder of relative paths.
 
     Raises:
-        StageError: There is none.
+        StageError: There is no such data set.
     """
     if _VERSION.fullmatch(named) and (target_dir / named).is_dir():
         return target_dir / named
@@ -223,5 +223,7 @@ def find_data_set(named: str, target_dir: Path, started_in: Path) -> Path:
     if versions:
         return max(versions, key=lambda path: [int(part) for part in path.name.split(".")])
     here = sorted(path.name for path in target_dir.glob("*.*") if (path / _DATABASE).is_file())
-    told = f"The Kit versions in {target_dir} are: {', '.join(here)}." if here else f"{target_dir} has none either."
-    raise StageError(f"{named}: no data set is there, and none of that Kit version in the target directory. {told}")
+    known = f"It has: {', '.join(here)}." if here else "It has no data set."
+    raise StageError(
+        f"{named}: neither a folder with a data set nor a Kit version in the target directory {target_dir}. {known}"
+    )

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, for the comment on a pull request or for an assistant."""
+"""A comparison as Markdown, for a comment on a pull request or for an assistant."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from comparison import wording
 from comparison.changes import GROUPS, Change, Comparison, ExtensionChanges
 
 MOST_CHARACTERS = 60_000
-"""A comment on GitHub may have 65,536."""
+"""Below GitHub's limit for a comment, 65,536."""
 
 
 def markdown(comparison: Comparison, *, most: int = MOST_CHARACTERS) -> str:
-    """Return the comparison as GitHub's Markdown: a table, then the changes of each extension, those that break first.
+    """Return the comparison as GitHub's Markdown: a table, then the changes of each extension, breaking changes first.
 
     Args:
         comparison: The comparison.
@@ -43,9 +43,9 @@ def markdown(comparison: Comparison, *, most: int = MOST_CHARACTERS) -> str:
 
 
 def _part(extension: ExtensionChanges, changes: list[Change], *, breaking: bool, most: int) -> list[str]:
-    """Return a heading and as many changes as there is room for; nothing if there is none."""
+    """Return a heading and as many changes as fit; an empty list if no change fits."""
     title = f"`{_code(extension.id)}` {_text(wording.version(extension))}".rstrip()
-    lines = [f"\n### {title}: {'what breaks callers' if breaking else 'other changes'}\n\n"]
+    lines = [f"\n### {title}: {'breaking changes' if breaking else 'other changes'}\n\n"]
     most -= len(lines[0])
     for change in changes:
         line = _entry(change) + "\n"

@@ -1,4 +1,4 @@
-"""Detection of moved and renamed things among those that only one data set has."""
+"""Detection of moves and renames, among the items whose name exists in only one data set."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LONGEST_TAIL = 6
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A thing that only one data set has under its name.
+    """An item whose name exists in only one data set.
 
     Attributes:
-        subject: Its kind. Only things of one kind are paired.
-        extension: The extension it is of.
+        subject: Its kind. Only items of one kind are paired.
+        extension: The extension of the item.
         name: Its full name.
-        marks: Its identifying marks, surest first: the kind of the mark, and its digest.
+        marks: Its identifying marks, most reliable first: the kind of the mark, and its digest.
     """
 
     subject: str
@@ -39,16 +39,16 @@ def digest(text: str) -> bytes:
 
 
 def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
-    """Yield the pairs of equal things in both data sets, in an order that depends only on the names.
+    """Yield the pairs of equal items in both data sets, in an order that depends only on the names.
 
-    Two things are the same if their importable name is the same, or if a mark is the same that no third thing has.
-    Where several have the mark, the ends of their names decide: as many parts of them as it takes. What is left is the
-    same as what has its name in the place that the things around it have moved to: it has moved with them, and changed.
-    It is linear in the number of candidates.
+    Two items are a pair if they have the same importable name, or a mark that no third item has. If several items have
+    the mark, the last parts of their names decide, as many as are needed. A remaining item is paired by its expected
+    name: if its module or class has moved, the item has moved too, and has changed. The time is linear in the number of
+    candidates.
 
     Args:
-        removed: Things that only the old data set has.
-        added: Things that only the new data set has.
+        removed: Items of only the old data set.
+        added: Items of only the new data set.
     """
     removed, added = (sorted(side, key=lambda one: one.key) for side in (removed, added))
     before, after = {one.key: one for one in removed}, {one.key: one for one in added}
@@ -59,7 +59,7 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
     for word, tail in passes:
         if not before or not after:
             return
-        # Unique among all, not among the rest: the last of several remains ambiguous.
+        # A mark must be unique among all candidates. If it is not, the last unpaired item with it stays ambiguous.
         there = _alone(added, word, tail)
         for key, one in _alone(removed, word, tail).items():
             other = there.get(key)
@@ -85,7 +85,7 @@ def _note(places: dict[str, Counter[str]], one: Candidate, other: Candidate) -> 
 
 
 def _expected(places: dict[str, Counter[str]], one: Candidate) -> Iterator[tuple[object, ...]]:
-    """Yield the possible keys of a thing that moved together with its surroundings, most likely first."""
+    """Yield the possible keys of an item that moved together with its module or class, most likely first."""
     place = one.name
     while "." in place:
         place = place.rpartition(".")[0]
@@ -97,7 +97,7 @@ _ORDER = ("code", "members", "docstring", "signature")
 
 
 def _alone(candidates: Iterable[Candidate], word: str, tail: int) -> dict[tuple[object, ...], Candidate | None]:
-    """Return candidates by subject, mark and the end of the name; None for ambiguous ones."""
+    """Return candidates by subject, mark and last parts of the name; None for ambiguous keys."""
     found: dict[tuple[object, ...], Candidate | None] = {}
     for one in candidates:
         if not word:

@@ -1,7 +1,7 @@
-"""The part of a data set's records that is compared; other fields are skipped while a file is decoded.
+"""The compared part of a data set's records. Decoding skips all other fields.
 
-They are fewer and looser than the types of the stages: a data set of an older or a newer release can be read with them.
-No record can be part of a cycle, so the garbage collector need not go through them (``gc=False``).
+These types have fewer and looser fields than the types of the stages, so they can read the data sets of older and newer
+releases. No record can be part of a reference cycle, so the garbage collector skips them (``gc=False``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class Argument(msgspec.Struct, frozen=True, gc=False):
     """One parameter.
 
     Attributes:
-        name: With the stars of a variadic one.
+        name: The name, with the stars of a variadic parameter.
         kind: ``positional_only``, ``positional_or_keyword``, ``variadic``, ``keyword_only`` or ``variadic_keyword``.
         type_annotation: Source text; None if there is none.
         default_value: Source text; None if there is none.
@@ -40,7 +40,7 @@ class Function(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_property(self) -> bool:
-        """True if callers read it as an attribute."""
+        """True if callers use it like an attribute."""
         return any(
             name.rpartition(".")[2] in {"property", "cached_property", "setter", "deleter"} for name in self.decorators
         )
@@ -57,7 +57,7 @@ class Variable(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def signature(self) -> str:
-        """The variable as it would be written."""
+        """The variable as source code."""
         annotation = f": {self.type_annotation}" if self.type_annotation else ""
         return f"{self.name}{annotation}" + (f" = {self.default_value}" if self.default_value is not None else "")
 
@@ -83,7 +83,7 @@ class Class(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def members(self) -> dict[str, Member]:
-        """Its own public members by name; of several definitions under one name the first."""
+        """Its own public members by name. The first of several definitions of a name counts."""
         found: dict[str, Member] = {}
         every: list[Member] = [*self.methods, *self.attributes]
         for member in every:
@@ -101,7 +101,7 @@ class Api(msgspec.Struct, frozen=True, gc=False):
 
 
 class AtlasClass(msgspec.Struct, frozen=True, gc=False):
-    """A class of a code atlas: also one that is not public."""
+    """A class of a code atlas, public or private."""
 
     full_name: str
     methods: list[str]

@@ -1,4 +1,4 @@
-"""The words for changes that a table, Markdown and the page share."""
+"""The descriptions of changes for the table, Markdown and the HTML page."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ def version(extension: ExtensionChanges) -> str:
 
 
 def heading(comparison: Comparison) -> str:
-    """Return one line on both data sets."""
+    """Return a line that describes both data sets."""
     old, new = comparison.old, comparison.new
-    told = [f"Kit {side.kit_version}, {side.extensions:,} extensions" for side in (old, new)]
-    from_, to = (f"{words} ({', '.join(side.sources)})" for words, side in zip(told, (old, new), strict=True))
+    from_, to = (
+        f"Kit {side.kit_version}, {side.extensions:,} extensions ({', '.join(side.sources)})" for side in (old, new)
+    )
     return f"{from_} -> {to}"
 
 
 def summary(comparison: Comparison) -> str:
-    """Return one line on all changes together."""
+    """Return a line with the totals of all changes."""
     totals = comparison.totals()
     parts = []
     for subject, found in totals.items():
@@ -65,12 +66,12 @@ def where_to(change: Change) -> str:
 
 def reason(breakage: Breakage) -> str:
     """Return a description of a breakage in griffe's terms: the kind, the subject, and the old and new values."""
-    told = f"{breakage.kind.value}: {breakage.name}" if breakage.name else breakage.kind.value
+    text = f"{breakage.kind.value}: {breakage.name}" if breakage.name else breakage.kind.value
     if breakage.old or breakage.new:
-        told += f" ({breakage.old or 'nothing'} -> {breakage.new or 'nothing'})"
-    return told
+        text += f" ({breakage.old or 'nothing'} -> {breakage.new or 'nothing'})"
+    return text
 
 
 def by_weight(changes: list[Change]) -> list[Change]:
-    """Return changes with those that break callers first; otherwise in the order that they have."""
+    """Return the breaking changes, then the others. Each group keeps its order."""
     return sorted(changes, key=lambda change: not change.breakages)

@@ -13,16 +13,16 @@ from typing import Any
 REPO_KEYS = ("url", "branch", "exts_path", "has_version", "app_template_path")
 # Key → its replacement, as the rest of a sentence.
 FORMER_KEYS: dict[str, str] = {
-    "input.repo": 'now an [[input.sources]] table each, with kind = "git"; its build_command '
-    "is the build, which does not run by itself",
+    "input.repo": 'now one [[input.sources]] table per repository, with kind = "git"; the build now runs only if '
+    "build_command names it",
     "input.repo_url": 'now url of an [[input.sources]] table with kind = "git"',
     "input.branch": 'now branch of an [[input.sources]] table with kind = "git"',
     "input.kit_cache_path": 'now path of an [[input.sources]] table with kind = "path"',
     "input.exts_path": 'now path of an [[input.sources]] table with kind = "path"',
-    "input.exts_paths": 'now an [[input.sources]] table each, with kind = "path" and path',
+    "input.exts_paths": 'now one [[input.sources]] table per folder, with kind = "path" and path',
     "input.app_template_path": "now app_template_path of the [[input.sources]] table whose folder holds the templates",
     "embeddings.nvidia_api_key": 'now embeddings.api_key, with backend = "openai"',
-    "faiss": "no longer read: embeddings.hnsw_above alone changes the index",
+    "faiss": "no longer read: only embeddings.hnsw_above affects the index",
 }
 
 

@@ -35,7 +35,7 @@ _MAX_FILE_BYTES = 1 << 20
 
 
 class _Hidden:
-    """A holder of values that may contain secrets. It is never shown, pickled or copied to a report."""
+    """A holder of values that may contain secrets. Its ``repr`` hides them, and it cannot be pickled."""
 
     __slots__ = ("value",)
 
@@ -83,7 +83,7 @@ class Config:
         return chosen or os.cpu_count() or 1
 
     @cached_property
-    def in_force(self) -> dict[str, dict[str, Any]]:
+    def effective(self) -> dict[str, dict[str, Any]]:
         """`options` of every section. The values may contain secrets: do not show them."""
         return {name: self.options(name) for name in self.values}
 
@@ -163,7 +163,7 @@ class Config:
         tables += [
             (f"input.sources[{number}]", raw, expanded, rules["$defs"][raw["kind"]])
             for number, (raw, expanded) in enumerate(
-                zip(self._raw.value["input"]["sources"], self.in_force["input"]["sources"], strict=True)
+                zip(self._raw.value["input"]["sources"], self.effective["input"]["sources"], strict=True)
             )
         ]
         for name, raw, expanded, table in tables:
@@ -248,7 +248,7 @@ def load(
     )
     partial.check_expanded()
     _refuse_limit_without_price(path, values["embeddings"])
-    folders = partial.in_force["output"]
+    folders = partial.effective["output"]
     work_dir = _absolute(folders["work_dir"], path.parent)
     target_dir = _absolute(folders["target_dir"], path.parent)
     if work_dir == target_dir:
@@ -261,7 +261,7 @@ def load(
         path=path,
         work_dir=work_dir,
         target_dir=target_dir,
-        log_file=_absolute(partial.in_force["logging"]["log_file"], work_dir),
+        log_file=_absolute(partial.effective["logging"]["log_file"], work_dir),
         values=values,
         overrides=partial.overrides,
         given=given,
@@ -280,7 +280,7 @@ def _refuse_former(document: dict[str, Any], path: Path) -> None:
     if found:
         keys = "a key" if len(found) == 1 else f"{len(found)} keys"
         lines = [
-            f"{shown_path(path)}: {keys} of the former pipeline; this writes the new file: "
+            f"{shown_path(path)}: {keys} of the former pipeline. This command writes the new file: "
             f"doit config migrate {shlex.quote(shown_path(path))} > new.toml",
             *(f"{one_line(key)}: {now}" for key, now in found),
         ]
@@ -291,7 +291,7 @@ def _refuse_limit_without_price(path: Path, values: dict[str, Any]) -> None:
     if values["max_cost"] is not None and values["price_per_million_tokens"] is None:
         raise ConfigError(
             f"{shown_path(path)}: embeddings.max_cost: expected embeddings.price_per_million_tokens beside it, "
-            "found no such key: without a price no cost is known."
+            "found no such key: without a price, the cost is unknown."
         )
 
 
@@ -313,7 +313,7 @@ def _refuse_nested(path: Path, work_dir: Path, target_dir: Path) -> None:
         if re.fullmatch(r"[0-9]+\.[0-9]+", name):
             raise ConfigError(
                 f"{shown_path(path)}: output.work_dir: expected a folder outside of {quoted(str(target_dir / name))}, "
-                f"which is replaced as a whole, found {quoted(str(work_dir))}."
+                f"which each run replaces completely, found {quoted(str(work_dir))}."
             )
 
 

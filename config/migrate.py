@@ -80,7 +80,7 @@ class _Migrating:
                 inner = [f"{name}.{one}" for one in item] if isinstance(item, Table) else [name]
                 self.result.left += [f"{one_line(one)}: {FORMER_KEYS[name]}." for one in inner]
             elif name not in known:
-                self.result.left.append(f"[{one_line(name)}]: nothing reads it.")
+                self.result.left.append(f"[{one_line(name)}]: not a section of this pipeline.")
             elif not isinstance(item, Table):
                 self.result.left.append(f"{name}: expected a table such as [{name}].")
             else:
@@ -88,7 +88,7 @@ class _Migrating:
         former = {name for name, _ in former_keys(document.unwrap())}
         if former and not former & {"embeddings.nvidia_api_key"}:
             self._embed_by_service(new)
-        self._tell_relative(new.unwrap())
+        self._report_relative(new.unwrap())
         self.result.text = tomlkit.dumps(new).strip("\n") + "\n"
         self._check()
         return self.result
@@ -97,9 +97,9 @@ class _Migrating:
         try:
             validate(tomli.loads(self.result.text), "the new file")
         except (ConfigError, tomli.TOMLDecodeError) as error:
-            self.result.left.append(f"{error} Mend that before it is used.")
+            self.result.left.append(f"{error} Correct this before you use the file.")
 
-    def _tell_relative(self, document: dict[str, Any]) -> None:
+    def _report_relative(self, document: dict[str, Any]) -> None:
         folders = [(f"output.{key}", document.get("output", {}).get(key)) for key in ("work_dir", "target_dir")]
         sources = document.get("input", {}).get("sources", [])
         folders += [(f"input.sources[{number}].path", source.get("path")) for number, source in enumerate(sources)]
@@ -107,7 +107,7 @@ class _Migrating:
             return
         relative = [key for key, path in folders if isinstance(path, str) and not path.startswith(("/", "~", "${"))]
         if relative:
-            self._changed(f"{', '.join(relative)}: relative paths begin at the folder that the new file lies in.")
+            self._changed(f"{', '.join(relative)}: paths are now relative to the folder of the new file.")
 
     def _embed_by_service(self, new: TOMLDocument) -> None:
         """Select the service backend: the former pipeline used NVIDIA's service, even if a file did not name it."""
@@ -117,7 +117,7 @@ class _Migrating:
         table: Any = new["embeddings"]
         if "backend" not in table:
             table.add("backend", "openai")
-            self._changed('embeddings.backend = "openai": the former pipeline embedded by NVIDIA\'s service alone.')
+            self._changed('embeddings.backend = "openai": the former pipeline always embedded with NVIDIA\'s service.')
 
     def _changed(self, line: str) -> None:
         self.result.changed.append(line)
@@ -161,7 +161,7 @@ class _Migrating:
             self._changed(f"{dotted} is now {quoted(_SCAN_MODES[value])}.")
             yield name, _in_place_of(item, _SCAN_MODES[value])
         elif (section, name) not in known_keys():
-            self.result.left.append(f"{one_line(dotted)}: nothing reads it.")
+            self.result.left.append(f"{one_line(dotted)}: not a key of this pipeline.")
         elif self._is_valid({section: {name: value}}):
             yield name, item
 
@@ -178,7 +178,7 @@ class _Migrating:
         if isinstance(text, str) and only_variables(text):
             return _in_place_of(item, text)
         self.result.left.append(
-            "embeddings.nvidia_api_key: the file held the key itself, which is not written again; set the environment "
+            "embeddings.nvidia_api_key: the file contains the key itself, which is not copied. Set the environment "
             "variable NVIDIA_API_KEY, which embeddings.api_key now names."
         )
         return _in_place_of(item, "${NVIDIA_API_KEY}")
@@ -198,7 +198,7 @@ class _Migrating:
         if "repo_url" in values:
             found.append(self._git(_repository(values["repo_url"], branch), "input"))
         elif branch is not None and not isinstance(repos, str):
-            self.result.left.append(f"input.branch: {FORMER_KEYS['input.branch']}; there is no repo_url that it is of.")
+            self.result.left.append(f"input.branch: {FORMER_KEYS['input.branch']}; the file has no repo_url for it.")
         for key in ("kit_cache_path", "exts_path", "exts_paths"):
             value = values.get(key, [])
             found += [self._folder(one, key) for one in (value if isinstance(value, list) else [value])]
@@ -219,7 +219,7 @@ class _Migrating:
         """Return the source for a former repository, with its comments."""
         if not isinstance(repo, Table | InlineTable) or not _is_text(repo.unwrap().get("url")):
             self.result.left.append(
-                f"{where}: expected an address, or a table with a url, to be an [[input.sources]] table."
+                f"{where}: expected an address, or a table with a url, for an [[input.sources]] table."
             )
             return None
         body: list[tuple[str, Item]] = [("kind", tomlkit.item("git"))]
@@ -230,12 +230,12 @@ class _Migrating:
                 continue
             name, value = key.key, item.unwrap()
             if name == "has_version":
-                self._changed(f"{where}.has_version is left out: every source is asked for its Kit version.")
+                self._changed(f"{where}.has_version is left out: the pipeline looks for a Kit version in every source.")
             elif name not in REPO_KEYS:
-                self.result.left.append(f"{one_line(f'{where}.{name}')}: nothing reads it.")
+                self.result.left.append(f"{one_line(f'{where}.{name}')}: not a key of this pipeline.")
             elif name == "url" and without_credentials(value) != value:
                 self.result.left.append(
-                    f"{where}.url: the credentials in it are not written again; give them to git (a credential helper)."
+                    f"{where}.url: its credentials are not copied. Give them to git (a credential helper)."
                 )
                 body.append((name, _in_place_of(item, without_userinfo(value))))
                 end = len(body)
@@ -254,8 +254,8 @@ class _Migrating:
         for name, item in body:
             new.value.append(name or None, item)
         self._changed(
-            f'{where} is now an [[input.sources]] table with kind = "git"; its build_command is what the former '
-            "pipeline ran by itself."
+            f'{where} is now an [[input.sources]] table with kind = "git". Its build_command is the build that the '
+            "former pipeline always ran."
         )
         return new
 

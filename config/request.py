@@ -43,14 +43,14 @@ class Request:
         verbose: Print each task that runs.
         json: Print a JSON summary on standard output, and all else on standard error.
         junit: A JUnit file to write; relative to where the command was started.
-        annotations: ``1``: print warnings and failures in the form that GitHub shows them at their lines; ``0``: do
-            not; empty: where GitHub's runner reads the output.
+        annotations: ``1``: print GitHub annotations for warnings and failures; ``0``: do not; empty: only if GitHub's
+            runner reads the output.
         report: An HTML page to write after the run; relative to where the command was started. ``-`` for
             ``report.html`` in the work directory.
         yes: Spend more than ``embeddings.max_cost``.
         strict: End with exit code 1 if a file was left out because of an internal error.
         overrides: Configuration values by full key (``processing.max_extensions``), as text.
-        given: Names of the flags that the command line gives, whatever their value.
+        given: Names of the flags on the command line, also of those set to their default.
     """
 
     config: str = ""

@@ -16,9 +16,9 @@ from config.explain import expectation, explain, leaves
 from config.schema import config_schema
 from config.secrets import VARIABLE
 
-# More levels than the schema has: what lies deeper is below a value that is invalid itself.
+# More levels than the schema has. A deeper value is part of an invalid value.
 _MAX_DEPTH = 16
-# In place of a value that JSON does not have, such as a date. No other text has this character: `validate` refuses it.
+# Replaces a value without a JSON form, such as a date. No other text has this character: `validate` refuses it.
 _NOT_JSON = "\0"
 
 
@@ -89,13 +89,13 @@ def _validator_of(schema: dict[str, Any]) -> Draft202012Validator:
 
 
 def _as_json(value: Any, levels: int = _MAX_DEPTH) -> Any:
-    """Return a copy with `_NOT_JSON` in place of values that JSON does not have."""
+    """Return a copy with `_NOT_JSON` in place of values without a JSON form."""
     if levels and type(value) is dict:
         return {_as_json(name): _as_json(item, levels - 1) for name, item in value.items()}
     if levels and type(value) is list:
         return [_as_json(item, levels - 1) for item in value]
     if type(value) is str:
-        return value.encode(errors="replace").decode()  # a file's name can have bytes that are no UTF-8
+        return value.encode(errors="replace").decode()  # a file name may contain bytes that are not UTF-8
     return value if type(value) in (bool, int, float, type(None)) else _NOT_JSON
 
 

@@ -18,7 +18,7 @@ from console.display.text import warning_text
 from console.hint import current_resume_command
 from console.outputs.delivery import Wanted, deliver
 from console.outputs.warnings import WarningsOfRun
-from console.sources_told import sources_told
+from console.source_table import source_table
 from stages.failures import StageError
 from tasks.doit_internals import started_in
 
@@ -55,7 +55,7 @@ class RunConsole:
         """Show a complete stage with the warnings in its report. Logs all warnings."""
         self.display.stage_finished(stage)
         if stage.name == "preparation" and stage.ran:
-            for line in sources_told(self._invocation.config.work_dir).lines():
+            for line in source_table(self._invocation.config.work_dir).lines():
                 self.display.notice("info", line)
         if not (stage.ran or self._wanted or self._invocation.request.strict):
             return

@@ -1,4 +1,4 @@
-"""A published data set for coding assistants: an MCP server over it.
+"""An MCP server that answers coding assistants from a published data set.
 
-It reads published data sets alone. It knows neither doit nor the stages that made them.
+This package reads only published data sets. It depends on neither doit nor the stages that made them.
 """

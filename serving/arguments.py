@@ -12,7 +12,7 @@ MOST_RESULTS = 100
 MOST_NAMES = 50
 
 Names = str | list[str] | None
-"""Several names, as the Kit MCP server accepts them: one, a list, a JSON list as text, or a list with commas."""
+"""Several names, in the forms that the Kit MCP server accepts: one, a list, a JSON list, or a comma-separated list."""
 
 
 class WrongArgument(ValueError):
@@ -26,58 +26,58 @@ def query_of(text: str) -> str:
         WrongArgument: It is empty or too long.
     """
     if len(text) > MOST_CHARACTERS:
-        raise WrongArgument(f"The query has {len(text):,} characters; at most {MOST_CHARACTERS:,} can be searched for.")
+        raise WrongArgument(f"The query has {len(text):,} characters; at most {MOST_CHARACTERS:,} are allowed.")
     plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     if not plain:
         raise WrongArgument("The query is empty.")
     return plain
 
 
-def name_of(text: str, what: str) -> str:
-    """Return a name without control characters; ``what`` is the argument.
+def name_of(text: str, argument: str) -> str:
+    """Return a name without control characters; ``argument`` is the name of the argument, for the error.
 
     Raises:
         WrongArgument: It is too long.
     """
     if len(text) > MOST_CHARACTERS:
-        raise WrongArgument(f"{what} has {len(text):,} characters; at most {MOST_CHARACTERS:,} can be looked up.")
+        raise WrongArgument(f"{argument} has {len(text):,} characters; at most {MOST_CHARACTERS:,} are allowed.")
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
-def names_of(value: Names, what: str) -> list[str]:
+def names_of(value: Names, argument: str) -> list[str]:
     """Return several names, each once; empty if none is given.
 
     Raises:
-        WrongArgument: They are no names, too many or too long.
+        WrongArgument: The value is not a list of names, has too many names, or a name is too long.
     """
     if value is None:
         return []
     if isinstance(value, str):
-        text = name_of(value, what) if not value.lstrip().startswith("[") else value.strip()
+        text = name_of(value, argument) if not value.lstrip().startswith("[") else value.strip()
         if text.startswith("["):
             try:
                 parsed = json.loads(text[: MOST_NAMES * MOST_CHARACTERS])
             except (ValueError, RecursionError) as error:
-                raise WrongArgument(f"{what} is no list of names in JSON ({error}).") from error
+                raise WrongArgument(f"{argument} is not a JSON list of names ({error}).") from error
             if not isinstance(parsed, list) or not all(isinstance(item, str) for item in parsed):
-                raise WrongArgument(f"{what} is no list of names.")
+                raise WrongArgument(f"{argument} is not a list of names.")
             value = parsed
         else:
             value = text.split(",")
-    names = list(dict.fromkeys(name for name in (name_of(item, what) for item in value) if name))
+    names = list(dict.fromkeys(name for name in (name_of(item, argument) for item in value) if name))
     if len(names) > MOST_NAMES:
-        raise WrongArgument(f"{what} has {len(names)} names; at most {MOST_NAMES} can be asked for at once.")
+        raise WrongArgument(f"{argument} has {len(names)} names; at most {MOST_NAMES} are allowed.")
     return names
 
 
-def within(value: int, least: int, most: int, what: str) -> int:
-    """Return a number that lies between two others.
+def within(value: int, least: int, most: int, argument: str) -> int:
+    """Return a number if it lies within the limits.
 
     Raises:
-        WrongArgument: It does not.
+        WrongArgument: It lies outside the limits.
     """
     if not least <= value <= most:
-        raise WrongArgument(f"{what} is {value}; it must be {least} to {most:,}.")
+        raise WrongArgument(f"{argument} is {value}; it must be {least} to {most:,}.")
     return value
 
 
@@ -85,6 +85,6 @@ def tokens_of(value: int) -> int:
     """Return the limit of tokens for an answer.
 
     Raises:
-        WrongArgument: They are too few or too many.
+        WrongArgument: The limit is too low or too high.
     """
     return within(value, LEAST_TOKENS, MOST_TOKENS, "max_tokens")

@@ -1,4 +1,4 @@
-"""Answers that keep to a number of tokens."""
+"""Answers with a limited number of tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LAST_LINE = 40
 def fitted(head: str, parts: Sequence[str], max_tokens: int, *, nouns: str = "results") -> str:
     """Return an answer of at most ``max_tokens`` tokens (``cl100k_base``).
 
-    Parts are left out from the end, and a last line says how many. If not even the first one fits, it is cut.
+    Omits parts from the end. A last line gives the number of omitted parts. If the first part does not fit, it is cut.
 
     Args:
         head: The beginning of the answer.
@@ -42,7 +42,7 @@ def fitted(head: str, parts: Sequence[str], max_tokens: int, *, nouns: str = "re
         shown = 1
     left_out = len(parts) - shown
     if left_out:
-        hint = f"{left_out:,} more {nouns} are left out. Ask for less, or raise max_tokens (it was {max_tokens:,})."
+        hint = f"{left_out:,} more {nouns} are omitted. Request fewer, or raise max_tokens (it was {max_tokens:,})."
         text = f"{truncate(text, max_tokens - _LAST_LINE)}\n\n{hint}"
     return truncate(text, max_tokens)
 

@@ -1,4 +1,4 @@
-"""One generation of a data set, loaded for answering."""
+"""One published state of a data set, loaded to answer questions."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ SEARCHED = ("extensions", "code_examples", "settings", "nodes")
 
 Predicate = Callable[[Facets], bool]
 
-# APIs and examples of so many extensions stay decoded, and so many sets of rows and vectors of queries are kept.
+# Sizes of the caches: decoded APIs and examples by extension, and vectors by query.
 _EXTENSIONS_KEPT = 16
 _QUERIES_KEPT = 256
 
 
 class NotFound(Exception):
-    """There is no such thing in the data set; the message names the nearest that there are."""
+    """The data set does not contain the requested item. The message names the closest existing items."""
 
 
 class Symbol:
     """A class, function, variable, method or attribute of an extension's public API.
 
     Attributes:
-        extension: The extension it is of.
+        extension: The extension of the symbol.
         full_name: Its importable name.
         record: Its record in the data set.
-        owner: The class it is a member of; None if it is no member.
+        owner: The class that has the member; None for a symbol of a module.
     """
 
     def __init__(self, extension: str, full_name: str, record: Class | Member, owner: Class | None = None) -> None:
@@ -49,12 +49,12 @@ class Symbol:
 
 
 class Catalogue:
-    """A data set with its search indexes and the model that they were made with.
+    """A data set with its search indexes and their embedding model.
 
-    The indexes and the model are loaded at once, an extension's API when it is asked for. It is used by one thread at a
-    time.
+    The constructor loads the indexes and the model. An extension's API is loaded on demand. Only one thread may use an
+    instance at a time.
 
-    It is one class because every answer draws on the same loaded indexes and model.
+    It is one class because all answers share the loaded indexes and the model.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class Catalogue:
 
         Args:
             folder: The data set's folder.
-            mode: How is searched; ``lexical`` needs no model.
-            options: The ``[embeddings]`` section of the configuration, for an index whose model is behind a service.
+            mode: The search mode; ``lexical`` needs no model.
+            options: The ``[embeddings]`` section of the configuration, for an index whose model is a service.
             api_key: The service's key.
-            models: Models that are loaded already, by their full name; new ones are added.
+            models: Loaded models by full name. Modified: newly loaded models are added.
 
         Raises:
-            StageError: The folder holds no data set, or one that is not whole.
-            SearchError: An index is not whole, or its model cannot be used.
+            StageError: The folder does not contain a complete data set.
+            SearchError: An index is incomplete, or its model cannot be used.
         """
         self.data_set = DataSet(folder)
         self.mode: Mode = mode
@@ -88,7 +88,7 @@ class Catalogue:
             for kind in SEARCHED:
                 try:
                     found = find_index(folder, kind)
-                except SearchError:  # a quick run builds none, and not every data set has nodes
+                except SearchError:  # a quick run builds no index, and not every data set has nodes
                     continue
                 self._indexes[kind] = index = Index(found, kind)
                 self._used[kind] = index.model
@@ -146,7 +146,7 @@ class Catalogue:
         """All app templates by id; empty if the data set has none."""
         return templates_in(self.data_set.folder / "app_templates")
 
-    # ---- searching --------------------------------------------------------------------------------------------------
+    # ---- search -----------------------------------------------------------------------------------------------------
 
     def search(
         self,
@@ -164,15 +164,15 @@ class Catalogue:
         Args:
             kind: One of `SEARCHED`.
             query: Any text that is not blank.
-            k: How many at most.
+            k: Maximum number of documents.
             extensions: Ids or patterns of extensions; all if empty.
-            category: Of extensions of this category alone.
-            prefix: How the name begins.
-            only: A further condition.
+            category: Search only extensions of this category; all if empty.
+            prefix: Prefix of the name.
+            only: An additional condition.
 
         Raises:
-            NotFound: The data set has no index of that kind, or the filters leave nothing to search in.
-            SearchError: The model cannot be asked.
+            NotFound: The data set has no index of that kind, or no document matches the filters.
+            SearchError: The embedding model failed.
         """
         index = self._indexes.get(kind)
         if index is None:
@@ -211,22 +211,22 @@ class Catalogue:
         known = {extension.category for extension in self.extensions.values() if extension.category}
         ids = [name for name, extension in self.extensions.items() if extension.category.lower() == wanted]
         if not ids:
-            raise NotFound(f'No extension is of the category "{category}". Categories: {", ".join(sorted(known))}.')
+            raise NotFound(f'No extension has the category "{category}". Categories: {", ".join(sorted(known))}.')
         if not among:
             return tuple(ids)
         condition = Filter(among)
         both = tuple(name for name in ids if condition.passes(Facets(name, (name,))))
         if not both:
-            raise NotFound(f'None of {", ".join(among)} is of the category "{category}".')
+            raise NotFound(f'None of {", ".join(among)} has the category "{category}".')
         return both
 
-    # ---- looking up -------------------------------------------------------------------------------------------------
+    # ---- lookup -----------------------------------------------------------------------------------------------------
 
     def extension(self, identifier: str) -> Extension:
         """Return an extension.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: No extension has that id.
         """
         found = self.extensions.get(identifier)
         if found is None:
@@ -234,10 +234,10 @@ class Catalogue:
         return found
 
     def setting(self, path: str) -> tuple[str, Setting]:
-        """Return a setting by its path; the ``/`` at its beginning may be left out.
+        """Return a setting by its path. The leading ``/`` is optional.
 
         Raises:
-            NotFound: There is none of that path.
+            NotFound: No setting has that path.
         """
         for name in (path, f"/{path}"):
             if name in self.settings:
@@ -245,19 +245,19 @@ class Catalogue:
         raise NotFound(f'There is no setting "{path}"{_nearest(path, self.settings)}.')
 
     def node(self, name: str) -> tuple[str, Node]:
-        """Return a node by its name, or by the last part of it if that is unique.
+        """Return a node by its name, or by the last part of the name if it is unique.
 
         Raises:
-            NotFound: There is none of that name.
+            NotFound: No node has that name.
         """
         full_name = _full_name(name, self.nodes, ".", "node")
         return full_name, self.nodes[full_name]
 
     def template(self, name: str) -> Template:
-        """Return an app template by its id, or by the last part of it if that is unique.
+        """Return an app template by its id, or by the last part of the id if it is unique.
 
         Raises:
-            NotFound: There is none of that id.
+            NotFound: No app template has that id.
         """
         return self.templates[_full_name(name, self.templates, "/", "app template")]
 
@@ -271,13 +271,13 @@ class Catalogue:
         return self._api_of(extension)
 
     def symbols(self, reference: str) -> list[Symbol]:
-        """Return the symbols that a reference may mean: one, or several that end alike.
+        """Return the symbols that match a reference: one, or several with the same last parts.
 
         Args:
             reference: ``omni.ui@Window``, ``omni.ui@Window.frame``, or an importable name, ``omni.ui.Window``.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No symbol matches.
         """
         owner, mark, name = reference.partition("@")
         name = (name if mark else owner).strip()
@@ -295,11 +295,11 @@ class Catalogue:
                 return ending
             known += there
         if not extensions:
-            raise NotFound(f'"{name}" is in no extension\'s modules. Write it as extension_id@symbol: omni.ui@Window.')
+            raise NotFound(f'No extension has a module for "{name}". Write extension_id@symbol: omni.ui@Window.')
         last = {other.rpartition(".")[2]: other for other in known}
         close = [last[one] for one in difflib.get_close_matches(name.rpartition(".")[2], last, n=3)]
-        told = f"; did you mean {' or '.join(f'{extensions[0]}@{other}' for other in close)}" if close else ""
-        raise NotFound(f'{extensions[0]} has no public symbol "{name}"{told}.')
+        hint = f"; did you mean {' or '.join(f'{extensions[0]}@{other}' for other in close)}" if close else ""
+        raise NotFound(f'{extensions[0]} has no public symbol "{name}"{hint}.')
 
     def _symbols(self, extension: str) -> dict[str, Symbol]:
         api = self._api_of(extension)
@@ -316,7 +316,7 @@ class Catalogue:
         return found
 
     def examples_with(self, symbol: Symbol, most: int = 3) -> list[tuple[str, Example]]:
-        """Return code examples that are the symbol's own, or use the class; shortest first, with their extension."""
+        """Return code examples of or with the symbol, each with its extension, shortest first."""
         own = [one for one in self._examples_of(symbol.extension) if _is_within(one.full_name, symbol.full_name)]
         used = []
         if isinstance(symbol.record, Class):
@@ -326,22 +326,22 @@ class Catalogue:
 
 
 def _full_name(name: str, known: Mapping[str, object], separator: str, noun: str) -> str:
-    """Return the one of some names that is, or ends in, a name.
+    """Return the known full name for a full name or its last part.
 
     Raises:
-        NotFound: There is none, or several end in it.
+        NotFound: No known name matches, or several do.
     """
     if name in known:
         return name
     found = [full_name for full_name in known if full_name.endswith(f"{separator}{name}")]
     if len(found) == 1:
         return found[0]
-    told = f"; it may be {' or '.join(found[:5])}" if found else _nearest(name, known)
-    raise NotFound(f'There is no {noun} "{name}"{told}.')
+    hint = f"; it may be {' or '.join(found[:5])}" if found else _nearest(name, known)
+    raise NotFound(f'There is no {noun} "{name}"{hint}.')
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean …?`` without the mark, with the nearest of some names; empty if none is near."""
+    """Return ``; did you mean …`` with the closest known names; empty if no name is close."""
     found = difflib.get_close_matches(word, list(known), n=3)
     return f"; did you mean {' or '.join(found)}" if found else ""
 

@@ -22,7 +22,7 @@ _Identity = tuple[str, int, int, int, int]
 
 
 class Current:
-    """The data set to answer from. It is used by one thread at a time."""
+    """The loaded data set. Only one thread may use an instance at a time."""
 
     def __init__(
         self,
@@ -35,14 +35,14 @@ class Current:
         """Load the data set.
 
         Args:
-            place: A data set's folder, or a folder of data sets, of which that of the highest Kit version is served.
+            place: A data set's folder, or a folder of data sets, from which the highest Kit version is served.
             mode: See `Catalogue`.
             options: See `Catalogue`.
             api_key: See `Catalogue`.
 
         Raises:
-            StageError: There is no data set, or it is not whole.
-            SearchError: An index is not whole, or its model cannot be used.
+            StageError: There is no complete data set.
+            SearchError: An index is incomplete, or its model cannot be used.
         """
         self.place = place
         self._arguments: dict[str, Any] = {"mode": mode, "options": options, "api_key": api_key, "models": {}}
@@ -53,10 +53,10 @@ class Current:
 
     @property
     def catalogue(self) -> Catalogue:
-        """The data set that is loaded.
+        """The loaded data set.
 
         Raises:
-            StageError: It is closed.
+            StageError: The data set is closed.
         """
         if self._catalogue is None:
             raise StageError("The data set is closed.")
@@ -65,10 +65,10 @@ class Current:
     def answer(self, make: Callable[[Catalogue], _T]) -> _T:
         """Return the result of a function on the currently published data set.
 
-        Where the data set is replaced while the function reads, it is called again with the new one.
+        If a run replaces the data set meanwhile, the function is called again with the new one.
 
         Raises:
-            Exception: What the function raises, or what is wrong with the data set.
+            Exception: The exception of the function, or an error in the data set.
         """
         for last in (False, True):
             before = self._refresh()
@@ -92,13 +92,13 @@ class Current:
             try:
                 self._load()
             except (StageError, SearchError) as error:
-                # The old one is whole, and answers on.
+                # The old data set is complete, so it stays loaded.
                 self._refused = seen
                 _log.warning("The new data set is not served: %s", error)
         return seen
 
     def _load(self) -> None:
-        error: Exception = StageError(f"{self.place}: no data set is in it. Run the pipeline first.")
+        error: Exception = StageError(f"{self.place}: contains no data set. Run the pipeline first.")
         for _ in range(_TRIES):
             before = self._seen()
             if before is None:

@@ -1,4 +1,4 @@
-"""The HTTP server: its addresses, and access control."""
+"""The HTTP server: address, access control and concurrency limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def address_of(text: str) -> tuple[str, int]:
     """Return host and port of ``127.0.0.1:8765`` or ``[::1]:8765``.
 
     Raises:
-        StageError: It is no such address.
+        StageError: The text is not an address with a port.
     """
     try:
         parts = urlsplit(f"//{text}")
@@ -34,12 +34,12 @@ def address_of(text: str) -> tuple[str, int]:
         if not host or port is None or parts.path or parts.query or parts.username is not None:
             raise ValueError
     except ValueError as error:
-        raise StageError(f'--http: "{text}" is no address and port. Example: --http 127.0.0.1:8765') from error
+        raise StageError(f'--http: "{text}" is not an address with a port. Example: --http 127.0.0.1:8765') from error
     return host, port
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if only this machine can reach an address."""
+    """Return True if an address is reachable only from this machine."""
     if host == "localhost":
         return True
     try:
@@ -49,28 +49,28 @@ def is_loopback(host: str) -> bool:
 
 
 def check_token(host: str, token: str) -> None:
-    """Refuse an address that other machines could reach without a token.
+    """Refuse an address that is reachable from other machines unless clients must send a token.
 
     Args:
-        host: Where the server is to listen.
+        host: The host to listen on.
         token: The token that clients must send; empty for none.
 
     Raises:
-        StageError: The address is not this machine's alone and there is no token, or it can be guessed.
+        StageError: Other machines can reach the address and there is no token, or the token is too short.
     """
     if not token and not is_loopback(host):
         raise StageError(
-            f"--http: {host} can be reached from other machines. Set the environment variable {TOKEN_VARIABLE} to a "
-            "token that clients send as Authorization: Bearer …, or use 127.0.0.1."
+            f"--http: other machines can reach {host}. Set the environment variable {TOKEN_VARIABLE} to a token that "
+            "clients must send (Authorization: Bearer …), or use 127.0.0.1."
         )
     if token and len(token) < _LEAST_TOKEN:
         raise StageError(
-            f"{TOKEN_VARIABLE}: the token has {len(token)} characters; at least {_LEAST_TOKEN} are needed."
+            f"{TOKEN_VARIABLE}: the token has {len(token)} characters; at least {_LEAST_TOKEN} are required."
         )
 
 
 class TokenRequired:
-    """ASGI middleware that answers 401 to whoever does not send the token."""
+    """ASGI middleware that answers requests without the token with status 401."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         """Wrap an application."""
@@ -78,7 +78,7 @@ class TokenRequired:
         self._expected = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Forward a request, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -91,8 +91,8 @@ class TokenRequired:
         await send({"type": "http.response.body", "body": b"A token is required: Authorization: Bearer ...\n"})
 
 
-class _Patient:
-    """ASGI middleware that limits concurrent requests. The others wait in their connections."""
+class _Limited:
+    """ASGI middleware that limits concurrent requests. Other requests wait in their connections."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -111,17 +111,17 @@ class _Patient:
 def serve(server: MCPServer, host: str, port: int, token: str, ready: Callable[[str], None]) -> None:
     """Serve until the process is stopped.
 
-    Each request stands alone: no state is kept for a client between two of them.
+    The server is stateless: it keeps nothing about a client between two requests.
 
     Args:
         server: The MCP server.
-        host: Where to listen.
-        port: Where to listen; 0 for any that is free.
+        host: The host to listen on.
+        port: The port to listen on; 0 for any free port.
         token: The token that clients must send; empty for none.
         ready: Called with the address when the server accepts connections.
 
     Raises:
-        StageError: The address cannot be listened on.
+        StageError: The server cannot listen on the address.
     """
     import uvicorn
 
@@ -133,7 +133,7 @@ def serve(server: MCPServer, host: str, port: int, token: str, ready: Callable[[
     app: ASGIApp = server.streamable_http_app(
         streamable_http_path=PATH, json_response=True, stateless_http=True, host=host
     )
-    app = _Patient(app, MOST_WAITING)
+    app = _Limited(app, MOST_WAITING)
     if token:
         app = TokenRequired(app, token)
     config = uvicorn.Config(
@@ -142,7 +142,7 @@ def serve(server: MCPServer, host: str, port: int, token: str, ready: Callable[[
         log_level="warning",
         access_log=False,
         server_header=False,
-        # Longer than clients keep an idle connection: who sends on one that is being closed loses the question.
+        # Longer than clients keep an idle connection. A request on a closing connection would be lost.
         timeout_keep_alive=75,
     )
     with listening:

@@ -1,4 +1,4 @@
-"""The tools that look up extensions, symbols, settings, nodes and templates -> Markdown within a number of tokens."""
+"""The tools that look up extensions, symbols, settings, nodes and templates. They return Markdown of limited length."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from serving.rendering import NO_NODES, NO_TEMPLATES, api_parts, extension_part,
 T = TypeVar("T")
 
 MOST_DEPTH = 10
-# A reference that may mean more than so many symbols is answered with a list of them.
+# If a reference matches more symbols, the answer lists only their names.
 _AMBIGUOUS = 3
 
 GUIDE = """\
-Everything was read from the sources of one version of Kit; answers hold for that version.
-- Which extension does something: search_kit_extensions, then get_kit_extension_details.
-- What an extension offers: get_kit_extension_apis, then get_kit_api_details with "extension_id@symbol".
-- How something is done: search_kit_code_examples, search_kit_test_examples.
+The data was collected from the sources of one Kit version. All answers are about that version.
+- An extension for a purpose: search_kit_extensions, then get_kit_extension_details.
+- An extension's API: get_kit_extension_apis, then get_kit_api_details with "extension_id@symbol".
+- Example code: search_kit_code_examples, search_kit_test_examples.
 - A setting's path, type and default: search_kit_settings, get_kit_setting_details.
 - An OmniGraph node and its ports: search_kit_nodes, get_kit_node_details.
-- What to begin an app with: search_kit_app_templates, get_kit_app_template_details.
-- What a newer Kit changes and breaks: compare_kit_versions.
-- A question that fits none of these: search_kit_knowledge.
-Every tool takes max_tokens; an answer says what it left out."""
+- A template for a new app: search_kit_app_templates, get_kit_app_template_details.
+- Changes and breaking changes of a newer Kit: compare_kit_versions.
+- Any other question: search_kit_knowledge.
+Every tool takes max_tokens. An answer states how much it omits."""
 
 
 def get_kit_extension_details(
     catalogue: Catalogue, extension_ids: Names = None, max_tokens: int = DEFAULT_TOKENS
 ) -> str:
-    """Tell all of extensions whose id is known: description, readme, dependencies, modules, settings, nodes."""
+    """Get the details of extensions by id: description, readme, dependencies, modules, settings, nodes."""
     names = names_of(extension_ids, "extension_ids")
     if not names:
         return extensions_list(catalogue, max_tokens)
@@ -56,7 +56,7 @@ def get_kit_extension_dependencies(
     include_optional: bool = False,
     max_tokens: int = DEFAULT_TOKENS,
 ) -> str:
-    """Draw the tree of what an extension depends on, and tell what needs it."""
+    """Get the dependency tree of an extension, and the extensions that depend on it."""
     name = name_of(extension_id, "extension_id")
     catalogue.extension(name)
     lines = list(_tree(catalogue, name, within(depth, 1, MOST_DEPTH, "depth"), include_optional, above=(), seen=set()))
@@ -64,7 +64,7 @@ def get_kit_extension_dependencies(
     if needed_by:
         lines += ["", f"Needed by: {', '.join(needed_by)}"]
     return fitted(
-        f"Dependencies of {name}, {depth} deep.", packed(lines), tokens_of(max_tokens), nouns="groups of lines"
+        f"Dependencies of {name}, {depth} levels deep.", packed(lines), tokens_of(max_tokens), nouns="groups of lines"
     )
 
 
@@ -76,12 +76,12 @@ def _tree(
     if extension is None:
         yield f"{indent}- {name} (not in this data set)"
         return
-    # A tree that repeats every branch can have more lines than there are atoms.
+    # Repeated branches would make the size of the tree exponential.
     again = name in seen and (extension.dependencies or extension.optional_dependencies)
-    told = " (circular)" if name in above else " (see above)" if again else ""
-    yield f"{indent}- {name} {extension.version}{told}"
+    note = " (circular)" if name in above else " (see above)" if again else ""
+    yield f"{indent}- {name} {extension.version}{note}"
     seen.add(name)
-    if told or len(above) >= depth:
+    if note or len(above) >= depth:
         return
     for other in extension.dependencies:
         yield from _tree(catalogue, other, depth, optional, above=(*above, name), seen=seen)
@@ -91,7 +91,7 @@ def _tree(
 
 
 def get_kit_extension_apis(catalogue: Catalogue, extension_ids: Names = None, max_tokens: int = DEFAULT_TOKENS) -> str:
-    """List the public API of extensions: classes with signatures of their methods, functions, variables."""
+    """List the public API of extensions: classes with the signatures of their methods, functions, variables."""
     names = names_of(extension_ids, "extension_ids")
     if not names:
         lines = [
@@ -108,7 +108,7 @@ def get_kit_extension_apis(catalogue: Catalogue, extension_ids: Names = None, ma
 
 
 def get_kit_api_details(catalogue: Catalogue, api_references: Names = None, max_tokens: int = DEFAULT_TOKENS) -> str:
-    """Tell all of a class, method or function: signature, docstring, members, code examples that use it."""
+    """Get the details of a class, method or function: signature, docstring, members, code examples that use it."""
     references = names_of(api_references, "api_references")
     if not references:
         return get_kit_extension_apis(catalogue, None, max_tokens)
@@ -119,7 +119,7 @@ def get_kit_api_details(catalogue: Catalogue, api_references: Names = None, max_
     for reference, found in looked_up:
         if len(found) > _AMBIGUOUS:
             listed = "\n".join(f"- {symbol.extension}@{symbol.full_name}" for symbol in found[:MOST_NAMES])
-            parts.append(f'"{reference}" may be any of {len(found)}:\n{listed}')
+            parts.append(f'"{reference}" matches {len(found)} symbols:\n{listed}')
             continue
         for symbol in found:
             parts.append(symbol_part(symbol))
@@ -130,7 +130,7 @@ def get_kit_api_details(catalogue: Catalogue, api_references: Names = None, max_
 
 
 def get_kit_setting_details(catalogue: Catalogue, setting_paths: Names, max_tokens: int = DEFAULT_TOKENS) -> str:
-    """Tell all of settings whose path is known: type, default, documentation, whose they are, where they are used."""
+    """Get the details of settings by path: type, default, documentation, extensions, and the files that use them."""
     names = names_of(setting_paths, "setting_paths")
     if not names:
         raise WrongArgument('setting_paths is empty. Example: "/exts/omni.kit.viewport.window/enabled".')
@@ -141,8 +141,8 @@ def get_kit_setting_details(catalogue: Catalogue, setting_paths: Names, max_toke
             f"## {path}",
             f"- type: {setting.type}",
             f"- default: `{bytes(setting.default_value).decode()}`",
-            f"- of: {', '.join(setting.extensions)}",
-            f"- read or written in {setting.usage_count} places of code",
+            f"- extensions: {', '.join(setting.extensions)}",
+            f"- uses in code: {setting.usage_count}",
         ]
         if setting.found_in:
             shown = setting.found_in[:10]
@@ -153,7 +153,7 @@ def get_kit_setting_details(catalogue: Catalogue, setting_paths: Names, max_toke
 
 
 def get_kit_node_details(catalogue: Catalogue, node_names: Names, max_tokens: int = DEFAULT_TOKENS) -> str:
-    """Tell all of OmniGraph nodes whose name is known: description, inputs, outputs, state, with types and defaults."""
+    """Get the details of OmniGraph nodes by name: description, inputs, outputs and state with types and defaults."""
     if not catalogue.nodes:
         return NO_NODES
     names = names_of(node_names, "node_names")
@@ -165,7 +165,7 @@ def get_kit_node_details(catalogue: Catalogue, node_names: Names, max_tokens: in
 def get_kit_app_template_details(
     catalogue: Catalogue, template_ids: Names = None, max_tokens: int = DEFAULT_TOKENS
 ) -> str:
-    """Return the readme and the .kit files of app templates."""
+    """Get the readme and the .kit files of app templates by id."""
     names = names_of(template_ids, "template_ids")
     if not catalogue.templates:
         return NO_TEMPLATES
@@ -181,7 +181,7 @@ def get_kit_app_template_details(
 
 
 def get_kit_instructions(catalogue: Catalogue, instruction_sets: Names = None, max_tokens: int = DEFAULT_TOKENS) -> str:
-    """Tell what the data set holds, and which tool is for what."""
+    """Get an overview of the data set, and the purpose of each tool."""
     unknown = [name for name in names_of(instruction_sets, "instruction_sets") if name != "data_set"]
     sources = catalogue.data_set.manifest.sources if catalogue.data_set.manifest else []
     parts = [
@@ -191,24 +191,26 @@ def get_kit_instructions(catalogue: Catalogue, instruction_sets: Names = None, m
         GUIDE,
     ]
     if unknown:
-        parts.append(
-            f"There is no instruction set {', '.join(unknown)} here. There is one: data_set, which is the above."
-        )
+        parts.append(f"There is no instruction set {', '.join(unknown)} here. The only one is data_set, shown above.")
     return fitted("", parts, tokens_of(max_tokens))
 
 
-def _each(names: Sequence[str], part: Callable[[str], str], max_tokens: int, what: str) -> str:
-    """Return a part for each name; names that there are not are told, and an error if there is none of them."""
+def _each(names: Sequence[str], part: Callable[[str], str], max_tokens: int, nouns: str) -> str:
+    """Return a part for each known name and a message for each unknown name.
+
+    Raises:
+        NotFound: All names are unknown.
+    """
     budget = tokens_of(max_tokens)
     parts, wrong = _look_up(names, part)
-    return fitted("", [*parts, *wrong], budget, nouns=what)
+    return fitted("", [*parts, *wrong], budget, nouns=nouns)
 
 
 def _look_up(names: Sequence[str], look_up: Callable[[str], T]) -> tuple[list[T], list[str]]:
-    """Return what is found for some names, and an error message for each other name.
+    """Return the results for the known names, and an error message for each unknown name.
 
     Raises:
-        NotFound: Nothing is found.
+        NotFound: All names are unknown.
     """
     found: list[T] = []
     wrong: list[str] = []

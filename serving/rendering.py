@@ -28,7 +28,7 @@ def extension_line(catalogue: Catalogue, hit: Hit) -> str:
 
 
 def extension_part(catalogue: Catalogue, name: str) -> str:
-    """Return all that is known of an extension."""
+    """Return all details of an extension."""
     extension = catalogue.extension(name)
     settings = [path for path, setting in catalogue.settings.items() if name in setting.extensions]
     nodes = [node for node, found in catalogue.nodes.items() if found.extension == name]
@@ -53,14 +53,14 @@ def extension_part(catalogue: Catalogue, name: str) -> str:
 
 
 def example_part(hit: Hit) -> str:
-    """Return a code example with its place."""
+    """Return a code example with its file and line."""
     data = hit.metadata
     place = f"{data['extension']}/{data['file_path']}:{data['start_line']}"
     return f"## {data['full_name']}\n{place}, {data['line_count']} lines\n{fenced(data['source_code'])}"
 
 
 def setting_line(catalogue: Catalogue, path: str) -> str:
-    """Return one line on a setting."""
+    """Return a setting as one line."""
     _, setting = catalogue.setting(path)
     line = f"- `{path}` ({setting.type}, default `{bytes(setting.default_value).decode()}`)"
     line += f": {setting.documentation or setting.description}" if setting.documentation or setting.description else ""
@@ -68,7 +68,7 @@ def setting_line(catalogue: Catalogue, path: str) -> str:
 
 
 def node_part(catalogue: Catalogue, name: str, *, in_full: bool) -> str:
-    """Return a node, with all of its ports or with their names and types."""
+    """Return a node with its ports: all details of them if ``in_full``, else their names and types."""
     full_name, node = catalogue.node(name)
     lines = [f"## {full_name}", node.description or "It has no description."]
     facts = {
@@ -97,7 +97,7 @@ def _port_line(name: str, port: Port) -> str:
 
 
 def api_parts(catalogue: Catalogue, name: str) -> list[str]:
-    """Return an extension's public API, a part for each class and function, nearest to the top of the package first."""
+    """Return an extension's public API: a part per class, function and variable, the least nested names first."""
     api = catalogue.api(name)
     classes = sorted(api.classes.values(), key=lambda one: (one.full_name.count("."), one.full_name))
     functions = sorted(api.methods, key=lambda one: (one.full_name.count("."), one.full_name))
@@ -111,12 +111,12 @@ def api_parts(catalogue: Catalogue, name: str) -> list[str]:
 
 
 def symbol_part(symbol: Symbol) -> str:
-    """Return all that is known of a symbol."""
+    """Return all details of a symbol."""
     record = symbol.record
     head = f"## {symbol.extension}@{symbol.full_name}"
     if isinstance(record, Class):
         return "\n".join([head, *_class_lines(record)])
-    lines = [head, f"of class {symbol.owner.full_name}"] if symbol.owner else [head]
+    lines = [head, f"member of {symbol.owner.full_name}"] if symbol.owner else [head]
     lines.append(fenced(_written(record)))
     return "\n".join([*lines, record.docstring or "It has no docstring."])
 
@@ -148,7 +148,7 @@ def _written(member: Member) -> str:
 
 
 def packed(lines: Sequence[str], size: int = 20) -> list[str]:
-    """Return lines in groups: to count the tokens of each would take long."""
+    """Return lines in groups, because counting the tokens of each line would be slow."""
     return ["\n".join(lines[start : start + size]) for start in range(0, len(lines), size)]
 
 
@@ -159,7 +159,7 @@ def summary(docstring: str | None) -> str:
 
 
 def fenced(code: str, language: str = "python") -> str:
-    """Return code in a fence that nothing in it can close."""
+    """Return code in a fence that is longer than any fence in the code."""
     fence = "```"
     while fence in code:
         fence += "`"

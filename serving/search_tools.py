@@ -1,7 +1,7 @@
-"""The tools that search: a question about a data set -> Markdown within a number of tokens.
+"""The tools that search a data set. They return Markdown of limited length.
 
-The names and arguments are those of the Kit MCP server of kit-usd-agents where it has the tool, so that prompts that
-were written for it go on working. What it has no argument for has a default.
+A tool that the Kit MCP server of kit-usd-agents also has keeps its name and arguments, so that prompts for that server
+work here too. Additional arguments have a default.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def search_kit_extensions(
     prefix: str = "",
     max_tokens: int = DEFAULT_TOKENS,
 ) -> str:
-    """Find extensions of Kit by what they do: "viewport camera", "undo and redo".
+    """Find extensions of Kit by purpose: "viewport camera", "undo and redo".
 
     Returns ids, versions, descriptions, dependencies and the size of the API, best first.
     """
@@ -43,9 +43,9 @@ def search_kit_code_examples(
     prefix: str = "",
     max_tokens: int = DEFAULT_TOKENS,
 ) -> str:
-    """Find code that does something, from the sources of extensions: "open a usd stage".
+    """Find code for a task in the sources of extensions: "open a usd stage".
 
-    Returns whole functions with their place.
+    Returns whole functions with their file and line.
     """
     hits = _hits(catalogue, "code_examples", query, top_k, extension=extension, category=category, prefix=prefix)
     return _found(catalogue, hits, "code examples", max_tokens)
@@ -54,7 +54,7 @@ def search_kit_code_examples(
 def search_kit_test_examples(
     catalogue: Catalogue, query: str, *, top_k: int = 10, extension: str = "", max_tokens: int = DEFAULT_TOKENS
 ) -> str:
-    """Find code of tests: "test that a window opens"."""
+    """Find test code: "test that a window opens"."""
     try:
         hits = _hits(catalogue, "code_examples", query, top_k, extension=extension, only=_is_of_tests)
     except NotFound:
@@ -63,8 +63,8 @@ def search_kit_test_examples(
         hits = []
     if not hits:
         return (
-            "This data set has no test examples that fit. Tests are collected with "
-            'processing.code_examples_scan_mode = "tests" or "all".'
+            "This data set has no matching test examples. To collect tests, set "
+            'processing.code_examples_scan_mode to "tests" or "all".'
         )
     return _found(catalogue, hits, "test examples", max_tokens)
 
@@ -83,7 +83,7 @@ def search_kit_settings(
     extension: str = "",
     max_tokens: int = DEFAULT_TOKENS,
 ) -> str:
-    """Find settings by name or purpose, with type, default and whose they are: "async rendering"."""
+    """Find settings by name or purpose, with type, default and extensions: "async rendering"."""
     wanted = (type_filter or "").strip().lower()
 
     def is_of_type(facets: Facets) -> bool:
@@ -95,7 +95,7 @@ def search_kit_settings(
     hits = _hits(catalogue, "settings", query, top_k, extension=extension, prefix=prefix, only=only)
     if not hits and wanted:
         types = sorted({setting.type for setting in catalogue.settings.values()})
-        return f'No setting that fits is of the type "{wanted}". Types: {", ".join(types)}.'
+        return f'No matching setting has the type "{wanted}". Types: {", ".join(types)}.'
     return _found(catalogue, hits, "settings", max_tokens)
 
 
@@ -108,7 +108,7 @@ def search_kit_nodes(
     category: str = "",
     max_tokens: int = DEFAULT_TOKENS,
 ) -> str:
-    """Find OmniGraph nodes by what they do, with their ports: "multiply two matrices"."""
+    """Find OmniGraph nodes by purpose, with their ports: "multiply two matrices"."""
     if not catalogue.nodes:
         return NO_NODES
     wanted = category.strip().lower()
@@ -122,7 +122,7 @@ def search_kit_nodes(
 
 
 def search_kit_knowledge(catalogue: Catalogue, query: str, *, top_k: int = 5, max_tokens: int = DEFAULT_TOKENS) -> str:
-    """Search extensions, code, settings and nodes together, for a question that fits no other tool."""
+    """Search extensions, code, settings and nodes together, for a question that no other tool covers."""
     hits: list[Hit] = []
     for kind in SEARCHED:
         try:
@@ -136,7 +136,7 @@ def search_kit_knowledge(catalogue: Catalogue, query: str, *, top_k: int = 5, ma
 def search_kit_app_templates(
     catalogue: Catalogue, query: str, *, top_k: int = 5, category_filter: str = "", max_tokens: int = DEFAULT_TOKENS
 ) -> str:
-    """Find app templates to begin an application with: "streaming viewer"."""
+    """Find templates for a new app: "streaming viewer"."""
     plain = query_of(query)
     if not catalogue.templates:
         return NO_TEMPLATES
@@ -186,12 +186,12 @@ _PARTS: dict[str, Callable[[Catalogue, Hit], str]] = {
 }
 
 
-def _found(catalogue: Catalogue, hits: Sequence[Hit], what: str, max_tokens: int) -> str:
-    return _listed([_PARTS[hit.kind](catalogue, hit) for hit in hits], what, max_tokens)
+def _found(catalogue: Catalogue, hits: Sequence[Hit], nouns: str, max_tokens: int) -> str:
+    return _listed([_PARTS[hit.kind](catalogue, hit) for hit in hits], nouns, max_tokens)
 
 
-def _listed(parts: Sequence[str], what: str, max_tokens: int) -> str:
+def _listed(parts: Sequence[str], nouns: str, max_tokens: int) -> str:
     budget = tokens_of(max_tokens)
     if not parts:
-        return f"No {what} were found."
-    return fitted(f"{what[0].upper()}{what[1:]}, best first: {len(parts)}.", parts, budget)
+        return f"No {nouns} were found."
+    return fitted(f"{nouns[0].upper()}{nouns[1:]}, best first: {len(parts)}.", parts, budget)

@@ -1,7 +1,6 @@
-"""The MCP server: tools and resources over the data set that is published now.
+"""The MCP server: tools and resources over the currently published data set.
 
-All answers are made one after the other, in a thread: each takes milliseconds, however many are asked for at once, and
-a new data set is loaded between two of them.
+One thread makes all answers, one after the other. Each takes milliseconds. New data sets are loaded between answers.
 """
 
 from __future__ import annotations
@@ -47,29 +46,29 @@ TOOLS: tuple[Callable[..., str], ...] = (
     lookup_tools.get_kit_app_template_details,
     lookup_tools.get_kit_instructions,
 )
-_SEVERAL = 'One, a list, or several with commas; "{}".'
+_SEVERAL = 'One, a list, or a comma-separated list: "{}".'
 ARGUMENTS = {
-    "query": "What is looked for, in words; a name or a part of one is fine.",
-    "top_k": "How many results at most.",
-    "max_tokens": "How many tokens the answer may have; it says what was left out.",
-    "category": "Of this category alone.",
-    "extension": "Of this extension alone: an id or a pattern, omni.ui*.",
-    "prefix": "How the name begins: omni.kit.",
-    "prefix_filter": "How the setting's path begins: exts, app, persistent, rtx, or a longer one.",
+    "query": "The search text: words, a name, or a part of a name.",
+    "top_k": "Maximum number of results.",
+    "max_tokens": "Maximum number of tokens of the answer. The answer states how much it omits.",
+    "category": "Search only this category.",
+    "extension": "Search only this extension: an id or a pattern (omni.ui*).",
+    "prefix": "Prefix of the name: omni.kit.",
+    "prefix_filter": "Prefix of the setting's path: exts, app, persistent, rtx, or a longer prefix.",
     "type_filter": "bool, int, float, string, array or object.",
-    "category_filter": "A word that the template's name or readme must have.",
-    "extension_ids": f"{_SEVERAL.format('omni.ui, omni.kit.window.console')} Empty: all are listed.",
+    "category_filter": "A word that the template's name or readme must contain.",
+    "extension_ids": f"{_SEVERAL.format('omni.ui, omni.kit.window.console')} If empty, the answer lists all.",
     "extension_id": "An extension's id: omni.ui.",
-    "depth": "How deep the tree is drawn, 1 to 10.",
-    "include_optional": "Whether optional dependencies are drawn as well.",
-    "api_references": f"{_SEVERAL.format('omni.ui@Window, omni.ui@Button')} An importable name will do as well.",
+    "depth": "Depth of the tree, 1 to 10.",
+    "include_optional": "True to include optional dependencies.",
+    "api_references": f"{_SEVERAL.format('omni.ui@Window, omni.ui@Button')} Importable names work as well.",
     "setting_paths": _SEVERAL.format("/app/window/width, /rtx/rendermode"),
     "node_names": _SEVERAL.format("omni.graph.nodes.Add"),
-    "template_ids": f"{_SEVERAL.format('kit_base_editor')} Empty: all are listed.",
+    "template_ids": f"{_SEVERAL.format('kit_base_editor')} If empty, the answer lists all.",
     "instruction_sets": "data_set, or empty.",
-    "old_version": 'A Kit version, 106.5, or "previous": the data set that the last run replaced.',
-    "new_version": "A Kit version, 107.3; empty: the newest.",
-    "only_breaking": "Whether only what breaks callers is told.",
+    "old_version": 'A Kit version (106.5), or "previous": the data set that the last run replaced.',
+    "new_version": "A Kit version (107.3); if empty, the newest.",
+    "only_breaking": "True to show only changes that break callers.",
 }
 _READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 _T = TypeVar("_T")
@@ -79,7 +78,7 @@ def make_server(desk: Desk, versions: Versions, *, version: str = "") -> MCPServ
     """Return the server with its tools and resources.
 
     Args:
-        desk: The object that answers.
+        desk: Answers the questions.
         versions: The data sets to compare.
         version: The version of the program.
     """
@@ -100,20 +99,20 @@ def make_server(desk: Desk, versions: Versions, *, version: str = "") -> MCPServ
 
 
 class Desk:
-    """Answers questions one after the other, in a thread of its own, so that the protocol goes on meanwhile."""
+    """Answers questions one after the other, in a separate thread, so that the protocol is not blocked."""
 
     MOST_WAITING = 64
     """Most concurrent questions."""
 
     def __init__(self, current: Current) -> None:
-        """Begin to answer.
+        """Create a desk with an empty queue.
 
         Args:
             current: The data set to answer from.
         """
         self._current = current
         self._one = anyio.CapacityLimiter(1)
-        # A comparison of two whole Kits takes seconds and reads other files: nobody need wait for it.
+        # A comparison of two Kit versions takes seconds and reads other files. Other questions do not wait for it.
         self._one_comparison = anyio.CapacityLimiter(1)
         self._waiting = 0
         self._changed = anyio.Event()
@@ -125,12 +124,12 @@ class Desk:
             await self._changed.wait()
 
     def notify(self) -> None:
-        """Wake who waits in `has_room`."""
+        """Wake the tasks that wait in `has_room`."""
         self._changed.set()
         self._changed = anyio.Event()
 
     async def seated(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Count a message as waiting until its answer is made (a middleware of the server)."""
+        """Count a message as waiting until its answer is ready (a middleware of the server)."""
         self._waiting += 1
         try:
             return await call_next(ctx)
@@ -142,7 +141,7 @@ class Desk:
         """Return the answer of a tool from the currently published data set.
 
         Raises:
-            ToolError: The question cannot be answered; the message says why.
+            ToolError: The question cannot be answered; the message gives the reason.
         """
 
         def answer(catalogue: Catalogue) -> _T:
@@ -154,7 +153,7 @@ class Desk:
         """Return the differences between two versions.
 
         Raises:
-            ToolError: They cannot be compared; the message says why.
+            ToolError: They cannot be compared; the message gives the reason.
         """
         return await self._run(lambda: versions.compare(**arguments), self._one_comparison)
 
@@ -166,7 +165,7 @@ class Desk:
 
 
 def _add(server: MCPServer, tool: Callable[..., str], ask: Callable[..., Awaitable[str]], *, name: str = "") -> None:
-    """Add a tool: its arguments are those of a function, aside from the data set."""
+    """Add a tool with the arguments of a function, except the data set."""
 
     async def answer(**arguments: Any) -> str:
         return await ask(**arguments)
@@ -204,7 +203,7 @@ def _add_resources(server: MCPServer, desk: Desk) -> None:
         return await _resource(desk.ask(_catalogue))
 
     @server.resource(
-        "kit://version", name="version", description="What the data set was made from.", mime_type="application/json"
+        "kit://version", name="version", description="The Kit version and the sources.", mime_type="application/json"
     )
     async def version() -> str:
         return await _resource(desk.ask(_version))

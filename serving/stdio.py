@@ -1,4 +1,4 @@
-"""The server over standard input and output, reading no faster than it answers and is read."""
+"""The server over standard input and output. It reads only as fast as it answers and as the client reads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mcp.server.stdio import stdio_server
 from serving.server import Desk
 
 
-class _Patient:
-    """Lines of standard input, each read when there is room for a further question.
+class _LimitedInput:
+    """Lines of standard input. Each is read when the desk has room for another question.
 
-    The library starts a task for each line as soon as it has it. Without this, a client that asks ten thousand
-    questions at once would have all of them in memory, and their answers.
+    The library starts a task for each line immediately. Without this limit, memory would hold all questions and answers
+    of a client that sends ten thousand questions at once.
     """
 
     def __init__(self, lines: anyio.AsyncFile[str], desk: Desk) -> None:
@@ -32,8 +32,8 @@ class _Patient:
             yield line
 
 
-class _Wire:
-    """Standard output. While a client does not read it, the server accepts no further question."""
+class _LimitedOutput:
+    """Standard output. While the client does not read, the server accepts no further question."""
 
     def __init__(self, lines: anyio.AsyncFile[str], desk: Desk) -> None:
         self._lines = lines
@@ -52,7 +52,7 @@ class _Wire:
 def serve(server: MCPServer, desk: Desk) -> None:
     """Serve until standard input ends.
 
-    Meanwhile whatever is printed goes to standard error: standard output is the protocol's.
+    Meanwhile all printed text goes to standard error, because standard output carries the protocol.
     """
     sys.stdout.flush()
     wire = os.dup(1)
@@ -68,7 +68,7 @@ async def _serve(server: MCPServer, desk: Desk, wire: int) -> None:
     # Invalid UTF-8 becomes a message that is not JSON, which is answered with an error.
     reading = anyio.wrap_file(io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace"))
     writing = anyio.wrap_file(open(wire, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  the descriptor is `serve`'s
-    ends = cast(Any, _Patient(reading, desk)), cast(Any, _Wire(writing, desk))
+    ends = cast(Any, _LimitedInput(reading, desk)), cast(Any, _LimitedOutput(writing, desk))
     async with stdio_server(*ends) as (incoming, outgoing):
-        low_level = server._lowlevel_server  # there is no public way to run over streams of one's own
+        low_level = server._lowlevel_server  # no public method runs a server over given streams
         await low_level.run(incoming, outgoing, low_level.create_initialization_options())

@@ -27,7 +27,7 @@ class Template:
     kit_files: dict[str, str]
 
     def score(self, query: str) -> float:
-        """Return how well a query's words are in the template; those of its name count most."""
+        """Return the share of the query's words in the template, 0 to 1. Words in its name count most."""
         wanted = set(words(query))
         name = set(words(self.id))
         text = set(words(f"{self.readme} {' '.join(self.kit_files)} {' '.join(self.kit_files.values())}"))
@@ -35,7 +35,7 @@ class Template:
 
 
 def templates_in(folder: Path) -> dict[str, Template]:
-    """Return the templates in a folder by id: every folder that holds a ``.kit`` file directly."""
+    """Return the templates in a folder by id. Each folder that directly contains a ``.kit`` file is a template."""
     found: dict[str, Template] = {}
     for place in sorted({path.parent for path in folder.rglob("*.kit")}):
         readmes = [path for path in sorted(place.iterdir()) if _READMES.fullmatch(path.name)]

@@ -22,7 +22,7 @@ _KEPT = 4
 
 
 class Versions:
-    """The data sets of all Kit versions, and those that the last runs replaced.
+    """The data sets of all Kit versions, and the replaced data sets.
 
     A client names versions, never paths.
     """
@@ -31,15 +31,15 @@ class Versions:
         """Set the folders of the data sets.
 
         Args:
-            target_dir: Holds a folder for each Kit version.
-            previous: Holds the replaced data sets, by the same names; None if they are not known.
+            target_dir: Contains a folder per Kit version.
+            previous: Contains the replaced data sets under the same names; None if unknown.
         """
         self._target_dir = target_dir
         self._previous = previous
         self._comparisons: dict[tuple[object, ...], Comparison] = {}
 
     def names(self) -> list[str]:
-        """Return the Kit versions that there are, lowest first."""
+        """Return the available Kit versions, lowest first."""
         try:
             found = [entry.name for entry in os.scandir(self._target_dir) if _VERSION.fullmatch(entry.name)]
         except OSError:
@@ -56,12 +56,12 @@ class Versions:
         only_breaking: bool = False,
         max_tokens: int = DEFAULT_TOKENS,
     ) -> str:
-        """Tell what differs between two Kit versions, and what of it breaks callers.
+        """Compare two Kit versions: all changes, with the changes that break callers first.
 
         Raises:
             NotFound: There is no such version.
-            WrongArgument: An argument cannot be used.
-            StageError: A data set is not whole.
+            WrongArgument: An argument is invalid.
+            StageError: A data set is incomplete.
         """
         budget = tokens_of(max_tokens)
         new = self._folder(name_of(new_version, "new_version") or (self.names() or [""])[-1])
@@ -87,9 +87,9 @@ class Versions:
             raise NotFound(f"No earlier data set of Kit {current} is kept.")
         names = self.names()
         if version not in names:
-            told = f"There are: {', '.join(names)}" if names else "There is none"
+            available = f"Available: {', '.join(names) or 'none'}"
             more = f'; and "{PREVIOUS}", the data set that the last run replaced' if self._previous else ""
-            raise NotFound(f'There is no data set of Kit "{version}". {told}{more}.')
+            raise NotFound(f'There is no data set of Kit "{version}". {available}{more}.')
         return self._target_dir / version
 
     def _compared(self, old: Path, new: Path) -> Comparison:

@@ -44,8 +44,8 @@ def code_digest(module: str) -> str:
 
 @cache
 def _grammars() -> tuple[str, ...]:
-    """Return the names and versions of the installed grammars, as the names of their folders tell them."""
-    # Where doit lies, which is loaded already: looking for a package costs more than all else here.
+    """Return the names and versions of the installed grammars, from the names of their folders."""
+    # The folder of doit, which is already loaded. To look up a package would take longer than all else here.
     folder = os.path.dirname(os.path.dirname(doit.__file__))
     return tuple(sorted(name for name in os.listdir(folder) if _GRAMMAR.match(name)))
 

@@ -13,8 +13,8 @@ def option(
     Args:
         name: Name of its value among the parsed options.
         text: The help text.
-        kind: Type of its value, whose empty value is the default unless ``more`` has another.
-        short: The letter on the command line, if it has one.
+        kind: Type of its value. Its empty value is the default, unless ``more`` sets another.
+        short: The letter on the command line; empty for none.
         long: The word on the command line; by default the name with hyphens.
         more: Further items, such as ``default`` and ``choices``.
     """

@@ -41,7 +41,7 @@ def observe(paths: Iterable[str]) -> None:
 
 
 def note_present(paths: Iterable[str]) -> None:
-    """Note the targets of the task that doit is checking, so that it does not look for each of them a second time."""
+    """Set the existing targets of the task that doit is checking, so that doit does not check them again."""
     global _present  # noqa: PLW0603 - doit makes its checker without arguments
     _present = frozenset(paths)
 
@@ -104,7 +104,7 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
     """
 
     def exists(self, file_path: str) -> bool:
-        """Return True if a target is there."""
+        """Return True if a target exists."""
         return file_path in _present or os.path.exists(file_path)
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:

@@ -70,8 +70,8 @@ def release(work_dir: Path) -> None:
 
 def _describe(work_dir: Path, holder: Path) -> str:
     try:
-        told = json.loads(holder.read_text(encoding="utf-8"))
-        who = f"process {told['pid']}, since {told['since']}"
+        record = json.loads(holder.read_text(encoding="utf-8"))
+        who = f"process {record['pid']}, since {record['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         who = "another process"
     return f"{work_dir}: another run is using this directory ({who}). Wait for it to end, or use another work_dir."

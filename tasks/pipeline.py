@@ -33,7 +33,7 @@ class Pipeline:
         config: The effective configuration.
         request: The effective flags.
         graph: The extensions and apps.
-        placement: Where the functions of each stage run.
+        placement: The workers of each stage.
         fallback_kit_version: The Kit version of the resumed run, for sources of unknown version.
         pinned: Stages whose outputs the run does not check, each with the reason.
         tell: Shows a message to the user.
@@ -138,8 +138,8 @@ class Pipeline:
             state = state_of(self._sources(), self.config.work_dir, **self._whereabouts())
         return {**state._asdict(), "extensions.json": self.graph.refusal()}
 
-    def believed(self) -> dict[str, Any]:
-        """Return the values to record for ``extensions.json`` after it was written."""
+    def accepted(self) -> dict[str, Any]:
+        """Return the values to record after ``preparation`` wrote a valid ``extensions.json``."""
         return {"extensions.json": ""}
 
     def _whereabouts(self) -> dict[str, Any]:
@@ -208,7 +208,7 @@ class Pipeline:
             found = self.embedding_cost()
             if found is not None:
                 self.tell(f"embeddings: {found}")
-                found.refuse_above(None if self.request.yes else self.config.in_force["embeddings"]["max_cost"])
+                found.refuse_above(None if self.request.yes else self.config.effective["embeddings"]["max_cost"])
         except StageError as error:
             return error
         return found

@@ -79,16 +79,16 @@ def text(found: Checkpoint, planned: list[PlannedTask]) -> str:
     for stage in STAGES:
         tasks = [task for task in planned if task.stage == stage]
         counts = {action: sum(task.action == action for task in tasks) for action in ("run", "maybe")}
-        told = found.stage_times.get(stage, {})
+        times = found.stage_times.get(stage, {})
         failed = found.failure is not None and found.failure["stage"] == stage
         state = "complete" if stage in found.completed_stages else "failed" if failed else "-"
         if failed and found.failure and found.failure["type"] == "interrupted":
             state = "interrupted"
         resume = ", ".join(f"{count} {'to run' if a == 'run' else 'may run'}" for a, count in counts.items() if count)
         reason = next((f" ({t.name}: {t.reasons[0]})" for t in tasks if t.action == "run" and t.reasons), "")
-        seconds = f"{told['seconds']:.1f}" if told else ""
+        seconds = f"{times['seconds']:.1f}" if times else ""
         lines.append(
-            f"{stage:<20}{state:<12}{told.get('finished', ''):<28}{seconds:>9}  {resume or 'up to date'}{reason}"
+            f"{stage:<20}{state:<12}{times.get('finished', ''):<28}{seconds:>9}  {resume or 'up to date'}{reason}"
         )
     if found.failure is not None:
         failure = found.failure

@@ -1,7 +1,7 @@
 """``doit tabcompletion``: a script that completes commands, stages, tasks, options, keys and their values.
 
-doit's own script knows commands and tasks alone, and its one for zsh breaks at a quote in a purpose. This one asks
-doit only for the tasks of a stage; all else stands in it.
+doit's own scripts complete only commands and tasks, and its zsh script breaks at a quote in a purpose. This script
+contains all names except those of subtasks, for which it calls doit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WORDS = {
 
 
 class TabCompletionCommand(DoitCmdBase):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``tabcompletion``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``tabcompletion``."""
 
     name = "tabcompletion"
     doc_purpose = "print a completion script for bash or zsh"
@@ -38,7 +38,7 @@ class TabCompletionCommand(DoitCmdBase):  # type: ignore[misc]
     execute_tasks: ClassVar[bool] = False
 
     def __init__(self, cmds: Any = None, **kwargs: Any) -> None:
-        """Take the commands, to ask each for its options."""
+        """Create the commands, to read their options."""
         super().__init__(cmds=cmds, **kwargs)
         self._commands: dict[str, Any] = {
             name: command(cmds=cmds, **kwargs) if command is not type(self) else self
@@ -132,7 +132,7 @@ _ZSH_HEAD = """\
 #compdef doit
 # Completion of doit for zsh, made by: doit tabcompletion --shell zsh
 """
-# What both shells understand. A line "@files" stands for the names of files.
+# The part for both shells. A line "@files" stands for the names of files.
 _SHARED = """
 _doit_values() {  # a flag, option or key: its values
     case $1 in
@@ -148,7 +148,7 @@ _doit_options() {  # a command: its options
     esac
 }
 
-_doit_words() {  # a command: what else it takes
+_doit_words() {  # a command: its arguments
     case $1 in
 @WORDS@
         run|clean|forget|ignore|info|list|reset-dep|dry-run|strace) printf '%s\\n' @STAGES@;;
@@ -156,7 +156,7 @@ _doit_words() {  # a command: what else it takes
     esac
 }
 
-_doit_choices() {  # the command or "", the word before, the word: what may stand in its place, one a line
+_doit_choices() {  # the command or "", the previous word, the current word: its completions, one per line
     local name
     case $3 in
         -*=*|[a-z]*=*)
@@ -184,7 +184,7 @@ _doit_choices() {  # the command or "", the word before, the word: what may stan
     esac
 }
 
-_doit_command() {  # the words before: the command among them
+_doit_command() {  # the previous words: the command among them
     local word
     for word in "$@"; do
         case " @COMMANDS@ " in *" $word "*) printf '%s' "$word"; return;; esac
@@ -193,7 +193,7 @@ _doit_command() {  # the words before: the command among them
 """
 _BASH = """
 _doit() {
-    # doit's words hold ":" and "=", at which bash would break them: take them from the line.
+    # bash splits words at ":" and "=", which doit's words contain. So this splits the line itself.
     local line=${COMP_LINE:0:COMP_POINT} cur before kept reply
     local -a typed=()
     read -ra typed <<<"$line"

@@ -60,9 +60,9 @@ class ConfigCommand(InterspersedOptions, Command):  # type: ignore[misc]
         if word == "check":
             sys.stdout.write(f"{invocation.config.path}: valid.\n")
         elif opt_values["as_json"]:
-            sys.stdout.write(json.dumps(_in_force(invocation, given), indent=2, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(_effective(invocation, given), indent=2, ensure_ascii=False) + "\n")
         else:
-            sys.stdout.write(_text(invocation, _in_force(invocation, given)))
+            sys.stdout.write(_text(invocation, _effective(invocation, given)))
         return 0
 
 
@@ -82,7 +82,7 @@ def _migrate(path: Path) -> int:
     return 0
 
 
-def _in_force(invocation: Invocation, given: Request) -> dict[str, dict[str, Any]]:
+def _effective(invocation: Invocation, given: Request) -> dict[str, dict[str, Any]]:
     """Return each value and its origin by full key, without secrets and values of environment variables."""
     config = invocation.config
     found: dict[str, dict[str, Any]] = {}
@@ -114,12 +114,12 @@ def _text(invocation: Invocation, found: dict[str, dict[str, Any]]) -> str:
     lines = [f"# {config.path}", f"# work_dir: {config.work_dir}", f"# target_dir: {config.target_dir}"]
     lines += [f"# {message}" for _, message in invocation.notices]
     for section in config_schema()["properties"]:
-        rows = [(key.partition(".")[2], told) for key, told in found.items() if key.startswith(f"{section}.")]
+        rows = [(key.partition(".")[2], row) for key, row in found.items() if key.startswith(f"{section}.")]
         lines += ["", f"[{section}]"]
-        lines += _aligned([(_assignment(key, told["value"]), _origin(told)) for key, told in rows if key != "sources"])
+        lines += _aligned([(_assignment(key, row["value"]), _origin(row)) for key, row in rows if key != "sources"])
         for number, source in enumerate(dict(rows).get("sources", {}).get("value", [])):
-            told = dict(rows)["sources"]
-            lines += ["", f"[[{section}.sources]]  # {_origin(told) if number == 0 else told['origin']}"]
+            row = dict(rows)["sources"]
+            lines += ["", f"[[{section}.sources]]  # {_origin(row) if number == 0 else row['origin']}"]
             lines += [_assignment(key, value) for key, value in source.items() if value not in (None, [])]
     return "\n".join(lines) + "\n"
 
@@ -132,9 +132,9 @@ def _assignment(key: str, value: Any) -> str:
     return f"{key} = {tomlkit.item(value).as_string()}"
 
 
-def _origin(told: dict[str, Any]) -> str:
-    return str(told["origin"]) + (
-        f", {', '.join(told['environment'])} from the environment" if told["environment"] else ""
+def _origin(row: dict[str, Any]) -> str:
+    return str(row["origin"]) + (
+        f", {', '.join(row['environment'])} from the environment" if row["environment"] else ""
     )
 
 

@@ -34,7 +34,7 @@ _OPT_EXTENSION = option(
     long="extension",
 )
 _OPT_ONLY = option(
-    "only", "show only changes that break callers, in detail", choices=(("breaking", "what breaks callers"),)
+    "only", "show only changes that break callers, in detail", choices=(("breaking", "changes that break callers"),)
 )
 _OPT_VERBOSE = option("verbose", "show every change, not only the numbers", bool, "v")
 _OPT_MARKDOWN = option(
@@ -44,7 +44,7 @@ _OPT_HTML = option("html", "also write an HTML page to this file")
 _OPT_FAIL = option(
     "fail_on",
     f"exit with code {EXIT_BREAKING} if a shown change breaks callers",
-    choices=(("breaking", "a change that breaks callers"),),
+    choices=(("breaking", "changes that break callers"),),
 )
 
 
@@ -52,7 +52,7 @@ class Diff(InterspersedOptions, Command):  # type: ignore[misc]
     """The doit command ``diff`` (plugin category COMMAND). It needs no tasks, so ``dodo.py`` is not loaded."""
 
     name = "diff"
-    doc_purpose = "compare two data sets: API, settings, nodes, examples, and what breaks callers"
+    doc_purpose = "compare two data sets: API, settings, nodes, examples, and changes that break callers"
     doc_usage = "OLD NEW | --since-last [NEW]"
     doc_description = (
         "OLD, NEW: a Kit version in target_dir (107.3), a data set's folder, or a folder that holds one. "
@@ -80,7 +80,7 @@ class Diff(InterspersedOptions, Command):  # type: ignore[misc]
                 "Examples: doit diff 106.5 107.3; doit diff --since-last"
             )
         if opt_values["as_json"] and opt_values["as_markdown"]:
-            raise InvalidCommand("diff: --json and --markdown cannot be printed both.")
+            raise InvalidCommand("diff: expected --json or --markdown, found both.")
         try:
             config = configuration()
             comparison = compared(config, started_in(), pos_args, since_last=opt_values["since_last"])
@@ -138,14 +138,14 @@ def _narrowed(comparison: Comparison, extensions: list[str], *, only_breaking: b
     """Return the selected part of a comparison. Warns about a pattern without changes."""
     for pattern in extensions:
         if not comparison.narrowed(extensions=[pattern]).extensions:
-            sys.stderr.write(f'WARNING: nothing has changed in an extension "{pattern}", or there is none.\n')
+            sys.stderr.write(f'WARNING: no extension that matches "{pattern}" has changed.\n')
     return comparison.narrowed(extensions=extensions, only_breaking=only_breaking)
 
 
 def _print(comparison: Comparison, options: dict[str, Any]) -> None:
     if options["as_json"]:
-        told = json.dumps(comparison.as_dict(), indent=2, sort_keys=True, ensure_ascii=False)
-        sys.stdout.write(told.encode("utf-8", "replace").decode() + "\n")
+        shown = json.dumps(comparison.as_dict(), indent=2, sort_keys=True, ensure_ascii=False)
+        sys.stdout.write(shown.encode("utf-8", "replace").decode() + "\n")
     elif options["as_markdown"]:
         from comparison.markdown import markdown
 

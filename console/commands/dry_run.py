@@ -23,7 +23,7 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
     """The doit command ``dry-run`` (plugin category COMMAND)."""
 
     name = "dry-run"
-    doc_purpose = "show what a run would do, and why, without doing it"
+    doc_purpose = "show the tasks that a run would execute, and why, without running them"
     doc_usage = "[STAGE ...]"
     doc_description = None
     cmd_options = (OPT_JSON,)
@@ -41,11 +41,11 @@ class DryRun(DoitCmdBase):  # type: ignore[misc]
         if as_json:
             self.outstream.write(json.dumps([task.to_dict() for task in planned], indent=2) + "\n")
             return 0
-        told = [*invocation.made_elsewhere(self.dep_manager.backend.former), *invocation.notices]
-        lines = [f"{'' if level == 'info' else level.upper() + ': '}{message}" for level, message in told]
+        notices = [*invocation.made_elsewhere(self.dep_manager.backend.former), *invocation.notices]
+        lines = [f"{'' if level == 'info' else level.upper() + ': '}{message}" for level, message in notices]
         if invocation.unusable:
-            so = ": everything would run" if invocation.resuming else ""
-            lines.append(f"WARNING: the checkpoint is not usable ({invocation.unusable}){so}.")
+            effect = ": everything would run" if invocation.resuming else ""
+            lines.append(f"WARNING: the checkpoint is not usable ({invocation.unusable}){effect}.")
         lines += text(planned).splitlines()
         if any(task.stage == "embeddings" and task.action in ("run", "maybe") for task in planned):
             lines += _cost(invocation, planned).splitlines()

@@ -8,7 +8,7 @@ from typing import Any
 from doit.cmd_help import Help
 from doit.cmd_list import List, opt_sort
 
-# Heading → commands. What is in none of them, such as those of extras, comes last.
+# Heading → commands. Commands that are not listed here, such as those of extras, come last.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Run": ("run", "dry-run", "checkpoint", "config"),
     "Use the data set": ("search", "serve", "report", "verify", "diff"),
@@ -16,19 +16,19 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Start afresh": ("clean", "forget", "ignore", "reset-dep"),
 }
 _PURPOSES = {
-    "clean": "remove what the pipeline made, or what some stages made",
+    "clean": "remove the files that the pipeline, or some of its stages, made",
     "forget": "forget that tasks succeeded; their files stay",
     "ignore": "leave a task out of all runs until it is forgotten",
-    "reset-dep": "take the files as they are for what the tasks have read",
-    "info": "show what a task reads and makes, and whether it is up to date",
+    "reset-dep": "treat the current files as the inputs of the last run",
+    "info": "show a task's inputs and outputs, and whether it is up to date",
     "list": "list the stages; --all lists their tasks",
-    "help": "show this, or how a command or task is used",
+    "help": "show this list, or the help of a command or task",
     "tabcompletion": "print a completion script for bash or zsh",
 }
 
 
 class ListCommand(List):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``list``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``list``."""
 
     name = "list"
     doc_purpose = _PURPOSES["list"]
@@ -39,14 +39,14 @@ class ListCommand(List):  # type: ignore[misc]
 
 
 class HelpCommand(Help):  # type: ignore[misc]
-    """doit command (plugin category COMMAND) that takes the place of doit's ``help``."""
+    """doit command (plugin category COMMAND) that replaces doit's ``help``."""
 
     name = "help"
     doc_purpose = _PURPOSES["help"]
 
     def print_usage(self, cmds: Mapping[str, Any]) -> None:
         """Print the commands in groups."""
-        lines = ["Collects what Omniverse Kit extensions offer into a searchable data set, in eight stages.", ""]
+        lines = ["Collects API docs, code examples and settings of Omniverse Kit extensions into a data set.", ""]
         lines += [f"  {self.bin_name} [STAGE|TASK|TARGET …] [OPTION …] [KEY=VALUE …]", ""]
         grouped = [name for names in GROUPS.values() for name in names]
         groups = {**GROUPS, "Other commands, doit's own": tuple(sorted(set(cmds) - set(grouped)))}
@@ -54,7 +54,7 @@ class HelpCommand(Help):  # type: ignore[misc]
             lines.append(heading)
             lines += [f"  {name:<15} {_purpose(name, cmds[name])}" for name in names if name in cmds]
             lines.append("")
-        lines.append(f"{self.bin_name} help COMMAND or TASK says more; the pages are in docs/.")
+        lines.append(f"{self.bin_name} help COMMAND (or TASK) shows details. The documentation is in docs/.")
         print("\n".join(lines))
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands have, in the form of doit's ``cmd_options``."""
+"""Options of several commands, in the form of doit's ``cmd_options``."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def write_page(
         path,
         work_dir=config.work_dir,
         target_dir=config.target_dir,
-        mode=config.in_force["processing"]["code_examples_scan_mode"],
+        mode=config.effective["processing"]["code_examples_scan_mode"],
         run=run,
         configuration=config.public(),
         changes=_changes(config, run.notes),
@@ -192,10 +192,10 @@ def _completed_run(invocation: Invocation) -> dict[str, dict[str, Any]]:
     try:
         report = orjson.loads((invocation.config.target_dir / COMPLETION_REPORT).read_bytes())
         found: dict[str, dict[str, Any]] = {}
-        for stage, told in report["times"].items():
-            parts = {f"{stage}:{name}": seconds for name, seconds in told["subtasks"].items()}
-            for name, seconds in (parts or {stage: told["seconds"]}).items():
-                found[name] = {"_values_:": {"started": told["started"], "seconds": seconds}}
+        for stage, times in report["times"].items():
+            parts = {f"{stage}:{name}": seconds for name, seconds in times["subtasks"].items()}
+            for name, seconds in (parts or {stage: times["seconds"]}).items():
+                found[name] = {"_values_:": {"started": times["started"], "seconds": seconds}}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     return found

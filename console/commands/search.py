@@ -55,7 +55,7 @@ class Search(InterspersedOptions, Command):  # type: ignore[misc]
         try:
             config = configuration()
             if not query.strip():
-                raise InvalidCommand('search: what is to be searched? Example: doit search "open a usd stage"')
+                raise InvalidCommand('search: expected a query. Example: doit search "open a usd stage"')
             hits = search(
                 query,
                 data_dir=started_in() / opt_values["data"] if opt_values["data"] else _data_dir(config),
@@ -104,9 +104,9 @@ def text(hits: list[Hit], *, in_full: bool = False) -> str:
     lines = []
     for number, hit in enumerate(hits, start=1):
         lines.append(f"{number:2}. {_NOUNS[hit.kind]} {hit.id}")
-        told = " ".join(_told(hit).split())
-        if told:
-            lines.append(f"      {told}" if in_full or len(told) <= _WIDTH else f"      {told[: _WIDTH - 1]}…")
+        summary = " ".join(_summary(hit).split())
+        if summary:
+            lines.append(f"      {summary}" if in_full or len(summary) <= _WIDTH else f"      {summary[: _WIDTH - 1]}…")
         if in_full and hit.kind == "code_examples":
             lines += ["", *(f"      {_shown(line)}".rstrip() for line in hit.metadata["source_code"].split("\n")), ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -116,7 +116,7 @@ _NOUNS = {"extensions": "extension", "code_examples": "example", "settings": "se
 _WIDTH = 110
 
 
-def _told(hit: Hit) -> str:
+def _summary(hit: Hit) -> str:
     data = hit.metadata
     if hit.kind == "extensions":
         return " — ".join(part for part in (data["title"], data["description"]) if part)

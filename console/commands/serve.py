@@ -24,7 +24,7 @@ from tasks.stage_names import EXIT_FAILED, EXIT_NOT_STARTED
 _OPT_HTTP = option(
     "http", "serve over HTTP at this address and port (127.0.0.1:8765) instead of standard input and output"
 )
-_OPT_DATA = option("data", "the folder of a data set or of several (default: target_dir of the configuration)")
+_OPT_DATA = option("data", "a data set's folder, or a folder of data sets (default: target_dir of the configuration)")
 _OPT_KIT_VERSION = option("kit_version", "serve this Kit version, such as 107.3 (default: the highest)")
 
 
@@ -38,9 +38,9 @@ class Serve(Command):  # type: ignore[misc]
     doc_purpose = "answer a coding assistant's questions from the data set (an MCP server)"
     doc_usage = ""
     doc_description = (
-        "It speaks the Model Context Protocol on standard input and output, or over HTTP. A new data set is loaded as "
-        "soon as it is published. With KIT_SERVE_TOKEN in the environment, HTTP clients have to send it; without, it "
-        "listens on an address of this machine alone. It needs the package mcp: "
+        "The server speaks the Model Context Protocol on standard input and output, or over HTTP. It loads a new data "
+        "set as soon as one is published. If KIT_SERVE_TOKEN is set in the environment, HTTP clients must send this "
+        "token. Without a token, the server listens only on an address of this machine. It needs the package mcp: "
         "pip install 'kit-extension-pipeline[serve]'."
     )
     cmd_options = (_OPT_HTTP, _OPT_DATA, _OPT_KIT_VERSION, OPT_MODE)

@@ -32,7 +32,7 @@ class Verify(InterspersedOptions, Command):  # type: ignore[misc]
     doc_usage = "[FOLDER]"
     doc_description = (
         "FOLDER: a data set (target_dir/107.3), a folder of data sets, or a copy of either; target_dir if not given. "
-        "Exit code 0: every data set is whole. 1: one line on each fault."
+        "Exit code 0: every data set is whole. 1: at least one fault; each has a line."
     )
     cmd_options = (OPT_JSON,)
     execute_tasks: ClassVar[bool] = False

@@ -23,8 +23,8 @@ def show(comparison: Comparison, *, in_detail: bool) -> None:
     """Print a comparison on standard output: a line for each extension, the largest first.
 
     Args:
-        comparison: What has changed.
-        in_detail: True if every change follows.
+        comparison: The changes.
+        in_detail: True to list every change below the table.
     """
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:

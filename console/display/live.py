@@ -110,7 +110,7 @@ class LiveView:
     def _print(self, message: str, style: str) -> None:
         self._console.print(Text(printable(message), style=style), soft_wrap=not self._live.is_started)
 
-    # --- how it looks ------------------------------------------------------------------------------------------------
+    # --- drawing -----------------------------------------------------------------------------------------------------
 
     def _sign(self, sign: str) -> str:
         return sign if self._unicode else _ASCII_SIGNS.get(sign, sign)
@@ -133,10 +133,10 @@ class LiveView:
                 done, total, _ = stage.count
                 bar = ProgressBar(total=max(total, 1), completed=done, width=_BAR_WIDTH)
             row = [sign, str(number), Text(stage.name, style=_STYLES[state] if state != "done" else "")]
-            table.add_row(*row, *([bar] if with_bar else []), self._what(stage))
+            table.add_row(*row, *([bar] if with_bar else []), self._status_text(stage))
         return Group(table, *self._below())
 
-    def _what(self, stage: StageProgress) -> Text:
+    def _status_text(self, stage: StageProgress) -> Text:
         """Return a short status text of a stage."""
         state = stage.state
         if state == "running":

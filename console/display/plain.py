@@ -28,7 +28,7 @@ class PlainDisplay:
         self._stream = stream
         self._quiet = quiet
         self._verbose = verbose
-        self._told = 0.0
+        self._last_line = 0.0
         self._named: set[str] = set()
 
     def _write(self, line: str, stream: TextIO | None = None) -> None:
@@ -49,7 +49,7 @@ class PlainDisplay:
 
     def stage_started(self, stage: StageProgress) -> None:
         """Print the stage's label."""
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
         if not self._quiet:
             self._write(stage.label)
 
@@ -57,8 +57,8 @@ class PlainDisplay:
         """Print the task if ``verbose`` is set, else the progress of a long stage."""
         if self._verbose:
             self._write(f"  {task}: {seconds:.1f} s")
-        elif not self._quiet and time.monotonic() - self._told >= _ALIVE_EVERY:
-            self._told = time.monotonic()
+        elif not self._quiet and time.monotonic() - self._last_line >= _ALIVE_EVERY:
+            self._last_line = time.monotonic()
             left = stage.seconds_left
             about = "" if left is None else f", about {duration(left)} left"
             self._write(f"{stage.label}: {stage.counted}{about}")
@@ -78,8 +78,8 @@ class PlainDisplay:
         if self._quiet:
             return
         lines, whole = shown_warnings(warnings, self._named, every=self._verbose)
-        told = "" if whole else ", all in the log file"
-        self._write(f"WARNING: {stage.name}: {amount(len(warnings), 'warning')}{told}", sys.stderr)
+        more = "" if whole else ", all in the log file"
+        self._write(f"WARNING: {stage.name}: {amount(len(warnings), 'warning')}{more}", sys.stderr)
         for line in lines:
             self._write(f"  - {line}", sys.stderr)
 

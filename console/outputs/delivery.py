@@ -65,9 +65,9 @@ def not_started(message: str, variables: Mapping[str, str]) -> None:
         message: The error message.
         variables: The variables of the command line. Invalid ones are ignored.
     """
-    told = {name: variables[name] for name in ("json", "junit", "annotations") if variables.get(name)}
+    requested = {name: variables[name] for name in ("json", "junit", "annotations") if variables.get(name)}
     try:
-        request = Request.from_variables(told, Path())
+        request = Request.from_variables(requested, Path())
     except ConfigError:
         return
     deliver_not_started(message, Wanted.of(request, started_in(), os.environ))

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from console.sources_told import SourcesTold, sources_told
+from console.source_table import SourceTable, source_table
 
 # Files with warnings, in the order of the stages that write them.
 _WARNING_FILES = (
@@ -43,7 +43,7 @@ class Content:
         nodes: ``nodes_database.json``'s nodes.
         warnings: Warnings of all stages, each with its ``stage``.
         sources: kind, name, revision and kit_version of each source.
-        taken: What was taken from which folder of the sources, and what was left out.
+        source_table: The number of selected extensions and apps by folder of the sources, and the skipped ones.
         examples: Number of code examples by extension.
         apps: Ids of the apps that may own settings.
         excluded: Excluded extensions, each with the reason.
@@ -57,7 +57,7 @@ class Content:
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
-    taken: SourcesTold = field(default_factory=lambda: SourcesTold((), ()))
+    source_table: SourceTable = field(default_factory=lambda: SourceTable((), ()))
     examples: Counter[str] = field(default_factory=Counter)
     apps: list[str] = field(default_factory=list)
     excluded: dict[str, str] = field(default_factory=dict)
@@ -154,7 +154,7 @@ def collect(files: DataFiles) -> Content:
         {key: source.get(key) for key in ("kind", "name", "revision", "kit_version")}
         for source in sources.get("sources", completion.get("sources", []))
     ]
-    content.taken = sources_told(files.work_dir)
+    content.source_table = source_table(files.work_dir)
     content.apps = sorted({str(app["id"]) for app in prepared.get("apps", [])})
     content.excluded = dict(sorted(prepared.get("excluded", completion.get("excluded", {})).items()))
     content.extensions = _extensions(files, prepared)

@@ -66,9 +66,9 @@ class DaskWorkers:
         self._cluster: Any = None
         self._failed = ""
         self._futures: set[Any] = set()
-        self._waiting_told = False
+        self._waiting_reported = False
         self._expected: dict[str, Any] = {}
-        self._perform = _travelling()
+        self._perform = _by_value()
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
         """Call ``function`` on the cluster and wait for it. Return the seconds that it took there.
@@ -118,8 +118,8 @@ class DaskWorkers:
                 outcome: dict[str, Any] = future.result(timeout=_PATIENCE_SECONDS)
                 return outcome
             except TimeoutError:
-                if not self._waiting_told and self._client is not None and not self._client.nthreads():
-                    self._waiting_told = True
+                if not self._waiting_reported and self._client is not None and not self._client.nthreads():
+                    self._waiting_reported = True
                     _log.warning("The Dask cluster at %s has no worker left; waiting for one.", self._scheduler)
 
     def _explained(self, error: Exception) -> StageError:
@@ -170,7 +170,7 @@ class DaskWorkers:
             distributed: Any = importlib.import_module("distributed")
         except ImportError as error:
             raise StageError(
-                "processing.scheduler asks for Dask, which is not installed. "
+                "processing.scheduler names Dask, which is not installed. "
                 f"Install the extra: pip install '{_PROJECT}[dask]'."
             ) from error
         _quiet()
@@ -199,8 +199,8 @@ class DaskWorkers:
     def _check(self, client: Any) -> None:
         versions = client.get_versions()
         here = _versions(versions["client"])
-        for who, told in [("scheduler", versions["scheduler"]), *sorted(versions["workers"].items())]:
-            there = _versions(told)
+        for who, info in [("scheduler", versions["scheduler"]), *sorted(versions["workers"].items())]:
+            there = _versions(info)
             if there != here:
                 one = who if who == "scheduler" else f"worker {who}"
                 raise StageError(
@@ -221,7 +221,7 @@ class DaskWorkers:
         _log.info("Dask cluster at %s: %d workers, %d threads.", self._scheduler, len(client.nthreads()), threads)
         if threads > self._in_flight:
             _log.warning(
-                "The Dask cluster has %d threads, but %d tasks are given to it at a time: "
+                "The Dask cluster has %d threads, but this run submits only %d tasks at a time: "
                 "set processing.parallel_workers to %d.",
                 threads,
                 self._in_flight,
@@ -258,9 +258,9 @@ def _quiet() -> None:
     logging.getLogger("distributed").setLevel(logging.WARNING)
 
 
-def _versions(told: dict[str, Any]) -> tuple[str, str]:
+def _versions(info: dict[str, Any]) -> tuple[str, str]:
     """Return the Python version (major.minor) and the ``distributed`` version from Dask's process information."""
-    return ".".join(told["host"]["python"].split(".")[:2]), str(told["packages"]["distributed"])
+    return ".".join(info["host"]["python"].split(".")[:2]), str(info["packages"]["distributed"])
 
 
 def _rebuilt(outcome: dict[str, Any]) -> Exception:
@@ -273,14 +273,14 @@ def _rebuilt(outcome: dict[str, Any]) -> Exception:
     return error  # type: ignore[no-any-return]
 
 
-def _travelling() -> Callable[..., dict[str, Any]]:
+def _by_value() -> Callable[..., dict[str, Any]]:
     """Return a function that calls `perform` and is pickled by value.
 
     A worker that cannot import a function exits and loses its other tasks. An inner function is pickled by value, so
     the worker can report the failed import instead.
     """
 
-    def travelling(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]:
+    def perform_or_report(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]:
         try:
             from tasks.workers.dask import perform
         except Exception as error:
@@ -289,7 +289,7 @@ def _travelling() -> Callable[..., dict[str, Any]]:
             return {"cannot_load": f"{type(error).__name__}: {error}", "worker": get_worker().address}
         return perform(call, expected, level)
 
-    return travelling
+    return perform_or_report
 
 
 # --- on the worker ---------------------------------------------------------------------------------------------------

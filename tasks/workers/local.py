@@ -34,7 +34,7 @@ _PRELOAD = [
     "markdown_it",
     "toktok",
 ]
-# The path of the fork server's socket has at most 103 bytes on macOS, 107 on Linux; its name and folder take 32.
+# A socket's path may have 103 bytes on macOS, 107 on Linux. The fork server adds 32 to the temporary folder's path.
 _LONGEST_SOCKET_FOLDER = 70
 # An upper limit. Workers start on demand.
 _MAX_WORKERS = 61
@@ -88,7 +88,7 @@ def _require_open_files() -> None:
 
 
 def _context() -> BaseContext:
-    """Return the way to start workers: from a fork server, or each anew where its socket's path would be too long."""
+    """Return the start method of workers: fork server, or spawn if the path of its socket would be too long."""
     if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_SOCKET_FOLDER:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -22,7 +22,7 @@ class Placement:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._scheduler: str = config.in_force["processing"]["scheduler"]
+        self._scheduler: str = config.effective["processing"]["scheduler"]
 
     @property
     def in_flight(self) -> int:

@@ -53,7 +53,7 @@ def test_force_is_the_reason_of_what_it_makes_run(project: Project) -> None:
     assert "preparation runs: it was forced" in (project.work / "pipeline.log").read_text()
 
 
-def test_an_extension_that_went_away_is_told_as_that(project: Project) -> None:
+def test_the_error_names_an_extension_that_was_removed_during_the_run(project: Project) -> None:
     assert project.run("doit", "end=preparation").code == 0
     shutil.rmtree(project.extensions / "made.up02")
     run = project.run("doit", "start=extension_data")
@@ -61,8 +61,7 @@ def test_an_extension_that_went_away_is_told_as_that(project: Project) -> None:
     errors = [line for line in run.output.splitlines() if line.startswith("ERROR")]
     gone = project.extensions / "made.up02"
     assert errors == [
-        f"ERROR: extension_data:made.up02: {gone} went away while the run was at work. "
-        "Run again: what is there now is collected."
+        f"ERROR: extension_data:made.up02: {gone} was removed during the run. Run again to collect the current files."
     ]
     again = project.run("doit")
     assert again.code == 0, again.output

@@ -227,14 +227,14 @@ def test_markdown_of_hostile_names_stays_text(found: Comparison) -> None:
     assert "\n# b" not in text
 
 
-def test_a_folder_that_is_no_data_set_is_named(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="no data set"):
+def test_the_error_names_a_folder_without_a_data_set(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="not a data set"):
         DataSet(tmp_path)
-    with pytest.raises(StageError, match=r"99\.1: no data set is there.*107\.3"):
+    with pytest.raises(StageError, match=r"99\.1: neither a folder with a data set nor a Kit version.*107\.3"):
         find_data_set("99.1", compared_pair[0].data, tmp_path)
 
 
-def test_a_file_of_another_form_is_named(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+def test_the_error_names_a_malformed_file(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
     shutil.copytree(compared_pair[0].data / "107.3", tmp_path / "old")
     (tmp_path / "old/MANIFEST.json").unlink()
     (tmp_path / "old/extensions/api_docs/made.api-1.0.0.api_docs.json").write_text('{"classes": []}')

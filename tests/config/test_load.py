@@ -542,7 +542,7 @@ ENVIRON = {
 
 def test_variables_are_expanded_in_every_string(tmp_path: Path) -> None:
     config = load(write(tmp_path, NAMED), environ=ENVIRON)
-    found = config.in_force
+    found = config.effective
     assert found["input"]["kit_version"] == "107.3.1"
     assert found["input"]["excluded_extensions"] == ["omni.kit.test*", "omni.x"]
     assert found["processing"]["code_examples_scan_mode"] == "all"

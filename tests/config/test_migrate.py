@@ -68,7 +68,7 @@ def migrated(folder: Path, text: str) -> Migration:
     return migrate(path)
 
 
-def test_a_former_configuration_is_carried_over(tmp_path: Path) -> None:
+def test_a_former_configuration_is_converted(tmp_path: Path) -> None:
     result = migrated(tmp_path, FORMER)
     (tmp_path / "new.toml").write_text(result.text)
     values = load(tmp_path / "new.toml", environ={"NVIDIA_API_KEY": "k"}).values
@@ -97,24 +97,26 @@ def test_comments_are_kept(tmp_path: Path) -> None:
     assert lines.index("# And ours") > lines.index('build_command = ["./repo.sh", "build", "-r"]')
 
 
-def test_what_could_not_be_carried_over_is_told(tmp_path: Path) -> None:
+def test_keys_without_a_replacement_are_listed(tmp_path: Path) -> None:
     result = migrated(tmp_path, FORMER)
     assert result.left == [
-        "processing.speed: nothing reads it.",
+        "processing.speed: not a key of this pipeline.",
         f"faiss.index_type: {FORMER_KEYS['faiss']}.",
     ]
     assert 'embeddings.nvidia_api_key is now embeddings.api_key, and embeddings.backend is "openai".' in result.changed
-    assert any(line.startswith("output.work_dir, output.target_dir: relative paths begin") for line in result.changed)
+    relative = "output.work_dir, output.target_dir: paths are now relative to the folder of the new file."
+    assert relative in result.changed
 
 
-def test_loading_a_former_file_says_where_each_key_belongs(tmp_path: Path) -> None:
+def test_the_error_for_a_former_file_names_the_replacement_of_each_key(tmp_path: Path) -> None:
     path = tmp_path / "old.toml"
     path.write_text(FORMER)
     with pytest.raises(ConfigError) as caught:
         load(path, environ={})
     head, *lines = str(caught.value).splitlines()
     assert head == (
-        f"{path}: 3 keys of the former pipeline; this writes the new file: doit config migrate {path} > new.toml"
+        f"{path}: 3 keys of the former pipeline. This command writes the new file: "
+        f"doit config migrate {path} > new.toml"
     )
     assert [line.strip().partition(":")[0] for line in lines] == [
         "input.repo",

@@ -15,14 +15,14 @@ def test_no_answer_has_more_tokens_than_asked_for(head: str, parts: list[str], m
     assert count(fitted(head, parts, most)) <= most
 
 
-def test_what_fits_is_whole_and_what_does_not_is_counted() -> None:
+def test_parts_that_fit_are_complete_and_the_others_are_counted() -> None:
     parts = [f"part {number} " + "word " * 40 for number in range(10)]
     whole = fitted("head", parts, 1000)
     assert all(part in whole for part in parts)
     short = fitted("head", parts, 200)
     shown = sum(part in short for part in parts)
     assert 0 < shown < 10
-    assert f"{10 - shown} more results are left out" in short
+    assert f"{10 - shown} more results are omitted" in short
 
 
 def test_a_first_part_that_does_not_fit_is_cut_and_its_fence_closed() -> None:

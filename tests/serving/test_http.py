@@ -108,7 +108,7 @@ def test_addresses() -> None:
     assert address_of("127.0.0.1:80") == ("127.0.0.1", 80)
     assert address_of("[::1]:80") == ("::1", 80)
     for wrong in ("127.0.0.1", ":80", "a:b", "http://a:1", "a:1/x", "a:99999", "u@a:1"):
-        with pytest.raises(StageError, match="is no address and port"):
+        with pytest.raises(StageError, match="is not an address with a port"):
             address_of(wrong)
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,7 @@ def test_an_answer_keeps_to_the_tokens_that_the_caller_sets(hold: Callable[[Conv
             assert count(short) <= most, tool
             whole = await ask(connected, tool, **arguments, max_tokens=100_000)
             if count(whole) > most:
-                assert "left out" in short or "(cut)" in short, short
+                assert "are omitted" in short or "(cut)" in short, short
 
     hold(conversation)
 
@@ -222,30 +223,49 @@ INITIALIZE = {
 
 
 def answers(command: list[str], *questions: tuple[str, dict[str, Any]], surplus: str = "") -> tuple[list[Any], str]:
-    """Return what the server says on standard output, each line of it as JSON, and what it says on standard error."""
+    """Return the server's standard output, each line as JSON, and its standard error.
+
+    Standard input stays open until every question is answered: the server drops the open questions when it ends.
+    """
     lines: list[dict[str, Any]] = [INITIALIZE, {"jsonrpc": "2.0", "method": "notifications/initialized"}]
     for number, (tool, arguments) in enumerate(questions, start=2):
         call = {"name": tool, "arguments": arguments}
         lines.append({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call})
-    done = subprocess.run(
-        command,
-        input="".join(json.dumps(line) + "\n" for line in lines) + surplus,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=120,
-        errors="surrogateescape",
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+    open_ids = set(range(1, len(questions) + 2))
+    messages: list[Any] = []
+    with (
+        tempfile.TemporaryFile("w+", errors="surrogateescape") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+            errors="surrogateescape",
+        ) as server,
+    ):
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write("".join(json.dumps(line) + "\n" for line in lines) + surplus)
+        server.stdin.flush()
+        while open_ids and (line := server.stdout.readline()):
+            messages.append(json.loads(line))
+            open_ids.discard(messages[-1].get("id"))
+        server.stdin.close()
+        messages += [json.loads(line) for line in server.stdout]
+        code = server.wait(timeout=120)
+        errors.seek(0)
+        text = errors.read()
+    assert code == 0, text
+    return messages, text
 
 
-def test_standard_output_is_the_protocols_alone(project: Project) -> None:
+def test_standard_output_carries_only_the_protocol(project: Project) -> None:
     question = ("search_kit_extensions", {"query": "x", "top_k": -1})
-    told, said = answers(project.command("doit", "serve"), question, surplus="no json\n" + "\udce4\n")
-    assert {answer.get("id") for answer in told} >= {1, 2}
-    assert "Traceback" not in said
+    messages, errors = answers(project.command("doit", "serve"), question, surplus="no json\n" + "\udce4\n")
+    assert {message.get("id") for message in messages} >= {1, 2}
+    assert "Traceback" not in errors
 
 
 NOISY = """
@@ -269,11 +289,11 @@ stdio.serve(server, desk)
 """
 
 
-def test_what_is_printed_meanwhile_goes_to_standard_error(project: Project) -> None:
+def test_printed_text_goes_to_standard_error(project: Project) -> None:
     command = [sys.executable, "-c", NOISY, str(project.data)]
-    told, said = answers(command, ("noisy", {}))
-    assert any("an answer" in json.dumps(answer) for answer in told)
-    assert ("noise of Python" in said, "noise of a program" in said) == (True, True)
+    messages, errors = answers(command, ("noisy", {}))
+    assert any("an answer" in json.dumps(message) for message in messages)
+    assert ("noise of Python" in errors, "noise of a program" in errors) == (True, True)
 
 
 def test_two_versions_are_compared(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
@@ -289,7 +309,7 @@ def test_two_versions_are_compared(compared_pair: tuple[Project, Project], tmp_p
             connected, "compare_kit_versions", old_version="106.5", new_version="107.3", extension_ids="made.gone"
         )
         assert ("made.new.wanders" in one, "made.api.signature" in one) == (True, False)
-        assert "There are: 106.5, 107.3" in await error_of(connected, "compare_kit_versions", old_version="1.0")
+        assert "Available: 106.5, 107.3" in await error_of(connected, "compare_kit_versions", old_version="1.0")
         assert "both 107.3" in await error_of(connected, "compare_kit_versions", old_version="107.3")
 
     talk(new, conversation)
@@ -342,10 +362,10 @@ def test_a_broken_new_data_set_is_not_served(project: Project, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--data", "nowhere"], 1, "nowhere: no data set is in it"),
-        pytest.param(["--kit-version", "1.0"], 1, "no data set is in it", marks=pytest.mark.long),
-        (["--http", "127.0.0.1"], 1, "is no address and port"),
-        (["--http", "0.0.0.0:0"], 1, "can be reached from other machines"),
+        (["--data", "nowhere"], 1, "nowhere: contains no data set"),
+        pytest.param(["--kit-version", "1.0"], 1, "contains no data set", marks=pytest.mark.long),
+        (["--http", "127.0.0.1"], 1, "is not an address with a port"),
+        (["--http", "0.0.0.0:0"], 1, "other machines can reach 0.0.0.0"),
         (["surplus"], 3, "expected no argument"),
     ],
 )

@@ -1,6 +1,6 @@
 "use strict";
 // The page's own script: views by the part of the address after #, tables, extension pages, the dependency graph.
-// Text from the data reaches the page through textContent alone; nothing is ever parsed as HTML.
+// Text from the data reaches the page only through textContent. The script never parses text as HTML.
 (() => {
   const PAGE_ROWS = 100;
   const SVG = "http://www.w3.org/2000/svg";
@@ -464,7 +464,7 @@
       if (focus) nodes.get(name).focus();
     }
     const order = [...names].sort((a, b) => index.graph[a][0] - index.graph[b][0] || index.graph[a][1] - index.graph[b][1]);
-    const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Dependency graph; the arrow keys go from one extension to the next" },
+    const svg = s("svg", { viewBox: `0 0 ${width} ${height}`, role: "group", "aria-label": "Dependency graph. The arrow keys move from extension to extension." },
       s("path", { class: edgeCount > 500 ? "edges many" : "edges", d: all.join("") }), lit, litIn, [...nodes.values()]);
     svg.addEventListener("keydown", (event) => {
       const column = (name, by) => {
@@ -495,7 +495,7 @@
     } });
     box.append(svg);
     place.append(
-      h("p", { class: "lead" }, "An extension stands to the left of what it needs. Point at one, or reach it by keyboard, to see its lines; open it for its page."),
+      h("p", { class: "lead" }, "An extension is to the left of its dependencies. Point at an extension, or focus it with the keyboard, to see its lines. Open it for its page."),
       h("div", { class: "controls" }, h("label", { class: "search" }, "Find", choice, h("datalist", { id: "graph-names" }, names.map((name) => h("option", { value: name })))),
         h("button", { type: "button", onclick: () => scale(zoom * 1.3), "aria-label": "Zoom in" }, "+"),
         h("button", { type: "button", onclick: () => scale(zoom / 1.3), "aria-label": "Zoom out" }, "−"),

@@ -48,7 +48,7 @@ def test_one_extension_is_shown_in_detail(compared_pair: tuple[Project, Project]
     assert "> function made.gone.wanders > made.new.wanders in made.new" in done.stdout
     assert "made.api " not in done.stdout
     unknown = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "-e", "made.nothing")
-    assert 'WARNING: nothing has changed in an extension "made.nothing"' in unknown.stderr
+    assert 'WARNING: no extension that matches "made.nothing" has changed.' in unknown.stderr
 
 
 def test_json_has_the_same_changes(compared_pair: tuple[Project, Project]) -> None:
@@ -83,9 +83,9 @@ def test_markdown_and_a_page(compared_pair: tuple[Project, Project], tmp_path: P
     ("arguments", "code", "message"),
     [
         (["107.3"], 3, "expected two data sets, found 107.3"),
-        (["107.3", "99.1"], 1, "ERROR: 99.1: no data set is there"),
+        (["107.3", "99.1"], 1, "ERROR: 99.1: neither a folder with a data set nor a Kit version"),
         (["--since-last"], 0, "No earlier data set is kept"),
-        (["107.3", "107.3", "--json", "--markdown"], 3, "cannot be printed both"),
+        (["107.3", "107.3", "--json", "--markdown"], 3, "expected --json or --markdown, found both"),
         (["107.3", "107.3", "--only", "cars"], 3, "cars"),
     ],
 )

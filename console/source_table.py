@@ -12,24 +12,24 @@ from typing import Any
 from stages.failures import StageError
 from stages.storage.jsonfile import read_json
 
-# Kind of a warning about a source -> the outcome of the thing it is about.
-_LEFT_OUT = {
-    "app-shadowed": "apps of an id that another app has",
-    "archive": "zip archives that are broken or hold none",
-    "build-incomplete": "builds that lack extensions of their source tree, which are taken from there",
-    "extension-id": "ids that cannot be one",
+# Kind of a warning about a source -> a description of the subjects of such warnings.
+_DESCRIPTIONS = {
+    "app-shadowed": "apps with the id of another app",
+    "archive": "broken zip archives, and zip archives without extensions",
+    "build-incomplete": "incomplete builds, completed from their source tree",
+    "extension-id": "invalid extension ids",
     "extension-twice": "ids found twice in one version with different content",
-    "file-name": "names that cannot be read",
+    "file-name": "file names that are not valid text",
     "link-followed": "links out of a source, followed",
-    "link-loop": "links that lead into themselves",
+    "link-loop": "links that form a loop",
     "link-outside": "links out of a source, not followed",
-    "not-a-file": "things that are no files",
+    "not-a-file": "pipes, sockets and devices",
     "template": "templates",
-    "too-deep": "folders too deep",
-    "unreadable": "folders or manifests that cannot be read",
+    "too-deep": "folders nested too deeply",
+    "unreadable": "unreadable folders or manifests",
 }
 _ELSEWHERE = "zip archives"
-# So many folders have a line of their own; the rest share one.
+# Most lines for folders. If there are more folders, the last line combines the rest.
 _SHOWN_FOLDERS = 8
 _SHOWN_NAMES = 3
 _WIDEST = 60
@@ -37,13 +37,13 @@ _WIDEST = 60
 
 @dataclass(frozen=True)
 class SourceFolder:
-    """A folder of a source that was searched, and how much was taken from it.
+    """A searched folder of a source, with the number of its selected extensions and apps.
 
     Attributes:
-        source: What messages call the source.
+        source: Name of the source in messages.
         folder: Relative to the source; ``.`` for all of it.
-        extensions: How many of the chosen extensions lie in it.
-        apps: How many of the apps.
+        extensions: Number of selected extensions in the folder.
+        apps: Number of apps in the folder.
     """
 
     source: str
@@ -53,12 +53,12 @@ class SourceFolder:
 
 
 @dataclass(frozen=True)
-class SourcesTold:
+class SourceTable:
     """The table.
 
     Attributes:
-        folders: The folders that were searched, by source.
-        left_out: What was left out or is noteworthy: how many, what, and the first few of them.
+        folders: The searched folders, by source.
+        left_out: Skipped and noteworthy items: their number, their description, and their names.
     """
 
     folders: Sequence[SourceFolder]
@@ -74,24 +74,24 @@ class SourcesTold:
             more = SourceFolder("", f"{len(rest)} more folders", _sum(rest, "extensions"), _sum(rest, "apps"))
             shown = [*shown[: _SHOWN_FOLDERS - 1], more]
         places = [_shortened(": ".join(filter(None, (row.source, row.folder)))) for row in shown]
-        width = max(map(len, [*places, "taken from"]))
-        lines = [f"  {'taken from':<{width}}  extensions  apps"]
+        width = max(map(len, [*places, "source folder"]))
+        lines = [f"  {'source folder':<{width}}  extensions  apps"]
         lines += [
             f"  {place:<{width}}  {row.extensions or '-':>10}  {row.apps or '-':>4}"
             for place, row in zip(places, shown, strict=True)
         ]
-        for number, what, names in self.left_out:
-            lines.append(f"  {what}: {number:,}{_some(names)}")
+        for number, description, names in self.left_out:
+            lines.append(f"  {description}: {number:,}{_some(names)}")
         return lines
 
 
-def sources_told(work_dir: Path) -> SourcesTold:
-    """Return the table of the sources that ``preparation`` last looked through; an empty one if it cannot be read."""
+def source_table(work_dir: Path) -> SourceTable:
+    """Return the table of the last ``preparation``; an empty table if its files cannot be read."""
     try:
         sources, prepared = read_json(work_dir / "sources.json"), read_json(work_dir / "extensions.json")
-        return SourcesTold(_folders(work_dir, sources["sources"], prepared), _left_out(sources, prepared))
+        return SourceTable(_folders(work_dir, sources["sources"], prepared), _left_out(sources, prepared))
     except (StageError, KeyError, TypeError, IndexError, AttributeError):
-        return SourcesTold((), ())  # the reader that needs these files reports the error
+        return SourceTable((), ())  # the reader that needs these files reports the error
 
 
 def _folders(work_dir: Path, sources: Sequence[dict[str, Any]], prepared: dict[str, Any]) -> list[SourceFolder]:
@@ -105,7 +105,7 @@ def _folders(work_dir: Path, sources: Sequence[dict[str, Any]], prepared: dict[s
             root = os.path.join(work_dir, sources[one["source"]]["root"])
             below = os.path.relpath(os.path.join(work_dir, one[key]), root)
             counted[one["source"], _longest(below, (path for at, path in searched if at == one["source"]))] += 1
-    # Folders that gave nothing are told as well: they were searched for something.
+    # Lists folders without results as well: the user configured them, and expects extensions there.
     places = sorted({*searched, *extensions, *apps}, key=lambda place: (place[0], place[1] == _ELSEWHERE, place[1]))
     return [
         SourceFolder(str(sources[number]["name"]), path or ".", extensions[number, path], apps[number, path])
@@ -122,15 +122,15 @@ def _left_out(sources: dict[str, Any], prepared: dict[str, Any]) -> list[tuple[i
     found: list[tuple[int, str, list[str]]] = []
     others = prepared["other_versions"]
     if others:
-        found.append((sum(map(len, others.values())), "lower versions of what is taken", sorted(others)))
+        found.append((sum(map(len, others.values())), "lower versions of selected extensions", sorted(others)))
     for reason, number in sorted(Counter(prepared["excluded"].values()).items()):
         ids = sorted(id_ for id_, why in prepared["excluded"].items() if why == reason)
         found.append((number, f"left out by {reason}", ids))
     warnings = [*sources.get("warnings", ()), *prepared["warnings"]]
-    for kind, what in _LEFT_OUT.items():
+    for kind, description in _DESCRIPTIONS.items():
         names = [warning["extension"] or warning["file"] for warning in warnings if warning["kind"] == kind]
         if names:
-            found.append((len(names), what, names))
+            found.append((len(names), description, names))
     return found
 
 
