@@ -26,7 +26,7 @@ from stages import (
 )
 from stages.artifacts.code_examples import COPIES as EXAMPLE_COPIES
 from stages.artifacts.code_examples import example_files
-from stages.artifacts.embeddings import KINDS
+from stages.artifacts.embeddings import KINDS_BY_SIZE
 from stages.artifacts.final_assembly import COMPLETION_REPORT, COPIES, PREVIOUS
 from stages.artifacts.preparation import EXTENSIONS
 from stages.artifacts.pull_repo_exts import SOURCES
@@ -166,7 +166,7 @@ def task_embeddings() -> Iterator[Task]:
     stage = pipeline.stage("embeddings", after=["settings"])
     options = pipeline.embedding_options()
     examples = example_files(graph.extensions, mode)
-    for kind in KINDS:
+    for kind in KINDS_BY_SIZE:
         task = stage.task(
             embeddings.embed,
             kind,
@@ -186,7 +186,7 @@ def task_embeddings() -> Iterator[Task]:
 def task_faiss() -> Iterator[Task]:
     """7/8 index the embeddings with FAISS."""
     stage = pipeline.stage("faiss", after=["embeddings"])
-    for kind in KINDS:
+    for kind in KINDS_BY_SIZE:
         yield stage.task(
             faiss.build,
             kind,

@@ -14,6 +14,8 @@ CACHE = f"{FOLDER}/cache.sqlite3"
 
 Kind = Literal["extensions", "code_examples", "settings", "nodes"]
 KINDS: tuple[Kind, ...] = ("extensions", "code_examples", "settings", "nodes")
+# The largest kind takes longer than the others together, so it starts first.
+KINDS_BY_SIZE: tuple[Kind, ...] = ("code_examples", "extensions", "settings", "nodes")
 
 
 class EmbeddingFiles(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from stages.failures import StageError
@@ -22,6 +23,12 @@ __all__ = [
 ]
 
 
+@cache
+def _local(model: str, dimensions: int) -> LocalBackend:
+    """Return the local backend. A process loads the model once for all kinds of documents."""
+    return LocalBackend(model=model, dimensions=dimensions)
+
+
 def create(options: dict[str, Any], api_key: str | None) -> Backend:
     """Return the backend that the ``[embeddings]`` options name.
 
@@ -30,7 +37,7 @@ def create(options: dict[str, Any], api_key: str | None) -> Backend:
     """
     name = options.get("backend", "local")
     if name == "local":
-        return LocalBackend(model=options.get("model") or LOCAL_MODEL, dimensions=options.get("dimensions", 0))
+        return _local(options.get("model") or LOCAL_MODEL, options.get("dimensions", 0))
     if name == "openai":
         from stages.retrieval.backends.endpoint import OpenAIBackend
 
