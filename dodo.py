@@ -74,6 +74,7 @@ def task_preparation() -> Task:
         steady=["times"],
         file_dep=[at(SOURCES)],
         targets=[at(EXTENSIONS)],
+        alone=True,
     )
 
 

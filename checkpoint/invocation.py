@@ -27,6 +27,7 @@ from tasks.doit_internals import started_in
 from tasks.file_state import FileStateChecker
 from tasks.pipeline import Pipeline
 from tasks.stage_names import EXIT_NOT_STARTED, STAGES, UnknownStage, position
+from tasks.workers.local import start_fork_server
 
 DATABASE_NAME = ".doit.db"
 # True if the command changes the work directory. It then takes the lock before it reads anything.
@@ -115,6 +116,8 @@ class Invocation:
         config = load(path, request.overrides)
         if _exclusive.get():
             lock.acquire(config.work_dir)
+            if not (config.work_dir / DATABASE_NAME).exists() and config.values["processing"]["scheduler"] == "local":
+                start_fork_server()  # everything will run, and the workers need as long to start as dodo.py to load
         notices: list[Notice] = []
         if request.force and request.resume:
             notices.append(("warning", "--force overrides --resume: the run starts afresh."))

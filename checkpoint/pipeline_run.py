@@ -90,6 +90,8 @@ class PipelineRun:
             return self._not_started(str(error))
         self.reporter.attach(self.account, self.pipeline.graph, chosen)
         self.interrupts.at_work = True
+        if options["par_type"] == "thread":
+            options = options | {"num_process": self.pipeline.placement.share(options["num_process"])}
         code = EXIT_FAILED
         try:
             code = self.command.run_tasks(self.stream, self.reporter, options)
@@ -281,7 +283,7 @@ class PipelineRun:
                 return "nothing-to-do", "All stages are already complete: nothing to do."
             return "complete", f"Pipeline completed successfully in {account.seconds():.1f} s."
         still = None
-        if (self.partial or self.invocation.request.start) and account.checkpoint.completed_stages:
+        if any(not account.stages[stage].complete for stage in account.checkpoint.completed_stages):
             still = self._stages_up_to_date()
         if ran and account.stages["final_assembly"].complete:
             self._write_completion_report()

@@ -153,13 +153,12 @@ class StageAction(BaseAction):  # type: ignore[misc]
     def execute(self, out: Any = None, err: Any = None) -> StageFailed | None:
         """Call the function. Return None, or the failure."""
         del out, err
-        started = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         begin = time.monotonic()
-        seconds = None
         try:
             kwargs = self._known()
             if self.workers is None or _alone():
                 self.function(*self.args, **kwargs)
+                seconds = time.monotonic() - begin
             else:
                 seconds = self.workers.run(self.function, *self.args, **kwargs)
         except (StageError, ConfigError) as error:
@@ -179,8 +178,8 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return StageFailed(
                 f"unexpected {type(error).__name__}: {error} (the log file has the traceback)", type(error).__name__
             )
-        seconds = time.monotonic() - begin if seconds is None else seconds
-        self.values = {"started": started, "seconds": round(seconds, 3)}
+        started = datetime.datetime.now().astimezone() - datetime.timedelta(seconds=seconds)
+        self.values = {"started": started.isoformat(timespec="milliseconds"), "seconds": round(seconds, 3)}
         return None
 
     def __getstate__(self) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from typing import Any, Protocol
@@ -32,11 +34,11 @@ _PRELOAD = [
     "stages.setting_scan.calls",
     "stages.retrieval.markdown",
     "markdown_it",
-    "toktok",
+    "tasks.workers.preload",
 ]
 # A socket's path may have 103 bytes on macOS, 107 on Linux. The fork server adds 32 to the temporary folder's path.
 _LONGEST_SOCKET_FOLDER = 70
-# An upper limit. Workers start on demand.
+# The largest pool that every platform allows.
 _MAX_WORKERS = 61
 # Up to three file descriptors per worker, plus those of doit, the log and the libraries.
 _OPEN_FILES = 256
@@ -56,11 +58,8 @@ def quiet_libraries() -> None:
 class Workers(Protocol):
     """Runs a function elsewhere and waits for it."""
 
-    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
-        """Call ``function`` and wait for it.
-
-        Returns:
-            The seconds that the function took, if the wait was longer than that; else None.
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
+        """Call ``function`` and wait for it. Return the seconds that it took, without the wait for a worker.
 
         Raises:
             Exception: The exception of the function.
@@ -103,13 +102,13 @@ class _Pool:
     therefore discarded with its workers, and nothing waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int) -> None:
         context = _context()
         queue: Any = context.Queue()
         self._log = logging.handlers.QueueListener(queue, _Forward())
         self._log.start()
         self.executor: Executor = ProcessPoolExecutor(
-            _MAX_WORKERS,
+            min(processes, _MAX_WORKERS),
             mp_context=context,
             initializer=_start_worker,
             initargs=(queue, logging.getLogger().getEffectiveLevel()),
@@ -126,15 +125,20 @@ class _Pool:
 
 
 class LocalWorkers:
-    """A pool of worker processes that replaces dead workers."""
+    """A pool of worker processes that replaces dead workers.
 
-    def __init__(self) -> None:
+    Attributes:
+        processes: Largest number of worker processes. They start on demand.
+    """
+
+    def __init__(self, processes: int = 1) -> None:
+        self.processes = processes
         self._guard = threading.Lock()
         self._stopping = False
         self._pool: _Pool | None = None
 
-    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
-        """Call ``function`` in a worker process and wait for it.
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
+        """Call ``function`` in a worker process and wait for it. Return the seconds that it took there.
 
         Raises:
             StageError: The worker died `ATTEMPTS` times, or the function raised it.
@@ -145,7 +149,7 @@ class LocalWorkers:
                     break
                 pool = self._current()
                 try:
-                    future = pool.executor.submit(function, *args, **kwargs)
+                    future = pool.executor.submit(_timed, function, *args, **kwargs)
                 except (BrokenProcessPool, EOFError, OSError) as error:
                     # The worker of another task, or the fork server, has just died.
                     future = Future()
@@ -167,7 +171,7 @@ class LocalWorkers:
     def _current(self) -> _Pool:
         if self._pool is None:
             _require_open_files()
-            self._pool = _Pool()
+            self._pool = _Pool(self.processes)
         return self._pool
 
     def _discard(self, pool: _Pool) -> None:
@@ -189,6 +193,12 @@ class LocalWorkers:
             pool.stop()
 
 
+def start_fork_server() -> None:
+    """Start the process that starts the workers, and do not wait for it. It imports what they need."""
+    if _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
 class OneAtATime:
     """Workers that run one task at a time on other workers."""
 
@@ -196,10 +206,16 @@ class OneAtATime:
         self._workers = workers
         self._turn = threading.Lock()
 
-    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float | None:
+    def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
         """Wait for earlier tasks, then call ``function`` on the wrapped workers."""
         with self._turn:
             return self._workers.run(function, *args, **kwargs)
+
+
+def _timed(function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
+    began = time.monotonic()
+    function(*args, **kwargs)
+    return time.monotonic() - began
 
 
 class _Forward(logging.Handler):

@@ -32,6 +32,16 @@ class Placement:
             return _IN_FLIGHT
         return self._config.workers
 
+    def share(self, processes: int) -> int:
+        """Set the number of worker processes, and return the number of tasks to run at a time.
+
+        It is one more if the workers are local. While a result is recorded, its worker then has the next task.
+        """
+        if self._scheduler != "local" or not processes:
+            return processes
+        self._local.processes = processes
+        return processes + 1
+
     def workers_of(self, stage: str) -> Workers:
         """Return the workers for a stage.
 

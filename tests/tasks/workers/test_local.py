@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,32 @@ def test_a_worker_that_dies_while_it_logs_holds_nothing_up(tmp_path: Path, funct
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / marker).exists()
     assert marker == "waits" or "the second attempt" in done.stdout
+
+
+def note_the_process(folder: Path, number: int) -> None:
+    """In a worker: write the process to a file."""
+    time.sleep(0.2)
+    (folder / str(number)).write_text(str(os.getpid()))
+
+
+def run_three_tasks_on_one_process(folder: Path) -> None:
+    """In a process of its own: wait for three tasks at once; print the seconds of all and of each."""
+    workers = LocalWorkers()
+    workers.processes = 1
+    began = time.monotonic()
+    with ThreadPoolExecutor(3) as threads:
+        seconds = list(threads.map(lambda number: workers.run(note_the_process, folder, number), range(3)))
+    print(time.monotonic() - began, *seconds)
+    workers.stop()
+
+
+def test_waiting_tasks_share_the_processes_and_their_seconds_exclude_the_wait(tmp_path: Path) -> None:
+    name = run_three_tasks_on_one_process.__name__
+    program = f"import sys, pathlib; from {__name__} import {name}; {name}(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert len({(tmp_path / str(number)).read_text() for number in range(3)}) == 1
+    elapsed, *seconds = map(float, done.stdout.split())
+    assert min(seconds) >= 0.2
+    assert sum(seconds) <= elapsed
