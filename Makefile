@@ -1,23 +1,23 @@
-# The project's commands. Only Python 3.11 or later, make and git are needed; everything else is installed into .venv.
+# The project's commands. They need only Python 3.11 or later, make and git; everything else is installed into .venv.
 #   make          install, then run the pipeline on pipeline_config.toml
 #   make test     install with the test tools, then run the quick tests (ARGS="-k name" is passed on)
-#   make test-all the long tests as well: faults, whole-wheel runs, Dask, the browser, fuzz seeds
-#   make test-long  the long tests alone
-#   make check    formatting, lint, types, and which room may import which
+#   make test-all run all tests, also the long ones: faults, whole-wheel runs, Dask, the browser, fuzz seeds
+#   make test-long  run only the long tests
+#   make check    check formatting, lint, types, and the imports between packages
 #   make schemas  write the JSON Schemas of stages/schemas from the types of stages/artifacts
-#   make docs     build the documentation into site/; a link that leads nowhere fails it
-#   make bench    measure, and compare with the bars                    (minutes)
-#   make faults   kill the pipeline 200 times and see that nothing is lost
-#   make mutants  break the program in known ways, and see that a test fails for each
+#   make docs     build the documentation into site/; a broken link is an error
+#   make bench    run the benchmarks, and compare the results with their limits   (minutes)
+#   make faults   kill the pipeline 200 times, and check that nothing is lost
+#   make mutants  break the program in known ways, and check that a test fails for each
 #   make corpus   read the standard library and all installed packages as extensions   (half an hour)
-#   make fuzz     feed the readers of others' files with whatever bytes find new ways through them (a minute each)
-#   make clean    remove what the pipeline made; the environment and other folders stay
+#   make fuzz     fuzz the readers of third-party files, guided by coverage   (a minute each)
+#   make clean    remove the files that the pipeline made; the environment and other folders stay
 .DEFAULT_GOAL := run
 .PHONY: run test test-all test-long check schemas docs bench faults mutants corpus fuzz constraints clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
-# The newest of these, which are known to work, that can make a virtual environment.
+# The newest of these Python versions that can create a virtual environment.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; do \
 	"$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && \
 	{ echo "$$name"; break; }; done)
@@ -47,7 +47,7 @@ check: $(VENV)/installed-test
 schemas: $(VENV)/installed
 	$(BIN)/python -m stages.artifacts.json_schema
 
-# The theme's notice about the next MkDocs is no warning about these pages. Not --quiet: it hides warnings from --strict.
+# Hides the theme's notice about the next MkDocs, which is not about these pages. --quiet would hide warnings from --strict.
 docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict $(ARGS)
 	@echo "The pages are in site/: $(BIN)/python -m http.server --directory site"
@@ -61,7 +61,7 @@ faults: $(VENV)/installed-test
 mutants: $(VENV)/installed-test
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
-# What the quick tests sample, and the standard libraries of newer interpreters that are installed.
+# All files of which the quick tests read a sample, and the standard libraries of newer installed interpreters.
 corpus: $(VENV)/installed-test
 	CORPUS_SAMPLE=$${CORPUS_SAMPLE:-1} $(BIN)/pytest --timeout 7200 tests/corpus tests/stages/python/test_grammar.py $(ARGS)
 
@@ -72,8 +72,8 @@ fuzz: $(VENV)/installed-fuzz
 clean: $(VENV)/installed
 	$(BIN)/doit clean
 
-# One stamp for each set of packages: a second make installs nothing. The build tool is a pinned package like the others,
-# so that what is installed does not depend on the day or on the version of pip.
+# One stamp per set of packages: a second make installs nothing. The build tool is pinned like the other packages, so that
+# the installed packages depend neither on the day nor on the version of pip.
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later with its venv module is needed; none was found." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -88,7 +88,7 @@ $(VENV)/installed $(VENV)/installed-test $(VENV)/installed-bench $(VENV)/install
 	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.$(EXTRAS)'
 	touch $(VENV)/installed $@
 
-# Every package of every extra at the newest version, to be read and committed.
+# Pins the newest version of every package of every extra. Review and commit the result.
 constraints:
 	rm -rf .venv-constraints
 	$(PYTHON) -m venv .venv-constraints

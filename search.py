@@ -1,4 +1,4 @@
-"""Search in a finished data set, with the model that its indexes were made with.
+"""Search a finished data set, with the embedding model of its indexes.
 
 >>> from pathlib import Path
 >>> from search import search

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Check the checkpoint system end to end: real runs of the real pipeline on a few made-up extensions.
+"""Check the checkpoint system end to end: real runs of the real pipeline on a few synthetic extensions.
 
-python test_checkpoint_system.py       prints what was found to work; exit 1 and the reason if something does not
-python test_checkpoint_system.py -v    and each step
+python test_checkpoint_system.py       print the result; exit code 1 and the reason if a check fails
+python test_checkpoint_system.py -v    print each check as well
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pathlib import Path
 from tasks.stage_names import STAGES
 from tests.project import Project, Run, make_project
 
-# The failures are real: a file lies where the stage has to make its folder.
+# The failures are real: a file is in the place of the stage's folder.
 BLOCKED = {"code_examples": "work/code_examples", "faiss": "work/faiss_databases"}
 
 
 class CheckFailed(Exception):
-    """What does not work, and the output of the run that showed it."""
+    """A failed check, with the output of the run."""
 
 
-def expect(holds: bool, what: str, run: Run) -> None:
-    """Raise `CheckFailed` unless something holds."""
+def expect(holds: bool, statement: str, run: Run) -> None:
+    """Raise `CheckFailed` unless a statement about a run holds."""
     if not holds:
-        raise CheckFailed(f"{what}\n--- output of the run (exit code {run.code}) ---\n{run.output}")
+        raise CheckFailed(f"{statement}\n--- output of the run (exit code {run.code}) ---\n{run.output}")
 
 
 def fail_at(project: Project, stage: str, *arguments: str) -> Run:
@@ -41,23 +41,23 @@ def fail_at(project: Project, stage: str, *arguments: str) -> Run:
     blocker.unlink()
     expect(run.code == 1, f"a run that fails at {stage} exits with 1", run)
     expect(f"Pipeline failed at stage: {stage}" in run.output, "the failed stage is named", run)
-    expect("You can resume from this point using: --resume" in run.output, "the way to resume is told", run)
+    expect("You can resume from this point using: --resume" in run.output, "the output shows how to resume", run)
     return run
 
 
 def check_checkpoint_after_each_stage(project: Project) -> None:
-    """Checkpoints are saved after each stage, and kept when one fails."""
+    """The checkpoint is saved after each stage, and kept if a stage fails."""
     for stage in BLOCKED:
         run = fail_at(project, stage)
         found = project.checkpoint() or {"completed_stages": "no checkpoint", "failure": {"stage": ""}}
         done = list(STAGES[: STAGES.index(stage)])
-        told = found["completed_stages"]
-        expect(told == done, f"completed stages are {done}, not {told}", run)
-        expect(found["failure"]["stage"] == stage, "the checkpoint says where it failed", run)
+        completed = found["completed_stages"]
+        expect(completed == done, f"the completed stages are {done}, not {completed}", run)
+        expect(found["failure"]["stage"] == stage, "the checkpoint names the failed stage", run)
 
 
 def check_restored_values(project: Project) -> None:
-    """What the stages found is in the snapshot, and a resumed run works with it."""
+    """The snapshot holds the values that the stages detected."""
     found = project.checkpoint()
     run = project.run("data_collection_pipeline.py", "--show-checkpoint")
     snapshot = found["config_snapshot"] if found else {}
@@ -67,7 +67,7 @@ def check_restored_values(project: Project) -> None:
 
 
 def check_resume(project: Project) -> None:
-    """Resume skips the completed stages, and clears the checkpoint when all is done."""
+    """Resume skips the completed stages, and clears the checkpoint when all stages are complete."""
     run = project.run("data_collection_pipeline.py", "--resume")
     expect(run.code == 0, "a resumed run succeeds", run)
     for number, stage in enumerate(STAGES, 1):
@@ -77,7 +77,7 @@ def check_resume(project: Project) -> None:
 
 
 def check_force(project: Project) -> None:
-    """Force starts afresh, and gives the same result."""
+    """Force runs every stage, and gives the same data."""
     before = project.data_digest()
     run = project.run("data_collection_pipeline.py", "--force")
     expect(run.code == 0, "a forced run succeeds", run)

@@ -28,7 +28,7 @@ QUERIES = Path(__file__).with_name("search_queries.toml")
 DOCUMENT = ROOT / "docs" / "search_quality.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 DEPTH = 20
-NAMES = {"vector": "vectors alone", "lexical": "words alone (BM25)", "hybrid": "hybrid (the default)"}
+NAMES = {"vector": "vectors", "lexical": "words (BM25)", "hybrid": "hybrid (the default)"}
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,11 @@ def main() -> int:
     table = as_table(queries, ranks)
     print(table)
     left = missed(queries, ranks["hybrid"])
-    print(f"Not among the first five of the default:\n{left}")
+    print(f"Queries without an answer among the first five hits of the default:\n{left}")
     if not arguments.no_docs:
         before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
         measured = (
-            f"{BEGIN}\n{table}\nQueries whose answer the default does not have among its first five:\n\n{left}{END}"
+            f"{BEGIN}\n{table}\nQueries without an answer among the first five hits of the default:\n\n{left}{END}"
         )
         DOCUMENT.write_text(before + measured + rest.partition(END)[2], encoding="utf-8")
     return 0

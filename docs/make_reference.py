@@ -1,8 +1,8 @@
 """Generate the tables of the reference pages from the program's schemas, parsers and doit commands.
 
-MkDocs loads this module as a hook. A page holds ``<!-- reference: NAME -->``, a line for readers of the raw file, and
-``<!-- reference: end -->``. The function of that name in `PARTS` replaces the part between the markers when the site is
-built. The pages therefore always match the program.
+MkDocs loads this module as a hook. A page contains ``<!-- reference: NAME -->``, a line for readers of the raw file,
+and ``<!-- reference: end -->``. When the site is built, the function of that name in `PARTS` replaces the part between
+the markers. The pages therefore always match the program.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Row = tuple[str, str, str, bool]
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Fill a page (MkDocs calls this for each one)."""
+    """Return a page with its marked parts generated. MkDocs calls this for each page."""
     return filled(markdown)
 
 
@@ -86,7 +86,7 @@ def _key(
     anchor: str, key: str, rule: dict[str, Any], schema: dict[str, Any], *, required: bool = False, level: int = 3
 ) -> list[str]:
     rule = _resolved(rule, schema)
-    default = "has none; the key is required" if required else _default(rule)
+    default = "none; the key is required" if required else _default(rule)
     lines = [f"{'#' * level} `{key}` {{ #{anchor} }}", "", rule["description"], ""]
     lines += [f"- **Value:** {allowed(rule)}", f"- **Default:** {default}"]
     lines += [f"- **Example:** `{key} = {json.dumps(example)}`" for example in rule.get("examples", ())]
@@ -142,7 +142,7 @@ def fields(schema: dict[str, Any]) -> str:
     lines: list[str] = []
     for form, rows in _tables(schema):
         lines += ["", f"`{form}`:", ""] if form else []
-        lines += _table(_FIELD_HEAD, _told(rows))
+        lines += _table(_FIELD_HEAD, _cells(rows))
     return "\n".join(lines)
 
 
@@ -154,7 +154,7 @@ def _tables(schema: dict[str, Any]) -> Iterator[tuple[str, list[_Row]]]:
         yield form, list(_rows(schema["$defs"][form], "", schema, []))
 
 
-def _told(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
+def _cells(rows: Sequence[_Row]) -> list[tuple[str, ...]]:
     return [
         (f"`{path}`", kind, f"{_sentence(meaning)}{' May be absent.' if optional else ''}".strip())
         for path, kind, meaning, optional in rows
@@ -226,11 +226,11 @@ def script_options() -> str:
     both = argparse.ArgumentParser(add_help=False)
     data_collection_pipeline.add_common_arguments(both)
     common = {option for option, _ in options_of(both)} | {"`-h`, `--help`"}
-    lines = ["### Both scripts { #both }", "", *_table(("option", "what it does"), options_of(both))]
+    lines = ["### Both scripts { #both }", "", *_table(("option", "effect"), options_of(both))]
     for script in (data_collection_pipeline, run_pipeline):
         own = [row for row in options_of(script.argument_parser()) if row[0] not in common]
         name = f"{script.__name__}.py"
-        lines += ["", f"### `{name}` alone {{ #{script.__name__} }}", "", *_table(("option", "what it does"), own)]
+        lines += ["", f"### Only `{name}` {{ #{script.__name__} }}", "", *_table(("option", "effect"), own)]
     return "\n".join([*lines, ""])
 
 
@@ -252,19 +252,19 @@ def variables() -> str:
     parsers = (data_collection_pipeline.argument_parser(), run_pipeline.argument_parser())
     options = {name for parser in parsers for action in parser._actions for name in action.option_strings}
     rows = []
-    told = attributes_of(Request)
+    descriptions = attributes_of(Request)
     for name, kind in FLAGS.items():
         option = "--" + name.replace("_", "-")
         value = "1" if kind == "bool" else "…"
-        rows.append((f"`{name}={value}`", told[name], f"`{option}`" if option in options else ""))
-    return "\n".join([*_table(("variable", "what it does", "of the scripts"), rows), ""])
+        rows.append((f"`{name}={value}`", descriptions[name], f"`{option}`" if option in options else ""))
+    return "\n".join([*_table(("variable", "effect", "option of the scripts"), rows), ""])
 
 
 def attributes_of(kind: type) -> dict[str, str]:
     """Return the description of each attribute in the docstring of a class."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
-    return {name: re.sub(r"``([^`]*)``", r"`\1`", " ".join(told.split())) for name, told in found}
+    return {name: re.sub(r"``([^`]*)``", r"`\1`", " ".join(text.split())) for name, text in found}
 
 
 def doit_commands() -> str:
@@ -281,13 +281,13 @@ def doit_commands() -> str:
         if command.doc_description:
             lines += ["", command.doc_description]
         rows = [(_doit_option(option), _sentence(option["help"])) for option in command.cmd_options]
-        lines += ["", *_table(("option", "what it does"), rows), ""]
+        lines += ["", *_table(("option", "effect"), rows), ""]
     rows = [
         (f"`{' '.join(filter(None, ['doit', name, command.doc_usage]))}`", _sentence(command.doc_purpose))
         for name, command in sorted(commands.items())
         if name not in own
     ]
-    lines += ["### Commands of doit itself { #doit-itself }", "", *_table(("command", "what it does"), rows), ""]
+    lines += ["### Commands of doit itself { #doit-itself }", "", *_table(("command", "effect"), rows), ""]
     return "\n".join(lines)
 
 
@@ -308,7 +308,7 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
 
 def _sentence(text: str) -> str:
     text = " ".join(text.split())
-    if not text.partition(" ")[0].endswith(":"):  # a value, and what it means
+    if not text.partition(" ")[0].endswith(":"):  # a value and its meaning stay in lower case
         text = text[:1].upper() + text[1:]
     return text + ("" if not text or text.endswith(".") else ".")
 
