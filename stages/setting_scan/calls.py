@@ -137,6 +137,7 @@ def python_uses(
         names.collect_constants(tree)
     uses = _Uses(file, names, where)
     found = uses.records()
+    names.release()
     complaint = uses.strings.complaint()
     if complaint is not None and warn is not None:
         warn(complaint)
