@@ -46,9 +46,10 @@ class LocalBackend:
     _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
     # e^(-1/32), as a literal and multiplied up: exp() may differ between processors in the last bit.
     _DECAY = 0.9692332344763441
-    # What is read of a text. The rest, from about its 230th token on, would weigh less than a thousandth of it all, and
-    # to split it into tokens takes as long as all else.
-    _CHARACTERS = 1024
+    # Only the beginning of a text is read. The rest, from about the 150th token on, weighs less than a hundredth of the
+    # text: the cosine of the vectors with and without the rest is 0.99998 or more for 5,800 functions. Splitting it
+    # into tokens would take as long as everything else.
+    _CHARACTERS = 640
     _LONGEST = 512
 
     def __init__(self, *, model: str = LOCAL_MODEL, dimensions: int = 0) -> None:
