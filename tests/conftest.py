@@ -58,28 +58,28 @@ _LONG = (
 _FIRST_OF_EACH = ("tests/faults/", "tests/security/", "tests/test_documented_commands.py", "tests/checkpoint/")
 # Files of which they keep the first case of these tests alone: together, one of each kind of fault and of each feature.
 _QUICK = {
-    "tests/checkpoint/test_early_end.py": {"test_a_comment_goes_as_far_as_the_source_code"},
+    "tests/checkpoint/test_early_end.py": {"test_a_new_comment_runs_only_the_tasks_of_its_extension"},
     "tests/checkpoint/test_embedding_service.py": {
         "test_a_stage_before_the_service_needs_no_key",
-        "test_an_unset_variable_is_told_before_anything_runs",
+        "test_an_unset_variable_is_reported_before_anything_runs",
     },
     "tests/checkpoint/test_interruption.py": {
-        "test_a_second_run_is_refused_and_says_who_holds_it",
+        "test_a_second_run_is_refused_and_names_the_first",
         "test_interrupted_with_plain_doit",
         "test_worker_processes_end_with_a_killed_run",
     },
     "tests/checkpoint/test_run_command.py": {
         "test_a_pattern_selects_subtasks",
-        "test_an_early_interruption_is_one_line",
+        "test_an_early_interruption_gives_one_line",
         "test_an_ignored_task_is_not_nothing_to_do",
         "test_an_unusable_checkpoint_and_a_plain_run",
-        "test_another_backend_is_one_clear_line",
+        "test_another_backend_gives_one_clear_line",
         "test_any_reporter_starts_in_the_middle",
         "test_force_of_a_subtask_cleans_and_runs_that_one_and_the_merge",
         "test_force_wins_over_resume_with_a_notice",
         "test_the_last_spelling_of_a_key_wins",
-        "test_the_path_of_a_target_makes_it",
-        "test_what_selects_nothing_is_an_error",
+        "test_the_path_of_a_target_selects_its_task",
+        "test_a_selection_of_nothing_is_an_error",
     },
     "tests/checkpoint/test_specification.py": {
         "test_a_corrupted_checkpoint_warns_and_starts_from_the_beginning",
@@ -88,7 +88,7 @@ _QUICK = {
         "test_config_persistence_in_the_checkpoint",
         "test_flow_failed_stage_keeps_the_completed_ones",
         "test_pre_stages_run_again_if_one_failed",
-        "test_start_says_which_earlier_output_is_missing",
+        "test_start_names_the_missing_earlier_output",
         "test_usage_force_with_limited_extensions",
         "test_usage_resume_up_to_a_stage",
     },
@@ -99,18 +99,18 @@ _QUICK = {
         "test_warnings_are_shown_with_file_and_line",
     },
     "tests/console/outputs/test_run_outputs.py": {
-        "test_annotations_are_on_where_github_reads_and_off_elsewhere",
-        "test_junit_has_a_case_for_each_stage_and_says_what_failed",
+        "test_annotations_are_on_only_for_github",
+        "test_junit_has_a_case_per_stage_with_the_failure",
     },
     "tests/faults/test_at_once.py": {"test_on_one_work_directory"},
     "tests/faults/test_changing_input.py": set(),
     "tests/faults/test_kills.py": {"test_a_killed_run_resumes"},
-    "tests/faults/test_load.py": {"test_too_little_memory_is_told"},
+    "tests/faults/test_load.py": {"test_too_little_memory_is_reported"},
     "tests/faults/test_publishing.py": {"test_killed_while_publishing"},
     "tests/faults/test_signals.py": {"test_a_signalled_run_resumes"},
     "tests/faults/test_times.py": {"test_the_clock_jumps_between_runs"},
     "tests/faults/test_writes.py": {"test_a_full_disk", "test_killed_at_the_nth_rename", "test_something_in_the_way"},
-    "tests/tasks/workers/test_dask.py": {"test_two_workers_make_what_one_machine_makes"},
+    "tests/tasks/workers/test_dask.py": {"test_two_workers_give_the_result_of_one_machine"},
 }
 # Real files and whole pipelines among tests of functions.
 _LONG_TESTS = frozenset(
@@ -121,7 +121,7 @@ _LONG_TESTS = frozenset(
         "tests/console/report/test_page.py::test_a_file_that_cannot_be_read_is_noted",
         "tests/console/report/test_page.py::test_a_run_with_report_writes_the_page_when_it_ends",
         "tests/console/report/test_page.py::test_an_edit_shows_what_is_out_of_date",
-        "tests/console/report/test_page.py::test_extensions_are_there_before_the_database_is",
+        "tests/console/report/test_page.py::test_extensions_are_shown_before_the_database_exists",
         "tests/console/report/test_page.py::test_removed_intermediates_are_read_from_the_data_set",
         "tests/stages/publishing/test_portable.py::test_a_data_set_can_be_copied_anywhere",
         "tests/stages/retrieval/test_search.py::test_a_filtered_search_of_an_approximate_index_loses_nothing",

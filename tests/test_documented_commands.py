@@ -158,7 +158,7 @@ def test_the_hint_after_a_failure_can_be_typed(shell: Copy) -> None:
     assert "Resuming from the checkpoint" in resumed.stdout
 
 
-def test_without_an_environment_one_line_says_make(shell: Copy) -> None:
+def test_without_an_environment_the_error_names_make(shell: Copy) -> None:
     aside = shell.path / "aside"
     (shell.path / ".venv").rename(aside)
     try:

@@ -73,7 +73,7 @@ def test_every_class_is_in_the_code_atlas_once(projects: tuple[Project, Project]
         assert entry["total_classes"] == counted, id_
 
 
-def test_no_name_that_was_once_found_is_lost(projects: tuple[Project, Project]) -> None:
+def test_no_formerly_found_name_is_lost(projects: tuple[Project, Project]) -> None:
     """``wheel_names.json`` has a digest of each full name and setting that an earlier version found."""
     data = projects[0].data / "107.3"
     found: dict[str, set[str]] = {}
@@ -133,7 +133,7 @@ def names(version: Path) -> Iterator[str]:
     yield from (f"setting {name}" for name in settings)
 
 
-def test_nothing_that_was_found_before_is_lost(projects: tuple[Project, Project]) -> None:
+def test_nothing_formerly_found_is_lost(projects: tuple[Project, Project]) -> None:
     """No name is lost. If this fails, ``doit diff`` with an earlier data set shows the lost names."""
     content = FOUND_BEFORE.read_bytes()
     before = {content[start : start + DIGEST_BYTES] for start in range(0, len(content), DIGEST_BYTES)}

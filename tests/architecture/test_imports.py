@@ -53,7 +53,7 @@ def copy(tmp_path: Path) -> Path:
         ("checkpoint/account.py", "import doit", "The account and the resume know nothing of doit"),
     ],
 )
-def test_a_broken_contract_is_seen(copy: Path, module: str, line: str, contract: str) -> None:
+def test_a_broken_contract_is_detected(copy: Path, module: str, line: str, contract: str) -> None:
     path = copy / module
     path.write_text(path.read_text() + f"\n{line}\n")
     done = lint(copy)
@@ -66,7 +66,7 @@ def test_the_contracts_hold(copy: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_no_import_cycle() -> None:
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     for module in sorted(name for name in graph.modules if not graph.find_children(name)):
         for imported in graph.find_modules_directly_imported_by(module):

@@ -126,17 +126,17 @@ def test_bad_input(template: Path, tmp_path: Path, number: int) -> None:
         assert [line for line in rows if line.startswith(f"| {case.area} | {case.title} |")]
 
 
-def test_there_are_enough_cases_and_no_two_are_called_the_same() -> None:
+def test_there_are_enough_cases_with_unique_names() -> None:
     names = {(case.area, case.title) for case in CASES}
     assert len(names) == len(CASES) >= 80
 
 
-def test_no_file_was_made_by_an_address() -> None:
+def test_no_address_created_a_file() -> None:
     """The git addresses among the cases would make this file if they were run."""
     assert not Path("/tmp/owned").exists()
 
 
-def test_the_table_has_no_case_that_is_gone() -> None:
+def test_the_table_has_no_removed_case() -> None:
     if sys.platform != "linux":
         pytest.skip("the table is made on Linux")
     rows = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")]

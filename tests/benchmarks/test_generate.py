@@ -43,7 +43,7 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_set_is_the_same_again_and_part_of_a_larger_one(generate: ModuleType, ten: Path, tmp_path: Path) -> None:
+def test_a_set_is_reproducible_and_part_of_a_larger_set(generate: ModuleType, ten: Path, tmp_path: Path) -> None:
     generate.generate(tmp_path / "larger", 12, workers=2)
     generate.generate(tmp_path / "other", 2, seed=1, workers=1)
     made, larger = contents(ten / "exts"), contents(tmp_path / "larger" / "exts")
@@ -51,14 +51,14 @@ def test_a_set_is_the_same_again_and_part_of_a_larger_one(generate: ModuleType, 
     assert not set(made.values()) & set(contents(tmp_path / "other" / "exts").values())
 
 
-def test_every_file_is_sound(ten: Path) -> None:
+def test_every_file_is_valid(ten: Path) -> None:
     for path in ten.rglob("*.py"):
         compile(path.read_text(), str(path), "exec", dont_inherit=True)
     for path in [*ten.rglob("*.toml"), *ten.rglob("*.kit")]:
         assert kit_toml.loads(path.read_bytes(), name=path.name)["package"]["version"]
 
 
-def test_shapes_are_those_of_real_extensions(generate: ModuleType, tmp_path: Path) -> None:
+def test_shapes_match_real_extensions(generate: ModuleType, tmp_path: Path) -> None:
     """Shares are within a third of the measured ones: bytes per file, nodes per byte, functions per kB, docstrings."""
     done = generate.generate(tmp_path, 40, workers=2)
     trees = [ast.parse(path.read_text()) for path in tmp_path.rglob("*.py")]

@@ -41,7 +41,7 @@ def paid(project: Project, server: EmbeddingServer, **more: float) -> None:
     )
 
 
-def test_the_run_and_the_dry_run_tell_what_goes_to_the_service(project: Project, server: EmbeddingServer) -> None:
+def test_the_run_and_the_dry_run_show_the_requests_to_the_service(project: Project, server: EmbeddingServer) -> None:
     before = project.run("doit", "dry-run")
     assert "The cost of embedding is known once the earlier stages have run." in before.output
     assert project.run("doit", "end=settings").code == 0
@@ -59,7 +59,7 @@ def test_the_run_and_the_dry_run_tell_what_goes_to_the_service(project: Project,
     assert run.output.index("[6/8] embeddings") < told.start() < run.output.index("[6/8] embeddings: done")
 
 
-def test_the_dry_run_leaves_the_cache_as_it_is(project: Project, server: EmbeddingServer) -> None:
+def test_the_dry_run_does_not_change_the_cache(project: Project, server: EmbeddingServer) -> None:
     assert project.run("doit").code == 0
     (project.work / "embeddings" / "settings_embeddings.json").unlink()
     folder = project.work / "embeddings"
@@ -72,7 +72,7 @@ def test_the_dry_run_leaves_the_cache_as_it_is(project: Project, server: Embeddi
     assert again[2] == "0"
 
 
-def test_what_costs_too_much_is_not_sent_unless_one_says_yes(project: Project, server: EmbeddingServer) -> None:
+def test_a_run_above_the_limit_sends_nothing_without_yes(project: Project, server: EmbeddingServer) -> None:
     paid(project, server, price_per_million_tokens=20, max_cost=0.0001)
     refused = project.run("doit")
     assert refused.code == 1
@@ -89,7 +89,7 @@ def test_what_costs_too_much_is_not_sent_unless_one_says_yes(project: Project, s
     assert project.run("doit").code == 0
 
 
-def test_a_limit_that_is_not_reached_is_none(project: Project, server: EmbeddingServer) -> None:
+def test_a_limit_above_the_cost_has_no_effect(project: Project, server: EmbeddingServer) -> None:
     paid(project, server, price_per_million_tokens=0.01, max_cost=1)
     assert project.run("doit").code == 0
 
@@ -107,7 +107,7 @@ def test_the_local_model_costs_nothing(tmp_path: Path) -> None:
     assert not TOLD.search(project.run("doit").output)
 
 
-def test_a_reader_of_the_dry_run_may_go(project: Project) -> None:
+def test_the_reader_of_the_dry_run_may_close_the_pipe(project: Project) -> None:
     command = project.command("doit", "dry-run", "force=1")
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -68,7 +68,7 @@ def ran() -> list[int]:
     return sorted(map(int, lines))
 
 
-def test_what_a_killed_run_has_done_is_not_done_again(project: Path) -> None:
+def test_completed_tasks_of_a_killed_run_do_not_run_again(project: Path) -> None:
     (project / "kill").touch()
     assert doit().returncode == -signal.SIGKILL
     assert ran() == list(range(10))
@@ -80,7 +80,7 @@ def test_what_a_killed_run_has_done_is_not_done_again(project: Path) -> None:
     assert ran() == []
 
 
-def test_what_a_killed_parallel_run_has_recorded_is_not_done_again(project: Path) -> None:
+def test_recorded_tasks_of_a_killed_parallel_run_do_not_run_again(project: Path) -> None:
     (project / "kill").touch()
     doit("-n", "2", PARALLEL="1")
     first = ran()
@@ -121,7 +121,7 @@ def test_reading_changes_nothing_on_disk(project: Path) -> None:
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path("work").iterdir()} == before
 
 
-def test_a_record_in_the_log_of_a_killed_run_is_read_without_touching_it(project: Path) -> None:
+def test_a_record_in_the_wal_of_a_killed_run_is_read_without_changing_it(project: Path) -> None:
     (project / "kill").touch()
     doit()
     assert Path("work/.doit.db-wal").exists()
@@ -131,7 +131,7 @@ def test_a_record_in_the_log_of_a_killed_run_is_read_without_touching_it(project
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_broken_database_is_put_aside_and_everything_runs(project: Path, content: bytes) -> None:
+def test_a_broken_database_is_renamed_and_everything_runs(project: Path, content: bytes) -> None:
     assert doit().returncode == 0
     ran()
     Path("work/.doit.db").write_bytes(content)
@@ -142,7 +142,7 @@ def test_a_broken_database_is_put_aside_and_everything_runs(project: Path, conte
     assert Path("work/.doit.db.corrupt").read_bytes() == content
 
 
-def test_a_database_of_another_version_is_put_aside(project: Path) -> None:
+def test_a_database_of_another_version_is_renamed(project: Path) -> None:
     assert doit().returncode == 0
     ran()
     connection = sqlite3.connect("work/.doit.db")
@@ -160,7 +160,7 @@ def test_forgetting_is_written_through(project: Path) -> None:
     assert ran() == [3]
 
 
-def test_a_record_that_is_no_json_is_as_good_as_none(project: Path) -> None:
+def test_a_record_that_is_not_json_counts_as_missing(project: Path) -> None:
     assert doit().returncode == 0
     ran()
     connection = sqlite3.connect("work/.doit.db")

@@ -30,12 +30,12 @@ def after_appending(project: Project, text: str) -> list[str]:
     return [task for task in dict.fromkeys(ran) if task.split(":")[0] in STAGES]
 
 
-def test_a_comment_goes_as_far_as_the_source_code(project: Project) -> None:
+def test_a_new_comment_runs_only_the_tasks_of_its_extension(project: Project) -> None:
     ran = after_appending(project, "# Nothing that matters.\n")
     assert ran == ["extension_data:made.up02", "code_examples:made.up02"]
 
 
-def test_a_function_that_is_no_example_embeds_no_example_again(project: Project) -> None:
+def test_an_edit_outside_the_examples_embeds_no_example_again(project: Project) -> None:
     ran = after_appending(project, '\n\ndef short() -> int:\n    """Return it."""\n    return 1\n')
     assert "extension_data:@merge" in ran
     assert [task for task in ran if task.startswith("extension_data:made")] == ["extension_data:made.up02"]
@@ -44,7 +44,7 @@ def test_a_function_that_is_no_example_embeds_no_example_again(project: Project)
     assert "faiss:code_examples" not in ran
 
 
-def test_a_function_that_is_an_example_embeds_it(project: Project) -> None:
+def test_a_new_example_is_embedded(project: Project) -> None:
     body = "".join(f"    if {line}:\n        return {line}\n" for line in range(20))
     ran = after_appending(project, f"\n\ndef long() -> int:\n{body}")
     assert "embeddings:code_examples" in ran

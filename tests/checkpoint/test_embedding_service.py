@@ -38,7 +38,7 @@ def service(project: Project, port: int, **more: object) -> None:
 @pytest.mark.parametrize(
     "commands", [((MAIN,), (MAIN, "--resume")), (("doit",), ("doit",)), (("doit",), (MAIN, "--resume"))]
 )
-def test_a_failed_service_costs_only_what_comes_after(
+def test_a_failed_service_affects_only_later_stages(
     tmp_path: Path, port: int, commands: tuple[tuple[str, ...], tuple[str, ...]]
 ) -> None:
     project = make_project(tmp_path.resolve() / "project")
@@ -67,7 +67,7 @@ def test_a_failed_service_costs_only_what_comes_after(
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
 
 
-def test_embeddings_that_failed_at_a_batch_resume_at_that_batch(tmp_path: Path) -> None:
+def test_failed_embeddings_resume_at_the_failed_batch(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=8)
     with EmbeddingServer() as server:
         service(project, int(server.url.rpartition(":")[2].split("/")[0]), batch_size=2, max_in_flight=1)
@@ -82,7 +82,7 @@ def test_embeddings_that_failed_at_a_batch_resume_at_that_batch(tmp_path: Path) 
         assert sum(server.delivered.values()) > delivered
 
 
-def test_an_unset_variable_is_told_before_anything_runs(tmp_path: Path, port: int) -> None:
+def test_an_unset_variable_is_reported_before_anything_runs(tmp_path: Path, port: int) -> None:
     project = make_project(tmp_path.resolve() / "project", count=1)
     service(project, port)
     run = project.run(MAIN)

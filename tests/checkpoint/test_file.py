@@ -38,7 +38,7 @@ def test_saved_file_has_the_documented_keys(tmp_path: Path) -> None:
     assert saved["schema_version"] == 1
 
 
-def test_a_file_with_the_documented_keys_alone_loads(tmp_path: Path) -> None:
+def test_a_file_with_only_the_documented_keys_loads(tmp_path: Path) -> None:
     write(tmp_path, documented(tmp_path))
     found = checkpoint_file.load(tmp_path)
     assert found is not None
@@ -47,7 +47,7 @@ def test_a_file_with_the_documented_keys_alone_loads(tmp_path: Path) -> None:
     assert (found.overrides, found.failure, found.configuration) == ({}, None, {})
 
 
-def test_what_is_saved_loads_again(tmp_path: Path) -> None:
+def test_a_saved_checkpoint_loads_again(tmp_path: Path) -> None:
     failure = {
         "stage": "settings",
         "subtask": "omni.ui",
@@ -72,7 +72,7 @@ def test_what_is_saved_loads_again(tmp_path: Path) -> None:
     assert checkpoint_file.load(tmp_path) == before
 
 
-def test_no_file_is_no_checkpoint(tmp_path: Path) -> None:
+def test_without_a_file_there_is_no_checkpoint(tmp_path: Path) -> None:
     assert checkpoint_file.load(tmp_path) is None
 
 
@@ -92,13 +92,13 @@ def test_no_file_is_no_checkpoint(tmp_path: Path) -> None:
         ({**DOCUMENTED, "schema_version": "one"}, "schema_version"),
     ],
 )
-def test_an_unusable_file_says_why(tmp_path: Path, content: object, reason: str) -> None:
+def test_the_error_gives_the_reason_for_an_unusable_file(tmp_path: Path, content: object, reason: str) -> None:
     write(tmp_path, content)
     with pytest.raises(CheckpointCorrupt, match=reason):
         checkpoint_file.load(tmp_path)
 
 
-def test_a_folder_or_a_link_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_folder_or_a_link_is_not_a_checkpoint(tmp_path: Path) -> None:
     path = checkpoint_file.path_in(tmp_path)
     path.mkdir()
     with pytest.raises(CheckpointCorrupt, match="not a file"):
@@ -117,7 +117,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
         checkpoint_file.load(tmp_path)
 
 
-def test_a_checkpoint_that_came_from_another_work_directory_tells_so(tmp_path: Path) -> None:
+def test_a_checkpoint_knows_its_work_directory(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -173,6 +173,6 @@ def test_wrong_types_give_the_modules_own_error(
     assert found is not None
 
 
-def test_an_unknown_stage_gives_the_list_and_the_nearest_name() -> None:
+def test_an_unknown_stage_lists_the_stages_and_the_closest_name() -> None:
     with pytest.raises(UnknownStage, match=r"final_assembly.*Did you mean settings"):
         position("setings")

@@ -91,7 +91,7 @@ def test_two_configurations_with_one_work_directory_each_get_their_own_data(tmp_
     assert run.output.index(told) < run.output.index("[1/8] pull_repo_exts")
 
 
-def test_a_kit_that_moves_to_a_newer_version_makes_the_data_of_that(tmp_path: Path) -> None:
+def test_a_new_kit_version_in_the_same_folder_is_collected(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=2, input__kit_version=None)
     project.extensions.rename(project.path / "parts")
     kit = project.extensions / "kit"
@@ -108,7 +108,7 @@ def test_a_kit_that_moves_to_a_newer_version_makes_the_data_of_that(tmp_path: Pa
     assert NOTHING in project.run("doit").output
 
 
-def test_one_edit_of_a_manifest_is_one_run_of_the_pull(tmp_path: Path) -> None:
+def test_one_edit_of_a_manifest_causes_one_pull(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=2)
     assert project.run("doit").code == 0
     manifest = project.extensions / "made.up01/config/extension.toml"
@@ -118,7 +118,7 @@ def test_one_edit_of_a_manifest_is_one_run_of_the_pull(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["moved", "copied", "copied with new times"])
-def test_a_project_at_another_place_is_up_to_date(tmp_path: Path, how: str) -> None:
+def test_a_moved_project_is_up_to_date(tmp_path: Path, how: str) -> None:
     project = make_project(tmp_path.resolve() / "here", count=2)
     assert project.run("doit").code == 0
     there = Project(tmp_path.resolve() / "there")
@@ -134,7 +134,7 @@ def test_a_project_at_another_place_is_up_to_date(tmp_path: Path, how: str) -> N
     assert not project.path.exists() or NOTHING in project.run("doit").output
 
 
-def test_an_edit_in_a_copied_project_is_not_taken_for_what_was_copied(tmp_path: Path) -> None:
+def test_an_edit_in_a_copied_project_is_detected(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "here", count=2)
     _same_times(project.extensions)
     assert project.run("doit").code == 0
@@ -160,7 +160,7 @@ def test_a_failed_run_is_resumed_in_a_copy_of_its_work_directory(tmp_path: Path)
     assert "[3/8] extension_data: up to date" in run.output
 
 
-def test_changed_values_are_told_in_one_line_before_anything_runs(tmp_path: Path) -> None:
+def test_changed_values_are_reported_in_one_line_before_anything_runs(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=2)
     assert project.run("doit").code == 0
     run = project.run("doit", "max_extensions=1")

@@ -37,7 +37,7 @@ def wait_for(project: Project, process: subprocess.Popen[str], count: int, prefi
 
 
 @pytest.mark.parametrize("how", ["-n 0", "-n 2"])
-def test_what_was_done_before_a_kill_is_not_done_again(project: Project, how: str) -> None:
+def test_tasks_completed_before_a_kill_do_not_run_again(project: Project, how: str) -> None:
     process = project.start("doit", *how.split())
     wait_for(project, process, 8, "extension_data:")
     os.killpg(process.pid, signal.SIGKILL)
@@ -71,7 +71,7 @@ def test_worker_processes_end_with_a_killed_run(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_says_so_and_resumes(project: Project, number: signal.Signals, code: int) -> None:
+def test_an_interrupted_run_reports_it_and_resumes(project: Project, number: signal.Signals, code: int) -> None:
     process = project.start(MAIN)
     wait_for(project, process, 3, "extension_data:")
     os.kill(process.pid, number)
@@ -99,7 +99,7 @@ def test_interrupted_with_plain_doit(project: Project) -> None:
     assert "Traceback" not in run.output
 
 
-def test_a_second_run_is_refused_and_says_who_holds_it(project: Project) -> None:
+def test_a_second_run_is_refused_and_names_the_first(project: Project) -> None:
     process = project.start(MAIN)
     wait_for(project, process, 1, "preparation")
     second = subprocess.run(
@@ -122,7 +122,7 @@ def test_a_second_run_is_refused_and_says_who_holds_it(project: Project) -> None
     assert "another run is using this directory" in third.stderr
 
 
-def test_a_dead_worker_takes_no_task_with_it(project: Project) -> None:
+def test_the_task_of_a_dead_worker_is_repeated(project: Project) -> None:
     process = project.start("doit", "-n", "2")
     wait_for(project, process, 3, "extension_data:")
     workers = [worker for server in children(process.pid) for worker in children(server)]

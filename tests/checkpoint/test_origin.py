@@ -22,7 +22,7 @@ def _there(**changes: Any) -> Origin:
     return Origin(**{name: changes.get(name, getattr(HERE, name)) for name in HERE.__struct_fields__})
 
 
-def test_where_nothing_moved_there_is_nothing_to_say() -> None:
+def test_without_a_move_there_is_no_notice() -> None:
     assert relocation(HERE, HERE) is None
     assert notices(HERE, HERE, resuming=False) == []
 
@@ -36,7 +36,7 @@ def test_paths_follow_a_project_that_moved() -> None:
     assert moved("/data/107.3/VERSION.md") == "/data/107.3/VERSION.md"
 
 
-def test_relative_paths_begin_at_the_folder_of_before_and_of_now() -> None:
+def test_relative_paths_start_at_the_former_and_the_current_folder() -> None:
     moved = relocation(HERE, _there(folder="/tool"))
     assert moved is not None
     assert moved("out/x") == "/code/out/x"
@@ -54,7 +54,7 @@ def test_another_project_on_the_same_work_directory_moves_nothing() -> None:
     )
 
 
-def test_a_moved_project_is_told_once_and_its_sources_are_no_change() -> None:
+def test_a_moved_project_gives_one_notice_and_unchanged_sources() -> None:
     now = _there(
         project="/b",
         work_dir="/b/out",
@@ -65,7 +65,7 @@ def test_a_moved_project_is_told_once_and_its_sources_are_no_change() -> None:
     assert message == "/b/out: this work directory was moved or copied from /a/out. Its records are kept."
 
 
-def test_changed_values_are_told_unless_the_resume_has_told_them() -> None:
+def test_changed_values_are_reported_unless_the_resume_reports_them() -> None:
     now = _there(values={"processing.max_extensions": 2, "embeddings.model": "x" * 100})
     ((_, message),) = notices(HERE, now, resuming=False)
     assert "embeddings.model none -> " in message
@@ -97,7 +97,7 @@ _FOLDER = st.lists(_PART, min_size=1, max_size=3).map(lambda parts: "/" + "/".jo
 
 
 @given(_FOLDER, _FOLDER, st.lists(_PART, min_size=1, max_size=3).map("/".join))
-def test_a_project_that_moves_there_and_back_has_its_paths_again(here: str, there: str, name: str) -> None:
+def test_a_project_that_moves_back_has_its_former_paths(here: str, there: str, name: str) -> None:
     one = _there(project=here, work_dir=f"{here}/out", target_dir=f"{here}/data", folder="/code")
     two = _there(project=there, work_dir=f"{there}/out", target_dir=f"{there}/data", folder="/code")
     forth, back = relocation(one, two), relocation(two, one)

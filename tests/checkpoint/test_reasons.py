@@ -15,7 +15,7 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path.resolve() / "project", count=3)
 
 
-def test_a_service_that_cannot_be_reached_is_told_once_with_the_number(project: Project) -> None:
+def test_an_unreachable_service_is_reported_once_with_a_count(project: Project) -> None:
     project.configure(
         embeddings__backend="openai",
         embeddings__api_key="",
@@ -36,7 +36,7 @@ def test_a_service_that_cannot_be_reached_is_told_once_with_the_number(project: 
     assert len([line for line in run.output.splitlines() if line.startswith("ERROR")]) == 1
 
 
-def test_the_pre_stage_rule_is_the_reason_of_what_it_makes_run(project: Project) -> None:
+def test_tasks_that_run_because_of_the_pre_stage_rule_give_it_as_the_reason(project: Project) -> None:
     assert project.run("doit", "end=pull_repo_exts").code == 0
     (project.extensions / "made.up01").rename(project.extensions / "made.up09")
     resumed = project.run("doit", "resume=1", "end=preparation")
@@ -47,7 +47,7 @@ def test_the_pre_stage_rule_is_the_reason_of_what_it_makes_run(project: Project)
     assert f"pull_repo_exts runs: {reason}" in log
 
 
-def test_force_is_the_reason_of_what_it_makes_run(project: Project) -> None:
+def test_tasks_that_run_because_of_force_give_it_as_the_reason(project: Project) -> None:
     assert project.run("doit", "end=preparation").code == 0
     assert project.run("doit", "end=preparation", "force=1").code == 0
     assert "preparation runs: it was forced" in (project.work / "pipeline.log").read_text()
@@ -72,7 +72,7 @@ def test_a_large_number_of_extensions_is_a_whole_number(project: Project) -> Non
 
 
 @pytest.mark.parametrize(("option", "said"), [("-v", "requires argument"), ("--foo", "not recognized")])
-def test_a_wrong_option_is_told_in_one_short_line(project: Project, option: str, said: str) -> None:
+def test_a_wrong_option_gives_one_short_line(project: Project, option: str, said: str) -> None:
     run = project.run("doit", option)
     assert run.code == 3
     (line,) = run.output.splitlines()

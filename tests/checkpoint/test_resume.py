@@ -15,7 +15,7 @@ def _kept(**overrides: Any) -> Checkpoint:
     return Checkpoint(work_dir="/w", overrides={key.replace("__", "."): value for key, value in overrides.items()})
 
 
-def test_how_much_is_done_is_restored_and_told() -> None:
+def test_the_amount_of_work_is_restored_with_a_notice() -> None:
     kept = _kept(processing__max_extensions=2, output__keep_intermediates=False, quick=True)
     request, notices = restore(kept, Request(), [])
     assert request.overrides == {"processing.max_extensions": 2, "output.keep_intermediates": False}
@@ -53,7 +53,7 @@ def test_nothing_else_is_restored(key: str) -> None:
     assert notices == []
 
 
-def test_a_kit_cache_is_restored_only_where_the_configuration_names_it(tmp_path: Path) -> None:
+def test_a_kit_cache_is_restored_only_if_the_configuration_names_it(tmp_path: Path) -> None:
     kept = _kept(kit_cache=str(tmp_path))
     (tmp_path / "link").symlink_to(tmp_path)
     request, _ = restore(kept, Request(), [str(tmp_path / "link")])
@@ -64,7 +64,7 @@ def test_a_kit_cache_is_restored_only_where_the_configuration_names_it(tmp_path:
     assert restore(kept, given, [])[0].kit_cache == "/mine"
 
 
-def test_changes_of_the_configuration_are_told(tmp_path: Path) -> None:
+def test_changes_of_the_configuration_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "pipeline_config.toml"
     path.write_text("[input]\nkit_version = '108.0'\n[processing]\nmax_extensions = 3\n")
     config = load(path)

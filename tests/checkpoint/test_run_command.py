@@ -76,7 +76,7 @@ def test_flags_are_options_and_variables(project: Project, form: str) -> None:
     assert completed(project) == list(STAGES[:5])
 
 
-def test_options_may_stand_behind_the_names_of_tasks(finished: Project) -> None:
+def test_options_may_follow_the_names_of_tasks(finished: Project) -> None:
     run = finished.run("doit", "settings", "--force", "-q")
     assert run.code == 0, run.output
     assert run.output == ""
@@ -99,7 +99,7 @@ def test_the_last_spelling_of_a_key_wins(project: Project) -> None:
     assert len(json.loads((project.work / "extensions.json").read_text())["extensions"]) == 1
 
 
-def test_another_projects_dodo_runs_as_ever(tmp_path: Path) -> None:
+def test_the_dodo_file_of_another_project_runs_unchanged(tmp_path: Path) -> None:
     (tmp_path / "dodo.py").write_text("def task_a():\n    return {'actions': ['echo made'], 'verbosity': 2}\n")
     done = subprocess.run(
         [sys.executable, "-m", "doit"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
@@ -107,7 +107,7 @@ def test_another_projects_dodo_runs_as_ever(tmp_path: Path) -> None:
     assert (done.returncode, "made" in done.stdout) == (0, True), done.stderr
 
 
-def test_a_configuration_of_doit_where_the_user_stands_changes_nothing(project: Project, tmp_path: Path) -> None:
+def test_a_doit_configuration_in_the_current_folder_is_ignored(project: Project, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "pyproject.toml").write_text('[tool.doit]\nreporter = "zero"\ndep_file = "other.db"\n')
@@ -123,7 +123,7 @@ def test_a_configuration_of_doit_where_the_user_stands_changes_nothing(project: 
 # --- looks and partial runs ------------------------------------------------------------------------------------------
 
 
-def test_a_look_or_a_partial_run_changes_neither_failure_nor_overrides(project: Project) -> None:
+def test_read_only_commands_and_partial_runs_keep_failure_and_overrides(project: Project) -> None:
     blocker = block(project, "faiss")
     assert project.run(EASY, "--max-extensions", "2").code == 1
     before = checkpoint(project)
@@ -166,13 +166,13 @@ def test_any_reporter_starts_in_the_middle(finished: Project) -> None:
     assert (finished.work / "extensions.json").stat().st_mtime_ns == before
 
 
-def test_another_backend_is_one_clear_line(project: Project) -> None:
+def test_another_backend_gives_one_clear_line(project: Project) -> None:
     run = project.run("doit", "--backend", "dbm")
     assert (run.code, len(run.output.splitlines())) == (2, 1), run.output
     assert "--backend dbm" in run.output
 
 
-def test_another_database_file_does_not_get_round_the_lock(tmp_path: Path) -> None:
+def test_another_database_file_does_not_bypass_the_lock(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=80)
     process = project.start("doit", "-n", "0")
     end = time.monotonic() + 60
@@ -287,7 +287,7 @@ def test_auto_resume_without_a_checkpoint_honours_start(finished: Project) -> No
     assert "Not checked" in run.output
 
 
-def test_quick_may_be_switched_off_again(project: Project) -> None:
+def test_quick_can_be_turned_off_on_a_resume(project: Project) -> None:
     blocker = block(project, "settings")
     assert project.run(EASY, "--quick").code == 1
     blocker.unlink()
@@ -296,7 +296,7 @@ def test_quick_may_be_switched_off_again(project: Project) -> None:
     assert (project.data / "107.3/settings/settings_faiss/index.faiss").exists()
 
 
-def test_what_auto_resume_takes_over_is_told_even_if_quiet(project: Project) -> None:
+def test_values_restored_by_auto_resume_are_reported_even_if_quiet(project: Project) -> None:
     project.configure(advanced__resume_on_failure=True)
     blocker = block(project, "faiss")
     assert project.run("doit", "max_extensions=2").code == 1
@@ -321,7 +321,7 @@ _TARGETS = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_path_of_a_target_makes_it(finished: Project, stage: str) -> None:
+def test_the_path_of_a_target_selects_its_task(finished: Project, stage: str) -> None:
     target = finished.path / _TARGETS[stage]
     target.unlink()
     run = finished.run("doit", str(target))
@@ -340,7 +340,7 @@ def test_an_ignored_task_is_not_nothing_to_do(finished: Project) -> None:
 
 
 @pytest.mark.parametrize("word", ["no_such*", "settings:no_such*", "work/no/such.file"])
-def test_what_selects_nothing_is_an_error(finished: Project, word: str) -> None:
+def test_a_selection_of_nothing_is_an_error(finished: Project, word: str) -> None:
     run = finished.run("doit", word)
     assert run.code == 2, run.output
     assert word in run.output
@@ -360,7 +360,7 @@ def test_a_pattern_selects_subtasks(finished: Project) -> None:
 # --- resume ----------------------------------------------------------------------------------------------------------
 
 
-def test_pre_stages_that_are_proven_up_to_date_do_not_run_again(finished: Project) -> None:
+def test_up_to_date_pre_stages_do_not_run_again(finished: Project) -> None:
     (finished.work / "faiss_databases/settings_faiss/index.faiss").unlink()
     assert finished.run("doit", "-s", "faiss").code == 0
     run = finished.run(MAIN, "--resume")
@@ -368,7 +368,7 @@ def test_pre_stages_that_are_proven_up_to_date_do_not_run_again(finished: Projec
     assert not set(stages_run(run)) & {"pull_repo_exts", "preparation"}
 
 
-def test_a_resume_that_needs_no_source_goes_on_without_it(project: Project) -> None:
+def test_a_resume_continues_without_a_source_that_it_does_not_need(project: Project) -> None:
     blocker = block(project, "faiss")
     assert project.run(MAIN).code == 1
     blocker.unlink()
@@ -380,7 +380,7 @@ def test_a_resume_that_needs_no_source_goes_on_without_it(project: Project) -> N
     away.rename(project.extensions)
 
 
-def test_a_resume_that_needs_the_lost_source_keeps_what_is_complete(project: Project) -> None:
+def test_a_resume_that_needs_the_lost_source_keeps_the_completed_stages(project: Project) -> None:
     blocker = block(project, "settings")
     assert project.run(MAIN).code == 1
     blocker.unlink()
@@ -414,7 +414,7 @@ def test_a_checkpoint_of_an_older_writer_names_its_extensions_folder(project: Pr
 
 @pytest.mark.parametrize("arguments", [(), ("--force",)])
 @pytest.mark.parametrize("delay", [0.2, 0.4, 0.8])
-def test_an_early_interruption_is_one_line(finished: Project, arguments: tuple[str, ...], delay: float) -> None:
+def test_an_early_interruption_gives_one_line(finished: Project, arguments: tuple[str, ...], delay: float) -> None:
     process = finished.start(MAIN, *arguments)
     time.sleep(delay)
     os.kill(process.pid, signal.SIGINT)
@@ -424,7 +424,7 @@ def test_an_early_interruption_is_one_line(finished: Project, arguments: tuple[s
     assert finished.run(MAIN).code == 0
 
 
-def test_a_path_that_ascii_cannot_spell(tmp_path: Path) -> None:
+def test_a_path_outside_ascii(tmp_path: Path) -> None:
     """Such a locale makes the path unreadable text: one clear failure, and a resume where the locale is sound."""
     project = make_project(tmp_path.resolve() / "ünïcode ☃", count=1)
     failed = project.run(MAIN, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
@@ -436,7 +436,7 @@ def test_a_path_that_ascii_cannot_spell(tmp_path: Path) -> None:
     assert run.code == 0, run.output
 
 
-def test_the_signal_handlers_and_the_lock_are_given_back(project: Project) -> None:
+def test_the_signal_handlers_are_restored_and_the_lock_is_released(project: Project) -> None:
     program = (
         "import signal, sys\n"
         "from data_collection_pipeline import DataCollectionPipeline\n"
@@ -492,7 +492,7 @@ def test_an_edit_of_a_stage_runs_it_again(finished: Project, tmp_path: Path) -> 
     assert records(str(finished.work / ".doit.db"))
 
 
-def test_a_task_of_the_users_own_is_no_stage(finished: Project, tmp_path: Path) -> None:
+def test_a_user_defined_task_is_not_a_stage(finished: Project, tmp_path: Path) -> None:
     code = tmp_path / "code"
     ignored = shutil.ignore_patterns("__pycache__", ".*", "data", "_pipeline_output", "site", "tests", "docs")
     shutil.copytree(ROOT, code, ignore=ignored)

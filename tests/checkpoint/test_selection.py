@@ -43,7 +43,7 @@ def test_stages_need_no_lookup() -> None:
         ("faiss:extensions", ["faiss:extensions"]),
     ],
 )
-def test_a_word_stands_for_tasks(word: str, names: list[str]) -> None:
+def test_a_word_selects_tasks(word: str, names: list[str]) -> None:
     assert _resolve(word) == names
 
 
@@ -52,17 +52,17 @@ def test_a_task_that_is_named_twice_is_selected_once() -> None:
 
 
 @pytest.mark.parametrize("word", ["setings", "settings:omni.new", "nothing:*", "out/none.json", "\0", ""])
-def test_a_word_for_nothing_is_an_error(word: str) -> None:
+def test_an_unknown_word_is_an_error(word: str) -> None:
     with pytest.raises(InvalidCommand, match=r"there is no task or target .* doit list --all shows the tasks"):
         _resolve(word)
 
 
-def test_the_nearest_task_is_named() -> None:
+def test_the_error_names_the_closest_task() -> None:
     with pytest.raises(InvalidCommand, match=r"Did you mean settings\?"):
         _resolve("setings")
 
 
-def test_a_subtask_brings_the_merge_of_its_stage() -> None:
+def test_a_subtask_also_selects_the_merge_of_its_stage() -> None:
     assert with_merges(["settings:omni.ui", "settings:omni.kit"], TASKS) == [
         "settings:omni.ui",
         "settings:@merge",
@@ -71,7 +71,7 @@ def test_a_subtask_brings_the_merge_of_its_stage() -> None:
     assert with_merges(["pull_repo_exts", "faiss:extensions"], TASKS) == ["pull_repo_exts", "faiss:extensions"]
 
 
-def test_members_are_the_tasks_with_actions_of_what_is_selected() -> None:
+def test_members_are_the_selected_tasks_with_actions() -> None:
     assert [task.name for task in members(["settings"], TASKS)] == [
         "settings:omni.ui",
         "settings:omni.kit",

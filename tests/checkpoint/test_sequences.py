@@ -153,7 +153,7 @@ def check_that_the_checkpoint_does_not_lie(project: Project, step: tuple[object,
 @pytest.mark.long
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.lists(steps, min_size=2, max_size=6))
-def test_any_sequence_ends_in_what_a_clean_run_gives(
+def test_any_sequence_ends_with_the_result_of_a_clean_run(
     tmp_path_factory: pytest.TempPathFactory, sequence: list[tuple[object, ...]]
 ) -> None:
     folder = tmp_path_factory.mktemp("sequence").resolve()
@@ -178,7 +178,7 @@ def test_any_sequence_ends_in_what_a_clean_run_gives(
 
 
 @pytest.mark.long
-def test_a_removed_extension_is_gone_from_everywhere(tmp_path: Path) -> None:
+def test_a_removed_extension_leaves_no_trace(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=3)
     assert project.run(MAIN).code == 0
     shutil.rmtree(project.extensions / "made.up03")

@@ -212,14 +212,14 @@ def test_usage_start_and_end(finished: Project) -> None:
     assert not set(stages_run(run)) & {"pull_repo_exts", "preparation", "extension_data", "code_examples"}
 
 
-def test_start_says_which_earlier_output_is_missing(project: Project) -> None:
+def test_start_names_the_missing_earlier_output(project: Project) -> None:
     run = project.run(MAIN, "--start", "settings")
     assert run.code == 2
     assert "sources.json" in run.output
     assert "pull_repo_exts" in run.output
 
 
-def test_start_takes_earlier_outputs_as_they_are(finished: Project) -> None:
+def test_start_uses_earlier_outputs_unchecked(finished: Project) -> None:
     (finished.extensions / "made.up01/config/extension.toml").write_text("changed")
     assert stages_run(finished.run(MAIN, "--start", "final_assembly")) == []
     # and their records are kept: the edit is still detected
@@ -295,7 +295,7 @@ def test_a_kit_cache_has_to_be_named_again(project: Project, tmp_path: Path) -> 
     assert database["total_extensions"] == 1
 
 
-def test_a_changed_value_is_reported_and_what_it_affects_runs_again(project: Project) -> None:
+def test_a_changed_value_is_reported_and_affected_stages_run_again(project: Project) -> None:
     blocker = block(project, "faiss")
     assert project.run(MAIN).code == 1
     blocker.unlink()
@@ -370,7 +370,7 @@ def test_a_documented_file_of_an_older_writer_is_used(project: Project) -> None:
     assert set(stages_skipped(resumed)) == set(STAGES[:5])
 
 
-def test_runs_without_resume_work_as_ever(finished: Project) -> None:
+def test_runs_without_resume_are_unchanged(finished: Project) -> None:
     run = finished.run("doit")
     assert run.code == 0
     assert stages_run(run) == []
@@ -445,7 +445,7 @@ def test_clear_checkpoint(project: Project) -> None:
         assert project.checkpoint() is None
 
 
-def test_dry_run_tells_what_would_run_and_why_and_changes_nothing(finished: Project) -> None:
+def test_dry_run_shows_the_tasks_with_reasons_and_changes_nothing(finished: Project) -> None:
     source = finished.extensions / "made.up02/made/up02/__init__.py"
     source.write_text(source.read_text() + "\n\nclass Added:\n    pass\n")
     (finished.work / "settings/setting_statistics.json").unlink()
@@ -462,7 +462,7 @@ def test_dry_run_tells_what_would_run_and_why_and_changes_nothing(finished: Proj
     assert "extension_data:made.up01" not in run.output
 
 
-def test_dry_run_before_anything_ran_makes_nothing(project: Project) -> None:
+def test_dry_run_before_the_first_run_writes_nothing(project: Project) -> None:
     run = project.run(MAIN, "--dry-run")
     assert run.code == 0
     assert not project.work.exists()

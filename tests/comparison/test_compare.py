@@ -76,7 +76,7 @@ KNOWN: dict[str, list[tuple[str, str, str, str, tuple[str, ...]]]] = {
 }
 
 
-def test_all_that_is_known_to_differ_is_found_and_nothing_else(found: Comparison) -> None:
+def test_exactly_the_known_differences_are_found(found: Comparison) -> None:
     assert {one.id: sorted(map(told, one.changes)) for one in found.extensions} == {
         name: sorted(changes) for name, changes in KNOWN.items()
     }
@@ -87,12 +87,12 @@ def test_all_that_is_known_to_differ_is_found_and_nothing_else(found: Comparison
     ]
 
 
-def test_what_moved_to_another_extension_says_which(found: Comparison) -> None:
+def test_a_move_to_another_extension_names_it(found: Comparison) -> None:
     gone = next(one for one in found.extensions if one.id == "made.gone")
     assert [change.new_extension for change in gone.changes] == ["", "made.new"]
 
 
-def test_what_breaks_is_what_griffe_finds_in_the_sources(
+def test_breaking_changes_equal_those_that_griffe_finds_in_the_sources(
     compared_pair: tuple[Project, Project], found: Comparison
 ) -> None:
     old, new = (
@@ -121,7 +121,7 @@ def test_a_data_set_against_itself_has_no_changes(compared_pair: tuple[Project, 
     assert compare(DataSet(tmp_path / "copy"), DataSet(data_set)).extensions == []
 
 
-def test_backwards_what_was_added_is_removed(compared_pair: tuple[Project, Project], found: Comparison) -> None:
+def test_in_reverse_added_objects_are_removed(compared_pair: tuple[Project, Project], found: Comparison) -> None:
     back = compare(DataSet(compared_pair[1].data / "107.3"), DataSet(compared_pair[0].data / "107.3"))
     turned = {"added": "removed", "removed": "added", "moved": "moved", "changed": "changed"}
     whole = ("class", "function", "example", "setting", "variable")
@@ -182,7 +182,7 @@ def test_nodes_and_their_ports(
         assert [breakage.kind.name for breakage in changes[0].breakages] == kinds
 
 
-def test_a_node_that_is_gone(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
+def test_a_removed_node(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
     shutil.copytree(compared_pair[0].data / "107.3", tmp_path / "old")
     (tmp_path / "old/nodes").mkdir(exist_ok=True)
     nodes = {"made.api.Node": NODE | {"inputs": {}}}
@@ -195,14 +195,14 @@ def test_a_node_that_is_gone(compared_pair: tuple[Project, Project], tmp_path: P
     assert [told(change) for change in changes] == [("node", "removed", "made.api.Node", "", GONE)]
 
 
-def test_narrowed_keeps_what_is_asked_for(found: Comparison) -> None:
+def test_narrowed_keeps_the_requested_changes(found: Comparison) -> None:
     assert [one.id for one in found.narrowed(extensions=["made.n*"]).extensions] == ["made.new"]
     breaking = found.narrowed(only_breaking=True)
     assert breaking.breaking == found.breaking == sum(len(one.changes) for one in breaking.extensions)
     assert all(change.breakages for one in breaking.extensions for change in one.changes)
 
 
-def test_markdown_has_every_change_or_says_how_many_are_left_out(found: Comparison) -> None:
+def test_markdown_has_every_change_or_the_number_of_omitted_ones(found: Comparison) -> None:
     text = markdown(found)
     for one in found.extensions:
         for change in one.changes:

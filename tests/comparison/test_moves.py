@@ -18,14 +18,14 @@ def paired(removed: list[Candidate], added: list[Candidate]) -> set[tuple[str, s
     return {(one.name, other.name) for one, other in pairs(removed, added)}
 
 
-def test_the_same_docstring_is_the_same_thing_if_no_third_one_has_it() -> None:
+def test_two_items_with_a_unique_docstring_are_a_pair() -> None:
     old, new = thing("m.A", "docstring:x"), thing("n.B", "docstring:x")
     assert paired([old], [new]) == {("m.A", "n.B")}
     assert paired([old], [new, thing("n.C", "docstring:x")]) == set()
     assert paired([old, thing("m.D", "docstring:x")], [new]) == set()
 
 
-def test_where_several_have_it_the_ends_of_the_names_decide() -> None:
+def test_the_last_parts_of_the_names_decide_between_several() -> None:
     removed = [thing(f"old.{one}.cfg.Policy", "members:x") for one in ("ant", "bee", "cat")]
     added = [thing(f"new.{one}.cfg.Policy", "members:x") for one in ("bee", "cat", "dog")]
     assert paired(removed, added) == {
@@ -34,7 +34,7 @@ def test_where_several_have_it_the_ends_of_the_names_decide() -> None:
     }
 
 
-def test_what_has_changed_moves_with_what_is_around_it() -> None:
+def test_a_changed_item_moves_with_its_module() -> None:
     removed = [thing("p.old.m.A", "docstring:a"), thing("p.old.m.B", "docstring:b"), thing("p.old.n.C")]
     added = [thing("p.new.m.A", "docstring:a"), thing("p.new.m.B", "docstring:changed"), thing("p.new.n.C")]
     assert ("p.old.m.B", "p.new.m.B") in paired(removed, added)
@@ -42,18 +42,18 @@ def test_what_has_changed_moves_with_what_is_around_it() -> None:
     assert paired(removed[1:], added[1:]) == set()
 
 
-def test_code_is_surer_than_a_docstring() -> None:
+def test_code_takes_precedence_over_a_docstring() -> None:
     old = thing("m.f", "code:1", "docstring:x", subject="function")
     same_code = thing("n.g", "code:1", "docstring:y", subject="function")
     same_text = thing("n.h", "code:2", "docstring:x", subject="function")
     assert paired([old], [same_text, same_code]) == {("m.f", "n.g")}
 
 
-def test_things_of_two_kinds_are_never_the_same() -> None:
+def test_items_of_two_kinds_are_never_a_pair() -> None:
     assert paired([thing("m.A", "docstring:x")], [thing("n.A", "docstring:x", subject="function")]) == set()
 
 
-def test_the_same_name_in_another_extension_is_the_same_thing() -> None:
+def test_items_of_one_name_in_two_extensions_are_a_pair() -> None:
     assert paired([thing("m.A", extension="a")], [thing("m.A", extension="b")]) == {("m.A", "m.A")}
 
 

@@ -55,7 +55,7 @@ def test_a_signal_during_the_validation_takes_effect_after_it(monkeypatch: pytes
 # --- the default file and the schema ---------------------------------------------------------------------------------
 
 
-def test_the_default_file_says_what_the_schema_defaults_to() -> None:
+def test_the_default_file_shows_the_schemas_defaults() -> None:
     shipped = load(environ={})
     assert shipped.path == ROOT / "pipeline_config.toml"
     bare = copy.deepcopy(shipped.values)
@@ -91,7 +91,7 @@ def test_the_schema_is_valid_and_documents_every_key() -> None:
             assert ("default" in rule) != (key in table.get("required", []) or key == "kind"), key
 
 
-def test_a_short_name_is_unique_and_no_flag_of_the_command_line() -> None:
+def test_a_short_name_is_unique_and_not_a_flag_of_the_command_line() -> None:
     names = [key for table in SCHEMA["properties"].values() for key in table["properties"]]
     assert len(set(names)) == len(names)
     assert not set(names) & {"config", "resume", "force", "start", "end", "update", "no_cache", "kit_cache"}
@@ -107,7 +107,7 @@ def test_a_valid_file_is_loaded_without_importing_jsonschema() -> None:
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def test_relative_folders_begin_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_folders_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "elsewhere").mkdir()
     path = write(tmp_path / "project", '[output]\nwork_dir = "../work"\n[logging]\nlog_file = "logs/run.log"\n')
@@ -154,7 +154,7 @@ def test_sources_have_all_keys_absolute_paths_and_lists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["-x", "ext::sh -c x", "ssh://git@h/r", "https://h/r", "host:path"])
-def test_addresses_that_are_no_local_path_stay_as_they_are(tmp_path: Path, url: str) -> None:
+def test_addresses_other_than_local_paths_are_unchanged(tmp_path: Path, url: str) -> None:
     config = load(write(tmp_path, "[input]"), {"sources": [{"kind": "git", "url": url}]})
     assert config.sources()[0]["url"] == url
 
@@ -177,19 +177,19 @@ def test_workers_are_the_cores_unless_chosen(tmp_path: Path) -> None:
     assert load(path, {"parallel_workers": "3"}).workers == 3
 
 
-def test_a_folder_whose_name_is_no_utf_8(tmp_path: Path) -> None:
+def test_a_folder_name_that_is_not_utf_8(tmp_path: Path) -> None:
     config = load(write(tmp_path, "[output]"), {"work_dir": os.fsdecode(b"w\xff")})
     assert os.fsencode(config.work_dir) == os.fsencode(tmp_path) + b"/w\xff"
 
 
-def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
     assert load(write(tmp_path, b'\xef\xbb\xbf[logging]\r\nlevel = "DEBUG"\r\n')).values["logging"]["level"] == "DEBUG"
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_secret_is_read_when_it_is_asked_for_and_stored_nowhere(tmp_path: Path) -> None:
+def test_a_secret_is_read_on_demand_and_stored_nowhere(tmp_path: Path) -> None:
     environ = {"NVIDIA_API_KEY": "canary-1"}
     config = load(write(tmp_path, '[embeddings]\nbackend = "openai"\n'), environ=environ)
     assert config.secret("embeddings.api_key") == "canary-1"
@@ -221,7 +221,7 @@ def test_a_literal_secret_is_refused_on_the_command_line(tmp_path: Path) -> None
     assert named.overrides == {"embeddings.api_key": "${X}"}
 
 
-def test_an_unset_secret_matters_only_where_it_is_used(tmp_path: Path) -> None:
+def test_an_unset_secret_is_an_error_only_if_it_is_used(tmp_path: Path) -> None:
     path = write(tmp_path, "[embeddings]")
     assert load(path, environ={}).secret("embeddings.api_key") is None
     remote = load(path, {"backend": "openai"}, environ={})
@@ -269,7 +269,7 @@ def test_credentials_in_an_address_are_used_but_not_shown(tmp_path: Path, addres
         ("scheduler", "tcp://127.0.0.1:8786", "processing.scheduler", "tcp://127.0.0.1:8786"),
     ],
 )
-def test_overrides_take_the_type_that_the_schema_says(
+def test_overrides_have_the_type_in_the_schema(
     tmp_path: Path, name: str, value: object, key: str, expected: object
 ) -> None:
     config = load(write(tmp_path, "[processing]\nmax_extensions = 7\n"), {name: value})
@@ -300,7 +300,7 @@ def test_overrides_take_the_type_that_the_schema_says(
         ({"work_dir": "${NOWHERE}"}, "output.work_dir: the environment variable NOWHERE is not set"),
     ],
 )
-def test_a_wrong_override_is_told_as_one(tmp_path: Path, overrides: dict[str, object], message: str) -> None:
+def test_the_error_names_a_wrong_override(tmp_path: Path, overrides: dict[str, object], message: str) -> None:
     found = fault(write(tmp_path, "[input]"), **overrides)
     assert found.startswith("command line: ")
     assert message in found
@@ -357,7 +357,7 @@ def test_a_wrong_override_is_told_as_one(tmp_path: Path, overrides: dict[str, ob
         ("[embeddings]\nbatch_size = 1" + "0" * 3000 + "\n", "a whole number from 1 to 2048, found a huge number."),
     ],
 )
-def test_a_wrong_file_is_told_with_its_key(tmp_path: Path, text: str, message: str) -> None:
+def test_the_error_for_a_wrong_file_names_the_key(tmp_path: Path, text: str, message: str) -> None:
     found = fault(write(tmp_path, text))
     assert found.startswith("pipeline_config.toml: ")
     assert message in found
@@ -378,11 +378,11 @@ def test_a_wrong_file_is_told_with_its_key(tmp_path: Path, text: str, message: s
         (b'[output]\nwork_dir = "\\u0000"\n', "output.work_dir: expected text, found a NUL character in it."),
     ],
 )
-def test_a_file_that_is_no_toml_is_told_with_its_line(tmp_path: Path, data: bytes, message: str) -> None:
+def test_the_error_for_invalid_toml_names_the_line(tmp_path: Path, data: bytes, message: str) -> None:
     assert message in fault(write(tmp_path, data))
 
 
-def test_what_is_no_readable_file(tmp_path: Path) -> None:
+def test_unreadable_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     assert fault(tmp_path / "gone.toml").startswith("gone.toml: there is no such file")
@@ -567,7 +567,7 @@ def test_variables_are_expanded_in_every_string(tmp_path: Path) -> None:
         ("BACKEND", 'embeddings.backend: expected one of "local", "openai", found something else in the environment.'),
     ],
 )
-def test_what_a_variable_comes_to_is_checked_and_not_shown(tmp_path: Path, variable: str, message: str) -> None:
+def test_the_value_of_a_variable_is_validated_but_not_shown(tmp_path: Path, variable: str, message: str) -> None:
     path = write(tmp_path, NAMED)
     wrong = "" if variable == "LEFT_OUT" else "canary/"
     with pytest.raises(ConfigError) as caught:
@@ -576,6 +576,6 @@ def test_what_a_variable_comes_to_is_checked_and_not_shown(tmp_path: Path, varia
     assert "canary" not in str(caught.value)
 
 
-def test_the_kind_of_a_source_is_no_variable(tmp_path: Path) -> None:
+def test_the_kind_of_a_source_cannot_be_a_variable(tmp_path: Path) -> None:
     message = fault(write(tmp_path, '[[input.sources]]\nkind = "${KIND}"\npath = "x"\n'))
     assert 'input.sources[0].kind: expected one of "wheel", "git", "path"' in message

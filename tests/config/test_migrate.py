@@ -192,7 +192,7 @@ def test_folders_become_sources(tmp_path: Path) -> None:
     assert document["input"]["kit_version"] == "107.3.1"
 
 
-def test_no_secret_is_written_again(tmp_path: Path) -> None:
+def test_no_secret_is_copied(tmp_path: Path) -> None:
     text = (
         '[[input.repo]]\nurl = "https://me:canary@host/a.git"\nbranch = "x"\n'
         '[embeddings]\nnvidia_api_key = "nvapi-canary"\nmodel = "m"\n'
@@ -205,19 +205,19 @@ def test_no_secret_is_written_again(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in result.left] == ["input.repo[0].url", "embeddings.nvidia_api_key"]
 
 
-def test_sources_that_are_no_list_are_left_out_and_told(tmp_path: Path) -> None:
+def test_sources_that_are_not_a_list_are_left_out_and_listed(tmp_path: Path) -> None:
     result = migrated(tmp_path, '[input]\nrepo_url = "x"\nsources = false\n')
     assert [source["url"] for source in tomli.loads(result.text)["input"]["sources"]] == ["x"]
     assert [line.partition(":")[0] for line in result.left] == ["input.sources"]
 
 
-def test_a_wrong_value_is_left_out_and_told(tmp_path: Path) -> None:
+def test_a_wrong_value_is_left_out_and_listed(tmp_path: Path) -> None:
     result = migrated(tmp_path, '[embeddings]\nnvidia_api_key = ""\nencoding_model = "p50k_base"\nbatch_size = 0\n')
     assert set(tomli.loads(result.text)["embeddings"]) == {"backend", "api_key"}
     assert [line.partition(":")[0] for line in result.left] == ["embeddings.encoding_model", "embeddings.batch_size"]
 
 
-def test_a_file_of_this_pipeline_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_file_of_this_pipeline_is_unchanged(tmp_path: Path) -> None:
     text = (Path(load.__code__.co_filename).parent.parent / "pipeline_config.toml").read_text()
     assert migrated(tmp_path, text) == Migration(text=text)
 

@@ -20,7 +20,7 @@ from console.hint import resume_command
         (["/env/lib/doit/__main__.py", "-n", "2"], "-m doit -n 2 --resume"),
     ],
 )
-def test_what_starts_afresh_is_left_out(argv: list[str], expected: str) -> None:
+def test_options_that_start_afresh_are_left_out(argv: list[str], expected: str) -> None:
     assert resume_command(argv, "/env/bin/python", "").endswith(expected)
 
 

@@ -88,7 +88,7 @@ def readable(text: str) -> ast.Module | None:
         return None
 
 
-def test_what_is_found_is_what_ast_has(sources: list[Source]) -> None:
+def test_definitions_equal_those_in_the_ast(sources: list[Source]) -> None:
     for source in sources:
         tree = readable(source.text)
         try:

@@ -99,7 +99,7 @@ def test_the_stage_runs_resumes_and_is_up_to_date(project: Copy) -> None:
     assert not target.exists()
 
 
-def test_the_stage_is_known_everywhere(project: Copy) -> None:
+def test_every_command_accepts_the_stage(project: Copy) -> None:
     assert f"9. {NINTH}\n" in project.script("--list-stages").stdout
     assert f"{NINTH}" in project.doit("list").stdout
     assert project.script("--end", "preparation").returncode == 0
@@ -111,7 +111,7 @@ def test_the_stage_is_known_everywhere(project: Copy) -> None:
     assert NINTH in (project.work / "report.html").read_text()
 
 
-def test_the_stage_keeps_its_output_where_intermediates_are_removed(project: Copy) -> None:
+def test_the_stage_keeps_its_output_if_intermediates_are_removed(project: Copy) -> None:
     project.configure(output__keep_intermediates=False)
     assert project.script().returncode == 0
     assert (project.work / NINTH / f"{NINTH}.json").exists()

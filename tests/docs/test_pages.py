@@ -17,7 +17,7 @@ from tests.project import ROOT
 WORKFLOW = ROOT / "docs" / "ci" / "nightly.yml"
 
 
-def test_relative_links_of_the_readme_lead_somewhere() -> None:
+def test_relative_links_of_the_readme_exist() -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / "README.md").read_text())
     relative = [link for link in links if "://" not in link]
     assert len(relative) > 10
@@ -41,7 +41,7 @@ def test_the_workflow_conforms_to_githubs_schema() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_workflow_may_only_read_and_saves_what_it_restores() -> None:
+def test_the_workflow_is_read_only_and_saves_the_restored_folder() -> None:
     workflow = YAML(typ="safe").load(WORKFLOW)
     assert workflow["permissions"] == {"contents": "read"}
     (job,) = workflow["jobs"].values()
@@ -53,7 +53,7 @@ def test_the_workflow_may_only_read_and_saves_what_it_restores() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="mkdocs is not installed; `make docs` does this")
-def test_the_site_asks_no_other_host_for_anything(tmp_path: Path) -> None:
+def test_the_site_loads_nothing_from_other_hosts(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT,

@@ -38,7 +38,7 @@ def config_keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("anchor", "key", "rule"), [pytest.param(*told, id=told[0]) for told in config_keys()])
-def test_every_configuration_key_is_told(anchor: str, key: str, rule: dict[str, Any]) -> None:
+def test_every_configuration_key_is_documented(anchor: str, key: str, rule: dict[str, Any]) -> None:
     found = page("config")
     heading = "`[[input.sources]]`" if anchor == "input.sources" else f"`{key}`"
     begin = re.search(
@@ -68,7 +68,7 @@ def test_every_example_of_the_configuration_is_valid(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("script", [data_collection_pipeline, run_pipeline], ids=["data_collection_pipeline", "run"])
-def test_every_option_of_the_scripts_is_told(script: Any) -> None:
+def test_every_option_of_the_scripts_is_documented(script: Any) -> None:
     parser: argparse.ArgumentParser = script.argument_parser()
     found = page("command-line")
     for action in parser._actions:
@@ -77,7 +77,7 @@ def test_every_option_of_the_scripts_is_told(script: Any) -> None:
                 assert re.search(rf"`{re.escape(name)}[ `]", found), name
 
 
-def test_every_variable_and_command_of_doit_is_told() -> None:
+def test_every_variable_and_command_of_doit_is_documented() -> None:
     found = page("command-line")
     for name in FLAGS:
         assert re.search(rf"^\| `{name}=[1…]` \| \S", found, re.M), name
@@ -86,7 +86,7 @@ def test_every_variable_and_command_of_doit_is_told() -> None:
         assert re.search(rf"^### `doit {command}\b", found, re.M), command
 
 
-def test_every_key_of_the_checkpoint_is_told() -> None:
+def test_every_key_of_the_checkpoint_is_documented() -> None:
     found = page("checkpoint")
     schema = json.loads((ROOT / "checkpoint" / "checkpoint.schema.json").read_text())
     for key in schema["properties"]:
@@ -95,13 +95,13 @@ def test_every_key_of_the_checkpoint_is_told() -> None:
     assert not re.search(r"^\|[^|]*\|[^|]*\|\s*\|$", found, re.M), "a key has no meaning"
 
 
-def test_every_schema_of_an_output_is_told() -> None:
+def test_every_schema_of_an_output_is_documented() -> None:
     found = page("outputs")
     for path in (ROOT / "stages" / "schemas").glob("*.json"):
         assert f"- Schema: `stages/schemas/{path.name}`" in found
 
 
-def test_every_field_of_an_output_has_a_meaning() -> None:
+def test_every_field_of_an_output_has_a_description() -> None:
     lines = page("outputs").splitlines()
     fields = [line for line in lines if re.match(r"\| `[^`]+` \|", line)]
     assert len(fields) > 300
@@ -115,7 +115,7 @@ def test_every_part_is_in_a_page() -> None:
     assert sorted(re.findall(r"^<!-- reference: (?!end)(\w+) -->$", pages, re.M)) == sorted(make_reference.PARTS)
 
 
-def test_a_page_without_marks_stays_as_it_is() -> None:
+def test_a_page_without_markers_is_unchanged() -> None:
     assert make_reference.filled("# A page\n\ntext\n") == "# A page\n\ntext\n"
     with pytest.raises(KeyError):
         make_reference.filled("<!-- reference: nothing -->\nx\n<!-- reference: end -->\n")

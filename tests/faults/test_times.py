@@ -50,7 +50,7 @@ def _require_the_edit(project: Project, victim: Victim) -> None:
 
 
 @pytest.mark.parametrize("kind", sample(["long ago", "far in the future", "restored", "whole seconds"], 1))
-def test_an_edit_whose_time_lies_is_seen(victim: Victim, kind: str) -> None:
+def test_an_edit_with_a_false_time_is_detected(victim: Victim, kind: str) -> None:
     with counted(f"modification time of an edited source: {kind}") as figure:
         project = victim.fresh()
         source = _source(project)
@@ -72,7 +72,7 @@ def test_an_edit_whose_time_lies_is_seen(victim: Victim, kind: str) -> None:
     "name",
     sample(["work/extension_data/entries/made.up02.json", "data/107.3/extensions/extensions_database.json"], 1),
 )
-def test_an_edited_output_whose_time_was_set_back_is_made_again(victim: Victim, name: str) -> None:
+def test_an_edited_output_with_a_restored_time_is_rebuilt(victim: Victim, name: str) -> None:
     with counted("modification time of an edited output restored") as figure:
         project = victim.fresh()
         assert project.run(MAIN).code == 0

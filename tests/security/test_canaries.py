@@ -30,7 +30,7 @@ def project(tmp_path: Path) -> Project:
 # --- foreign code ----------------------------------------------------------------------------------------------------
 
 
-def test_nothing_of_an_extension_is_run(project: Project) -> None:
+def test_no_code_of_an_extension_runs(project: Project) -> None:
     """Importing, testing, building or installing any of these files would write the canary."""
     canary = project.path / "canary"
     code = f"open({str(canary)!r}, 'w').write(__file__)\n"
@@ -123,7 +123,7 @@ def _watching_processes(secret: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("failure", ["", "401", "401-echo", "500", "html", "close"])
-def test_a_key_is_nowhere_after_a_run(project: Project, tmp_path: Path, failure: str) -> None:
+def test_no_file_contains_the_key_after_a_run(project: Project, tmp_path: Path, failure: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
     temporary = tmp_path / "tmp"
@@ -166,7 +166,7 @@ def test_a_literal_key_stays_in_the_configuration(project: Project, tmp_path: Pa
 @pytest.mark.parametrize(
     "url", [f"https://me:{KEY}@127.0.0.1:9/x.git", f"https://{KEY}@127.0.0.1:9/x.git", f"http://me:{KEY}@127.0.0.1:9/x"]
 )
-def test_a_password_in_an_address_is_not_told(project: Project, tmp_path: Path, url: str) -> None:
+def test_a_password_in_an_address_is_not_shown(project: Project, tmp_path: Path, url: str) -> None:
     text = project.config.read_text()
     start = text.index("[[input.sources]]")
     project.config.write_text(text[:start] + f'[[input.sources]]\nkind = "git"\nurl = "{url}"\n')
@@ -177,7 +177,7 @@ def test_a_password_in_an_address_is_not_told(project: Project, tmp_path: Path, 
     assert _holding(tmp_path, KEY) == [str(project.config.relative_to(tmp_path))]
 
 
-def test_a_password_in_the_address_of_the_service_is_not_told(project: Project, tmp_path: Path) -> None:
+def test_a_password_in_the_address_of_the_service_is_not_shown(project: Project, tmp_path: Path) -> None:
     project.configure(
         embeddings__backend="openai",
         embeddings__endpoint_url=f"http://me:{KEY}@127.0.0.1:9/v1",
@@ -234,7 +234,7 @@ def test_files_have_the_mode_of_the_umask(project: Project, tmp_path: Path, umas
     assert {stat.S_IMODE(path.stat().st_mode) for path in results} == {0o666 & ~umask}
 
 
-def test_a_temporary_folder_that_cannot_be_used_is_told(project: Project) -> None:
+def test_an_unusable_temporary_folder_is_reported(project: Project) -> None:
     run = project.run(MAIN, TMPDIR="/nonexistent")
     assert "Traceback" not in run.output, run.output
 

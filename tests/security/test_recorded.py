@@ -86,7 +86,7 @@ def _first(key: str, value: Any) -> Change:
         ("files", 5, "Expected `object`, got `int` - at `$.extensions[0].files`"),
     ],
 )
-def test_a_forged_entry_is_not_believed(project: Project, tmp_path: Path, key: str, value: Any, why: str) -> None:
+def test_a_forged_entry_is_rejected(project: Project, tmp_path: Path, key: str, value: Any, why: str) -> None:
     _forge(project, "extensions.json", _first(key, value))
     for option in ("-s", "--start"):
         run = project.run("doit", "max_extensions=2", option, "settings")
@@ -101,7 +101,7 @@ def test_a_forged_entry_is_not_believed(project: Project, tmp_path: Path, key: s
     _nothing_told(project)
 
 
-def test_a_forged_root_is_not_believed(project: Project, tmp_path: Path) -> None:
+def test_a_forged_root_is_rejected(project: Project, tmp_path: Path) -> None:
     """The currently configured sources are pulled again, even if the database says otherwise."""
     other = make_project(tmp_path.resolve() / "other", count=2)
     for readme in other.extensions.rglob("README.md"):

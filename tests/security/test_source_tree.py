@@ -83,7 +83,7 @@ def test_every_package_is_pinned() -> None:
     assert names - pinned == set()
 
 
-def test_what_is_installed_fits_together() -> None:
+def test_the_installed_packages_are_compatible() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False, timeout=120
     )

@@ -50,7 +50,9 @@ def restored(finished: Project, tmp_path: Path) -> Project:
 @pytest.mark.parametrize(
     "command", [(MAIN, "quick=1"), (MAIN, "--force", "quick=1"), ("doit", "clean"), ("doit", "forget")], ids=" ".join
 )
-def test_the_users_own_folder_is_no_work_directory(project: Project, name: str, command: tuple[str, ...]) -> None:
+def test_a_folder_with_user_files_is_refused_as_a_work_directory(
+    project: Project, name: str, command: tuple[str, ...]
+) -> None:
     project.configure(output__work_dir=".", output__keep_intermediates=False)
     own = project.path / name
     if "." in name:
@@ -66,7 +68,7 @@ def test_the_users_own_folder_is_no_work_directory(project: Project, name: str, 
     assert not project.data.exists()
 
 
-def test_what_the_user_adds_to_a_work_directory_later_is_not_removed(project: Project) -> None:
+def test_files_that_the_user_adds_to_a_work_directory_are_kept(project: Project) -> None:
     project.configure(output__work_dir=".")
     assert project.run(MAIN, "quick=1").code == 0, project.output()
     mine = [project.path / "sources" / name for name in ("my-extension/file", "unpacked/other/file", "notes.txt")]
@@ -79,7 +81,7 @@ def test_what_the_user_adds_to_a_work_directory_later_is_not_removed(project: Pr
     assert [path for path in made if path.exists()] == []
 
 
-def test_clean_before_any_run_is_no_error(project: Project) -> None:
+def test_clean_before_any_run_succeeds(project: Project) -> None:
     run = project.run("doit", "clean")
     assert (run.code, "Traceback" in run.output) == (0, False), run.output
 
@@ -151,15 +153,13 @@ def test_a_work_directory_that_is_a_link_is_refused(project: Project) -> None:
 @pytest.mark.parametrize(
     ("work_dir", "target_dir"), [("work", "work/settings/x"), ("data/107.3", "data"), ("data/107.3/a", "data")]
 )
-def test_folders_of_which_one_would_replace_the_other_are_refused(
-    project: Project, work_dir: str, target_dir: str
-) -> None:
+def test_nested_folders_that_would_be_replaced_are_refused(project: Project, work_dir: str, target_dir: str) -> None:
     project.configure(output__work_dir=work_dir, output__target_dir=target_dir)
     refused(project.run(MAIN, "quick=1"), "output.")
     assert not (project.path / work_dir).exists()
 
 
-def test_a_data_sets_folder_that_is_a_link_is_refused(project: Project) -> None:
+def test_a_data_set_folder_that_is_a_link_is_refused(project: Project) -> None:
     (project.path / "elsewhere").mkdir()
     project.data.mkdir()
     (project.data / "107.3").symlink_to(project.path / "elsewhere")
@@ -204,7 +204,7 @@ def test_hostile_records_of_doits_database_are_not_trusted(restored: Project, re
     assert digest_of(restored.data) == before
 
 
-def test_few_file_descriptors_are_one_line(project: Project) -> None:
+def test_few_file_descriptors_give_one_line(project: Project) -> None:
     command = ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *project.command("doit", "quick=1")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False, timeout=120)
     out = done.stdout + done.stderr
@@ -215,7 +215,7 @@ def test_few_file_descriptors_are_one_line(project: Project) -> None:
         assert "open files" in out, out
 
 
-def test_only_what_was_fetched_is_removed(tmp_path: Path) -> None:
+def test_only_fetched_files_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "sources"
     (tmp_path / "victim").mkdir()
     (tmp_path / "victim/file").write_text("precious")
@@ -229,7 +229,7 @@ def test_only_what_was_fetched_is_removed(tmp_path: Path) -> None:
     remove_made(tmp_path / "nowhere")
 
 
-def test_a_folder_without_any_of_our_names_may_become_a_work_directory(tmp_path: Path) -> None:
+def test_a_folder_without_the_pipelines_file_names_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     check_work_dir(tmp_path)
     check_work_dir(tmp_path / "nowhere")

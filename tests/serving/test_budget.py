@@ -11,7 +11,7 @@ from stages.retrieval.tokens import count
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(max_size=60), st.lists(st.text(max_size=900), max_size=12), st.integers(LEAST_TOKENS, 600))
-def test_no_answer_has_more_tokens_than_asked_for(head: str, parts: list[str], most: int) -> None:
+def test_no_answer_has_more_tokens_than_requested(head: str, parts: list[str], most: int) -> None:
     assert count(fitted(head, parts, most)) <= most
 
 

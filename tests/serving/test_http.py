@@ -62,7 +62,7 @@ def test_many_clients_ask_at_once(project: Project) -> None:
     assert all(f"made.up0{1 + number % 2} " in answer for number, answer in enumerate(answers))
 
 
-def test_with_a_token_nobody_is_answered_without_it(project: Project) -> None:
+def test_requests_without_the_token_are_refused(project: Project) -> None:
     async def asked(url: str) -> str:
         async with (
             httpx2.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}) as web,
@@ -77,7 +77,7 @@ def test_with_a_token_nobody_is_answered_without_it(project: Project) -> None:
         assert "made.up02" in asyncio.run(asked(url))
 
 
-def test_a_page_of_another_site_cannot_ask(project: Project) -> None:
+def test_requests_from_other_sites_are_refused(project: Project) -> None:
     with http_server(project) as url:
         assert post(url, Host="evil.example")[0] in (403, 421)
         assert post(url, Origin="http://evil.example")[0] == 403
@@ -123,6 +123,6 @@ def test_other_machines_need_a_token(host: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_this_machine_needs_none(host: str) -> None:
+def test_loopback_needs_no_token(host: str) -> None:
     assert is_loopback(host)
     check_token(host, "")

@@ -55,7 +55,7 @@ def catalogue(folder: Path) -> Iterator[Catalogue]:
     opened.close()
 
 
-def test_a_node_is_told_with_its_ports(catalogue: Catalogue) -> None:
+def test_the_details_of_a_node_include_its_ports(catalogue: Catalogue) -> None:
     told = lookup_tools.get_kit_node_details(catalogue, "Multiply, made.up02.Other")
     assert "## made.up01.Multiply\nMultiplies two numbers." in told
     assert "- shown as: Times" in told
@@ -77,7 +77,7 @@ def test_nodes_are_searched_and_filtered(catalogue: Catalogue) -> None:
     assert "made.up01.Multiply" in search_tools.search_kit_knowledge(catalogue, "multiplies two numbers")
 
 
-def test_an_older_data_set_has_no_nodes_and_says_so(folder: Path, tmp_path: Path) -> None:
+def test_the_answer_states_that_an_older_data_set_has_no_nodes(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy/nodes")
     older = Catalogue(tmp_path / "copy")
@@ -85,7 +85,7 @@ def test_an_older_data_set_has_no_nodes_and_says_so(folder: Path, tmp_path: Path
     older.close()
 
 
-def test_an_app_template_is_found_and_told(catalogue: Catalogue) -> None:
+def test_an_app_template_is_found_and_shown(catalogue: Catalogue) -> None:
     found = search_tools.search_kit_app_templates(catalogue, "stream to a browser")
     assert "## apps/viewer\nviewer.kit" in found
     assert "No app templates were found." in search_tools.search_kit_app_templates(catalogue, "zebra")
@@ -108,23 +108,23 @@ def test_an_app_template_is_not_guessed(folder: Path, tmp_path: Path) -> None:
     catalogue.close()
 
 
-def test_instructions_name_the_sets_that_there_are(catalogue: Catalogue) -> None:
+def test_instructions_name_the_existing_sets(catalogue: Catalogue) -> None:
     told = lookup_tools.get_kit_instructions(catalogue, ["kit_system", "data_set"])
     assert "2 extensions, 4 settings, 2 nodes, 1 app templates" in told
     assert "There is no instruction set kit_system here" in told
 
 
-def test_test_examples_are_those_of_tests(catalogue: Catalogue) -> None:
+def test_test_examples_come_only_from_tests(catalogue: Catalogue) -> None:
     assert "code_examples_scan_mode" in search_tools.search_kit_test_examples(catalogue, "anything")
 
 
 @pytest.mark.parametrize("names", ["[1, 2]", '["a", ["b"]]', "[" * 10_000, '{"a": 1}', "[not json"])
-def test_what_is_no_list_of_names_is_refused_or_looked_up_as_a_name(catalogue: Catalogue, names: str) -> None:
+def test_a_value_other_than_a_list_of_names_is_refused_or_used_as_a_name(catalogue: Catalogue, names: str) -> None:
     with pytest.raises((WrongArgument, NotFound)):
         lookup_tools.get_kit_extension_details(catalogue, names)
 
 
-def test_a_data_set_that_is_not_whole_is_not_opened(folder: Path, tmp_path: Path) -> None:
+def test_an_incomplete_data_set_is_not_opened(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy/extensions/extensions_database.json").write_text("[]")
     with pytest.raises(StageError, match="not in the form"):

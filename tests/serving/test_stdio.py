@@ -48,7 +48,7 @@ def talk(project: Project, conversation: Conversation, *arguments: str) -> None:
     asyncio.run(run())
 
 
-def test_every_tool_says_what_it_is_for_and_what_its_arguments_mean(hold: Callable[[Conversation], None]) -> None:
+def test_every_tool_describes_its_purpose_and_arguments(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         tools = (await connected.list_tools()).tools
         # Those of the Kit MCP server of kit-usd-agents, with its arguments: prompts for it go on working.
@@ -92,7 +92,7 @@ def test_extensions_are_found_by_title_and_filtered_by_category(hold: Callable[[
     hold(conversation)
 
 
-def test_an_extension_a_symbol_a_setting_and_the_tree_are_told(hold: Callable[[Conversation], None]) -> None:
+def test_details_of_an_extension_a_symbol_a_setting_and_the_tree(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         details = await ask(connected, "get_kit_extension_details", extension_ids=["made.up02", "made.up99"])
         assert "It does nothing useful, 2 times." in details
@@ -131,7 +131,7 @@ def test_settings_are_filtered_by_prefix_and_type(hold: Callable[[Conversation],
 
 
 @pytest.mark.parametrize("most", [100, 300, 1000])
-def test_an_answer_keeps_to_the_tokens_that_the_caller_sets(hold: Callable[[Conversation], None], most: int) -> None:
+def test_an_answer_respects_the_callers_token_limit(hold: Callable[[Conversation], None], most: int) -> None:
     async def conversation(connected: Client) -> None:
         questions: list[tuple[str, dict[str, Any]]] = [
             ("search_kit_code_examples", {"query": "long function", "top_k": 50}),
@@ -167,7 +167,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "lexical"])
-def test_a_hostile_question_has_an_answer_or_one_clear_error(project: Project, mode: str) -> None:
+def test_a_hostile_question_gets_an_answer_or_one_clear_error(project: Project, mode: str) -> None:
     async def conversation(connected: Client) -> None:
         for query in HOSTILE:
             for tool in ("search_kit_extensions", "search_kit_code_examples", "search_kit_settings"):
@@ -369,7 +369,7 @@ def test_a_broken_new_data_set_is_not_served(project: Project, tmp_path: Path) -
         (["surplus"], 3, "expected no argument"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(project: Project, arguments: list[str], code: int, message: str) -> None:
+def test_errors_at_start_are_one_line(project: Project, arguments: list[str], code: int, message: str) -> None:
     done = subprocess.run(
         project.command("doit", "serve", *arguments),
         stdin=subprocess.DEVNULL,

@@ -129,7 +129,7 @@ def reasons(content: dict[str, Any]) -> dict[str, list[str]]:
     return {method["full_name"]: method["reasons"] for method in content["methods"]}
 
 
-def test_each_example_says_why_it_was_chosen_and_the_most_interesting_comes_first(tmp_path: Path) -> None:
+def test_each_example_has_reasons_and_the_best_comes_first(tmp_path: Path) -> None:
     content = chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work")["made"]
     assert list(reasons(content).items()) == [
         ("made.shown.branchy", ["High complexity (score: 4)"]),
@@ -172,7 +172,7 @@ def test_lines_and_complexity_have_thresholds(
         ("all", ["made.shown.branchy", "made.tests.test_shown.test_branchy"]),
     ],
 )
-def test_the_mode_says_whether_tests_are_looked_at(mode: str, expected: list[str], tmp_path: Path) -> None:
+def test_the_mode_selects_code_or_tests(mode: str, expected: list[str], tmp_path: Path) -> None:
     content = chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work", mode=mode)["made"]
     assert sorted(name for name in reasons(content) if "branchy" in name) == expected
     assert content["scan_mode"] == mode
@@ -205,7 +205,7 @@ def test_an_example_is_complete_dedented_and_counted(tmp_path: Path) -> None:
     assert (by_name["careful"]["module"], by_name["careful"]["file_path"]) == ("made.shown", "made/shown.py")
 
 
-def test_a_source_that_stands_twice_is_kept_once_where_it_is_met_first(tmp_path: Path) -> None:
+def test_the_first_of_two_equal_sources_is_kept(tmp_path: Path) -> None:
     twice = {"made/shown.py": SOURCES["made/shown.py"], "made/copied.py": f"def branchy(a):\n{BRANCHY}\n"}
     extensions = [an_extension("b.second", SOURCES, tmp_path), an_extension("a.first", twice, tmp_path)]
     found = chosen(extensions, tmp_path / "work")
@@ -230,7 +230,7 @@ def test_the_summary_shows_every_change_of_an_example(tmp_path: Path) -> None:
     assert path.read_bytes() != before
 
 
-def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_path: Path) -> None:
+def test_written_files_equal_the_targets_and_stale_files_are_removed(tmp_path: Path) -> None:
     work = tmp_path / "work"
     without = an_extension("made.empty", {}, tmp_path)
     extensions = [an_extension("made", SOURCES, tmp_path), without]
@@ -253,7 +253,7 @@ def test_files_are_those_that_were_announced_and_what_is_gone_is_removed(tmp_pat
     assert not (work / "code_examples/extracted_methods_all").exists()
 
 
-def test_an_example_file_that_someone_changed_is_made_right_again(tmp_path: Path) -> None:
+def test_a_changed_example_file_is_restored(tmp_path: Path) -> None:
     extensions = [an_extension("made", SOURCES, tmp_path)]
     chosen(extensions, tmp_path / "work")
     path = tmp_path / "work/code_examples/extracted_methods_regular/made.example.json"
@@ -267,7 +267,7 @@ def test_an_example_file_that_someone_changed_is_made_right_again(tmp_path: Path
     assert path.read_bytes() == right
 
 
-def test_an_unknown_mode_is_an_error_that_names_the_known(tmp_path: Path) -> None:
+def test_the_error_for_an_unknown_mode_names_the_known_modes(tmp_path: Path) -> None:
     extension = an_extension("made", SOURCES, tmp_path)
     with pytest.raises(StageError, match="regular, tests, all"):
         code_examples.select(
@@ -284,7 +284,7 @@ def test_an_unknown_mode_is_an_error_that_names_the_known(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", [None, "{", "{}", '{"functions": [{}], "sources": {}}'])
-def test_a_bad_input_is_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
+def test_bad_input_gives_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
     extension = an_extension("made", SOURCES, tmp_path)
     path = tmp_path / code_examples.dependencies(extension)[0]
     if content is not None:
@@ -305,7 +305,7 @@ def test_a_bad_input_is_one_error_that_names_the_file(content: str | None, tmp_p
 @pytest.mark.parametrize(
     "content", [None, "{}", '{"sources": [["zz", "f", 1]]}', '{"sources": [[1]]}', '{"sources": []}']
 )
-def test_a_bad_list_of_digests_is_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
+def test_a_bad_list_of_digests_gives_one_error_that_names_the_file(content: str | None, tmp_path: Path) -> None:
     extension = an_extension("made", SOURCES, tmp_path)
     chosen([extension], tmp_path / "work")
     path = tmp_path / "work" / "code_examples/digests/made.json"
@@ -316,7 +316,7 @@ def test_a_bad_list_of_digests_is_one_error_that_names_the_file(content: str | N
         code_examples.merge(tmp_path / "work", mode="regular")
 
 
-def test_a_missing_selection_is_one_error_that_names_the_file(tmp_path: Path) -> None:
+def test_a_missing_selection_gives_one_error_that_names_the_file(tmp_path: Path) -> None:
     chosen([an_extension("made", SOURCES, tmp_path)], tmp_path / "work")
     (tmp_path / "work" / "code_examples/selected/made.json").unlink()
     with pytest.raises(StageError, match=r"selected/made\.json"):
@@ -355,7 +355,7 @@ def test_literals_do_not_count_as_code(body: str, large: bool, tmp_path: Path) -
     assert [method["full_name"] for method in content["methods"]] == (["made.a.f"] if large else [])
 
 
-def test_a_function_no_prompt_has_room_for_is_named_in_the_summary(tmp_path: Path) -> None:
+def test_a_function_that_is_too_long_for_a_prompt_is_only_named_in_the_summary(tmp_path: Path) -> None:
     body = "\n".join(f"    if a == {number}:\n        return '{number}'" for number in range(900))
     sources = {"made/a.py": f"def endless(a):\n{body}\n\n\ndef short(a):\n{BRANCHY}\n"}
     content = chosen([an_extension("made", sources, tmp_path)], tmp_path / "work")["made"]
@@ -366,7 +366,7 @@ def test_a_function_no_prompt_has_room_for_is_named_in_the_summary(tmp_path: Pat
     assert tokens > code_examples.MAX_TOKENS
 
 
-def test_scripts_and_tutorials_beside_the_package_are_examples_but_no_api(tmp_path: Path) -> None:
+def test_scripts_and_tutorials_beside_the_package_are_examples_but_not_api(tmp_path: Path) -> None:
     def script(name: str) -> str:
         return f"from made.shown import Panel\n\n\ndef {name}(a):\n    Panel()\n{BRANCHY}\n"
 

@@ -133,13 +133,13 @@ def test_without_the_cache_everything_is_embedded_again_and_kept(work_dir: Path,
     assert set(server.delivered.values()) == {2}
 
 
-def test_another_model_is_embedded_anew(work_dir: Path, server: EmbeddingServer) -> None:
+def test_another_model_embeds_everything_again(work_dir: Path, server: EmbeddingServer) -> None:
     for model in ("one", "two", "one"):
         embed("settings", work_dir=work_dir, options=service(server, model=model), api_key=None)
     assert set(server.delivered.values()) == {2}
 
 
-def test_model_that_changed_under_its_name_is_noticed(work_dir: Path, server: EmbeddingServer) -> None:
+def test_a_model_that_changed_under_its_name_is_detected(work_dir: Path, server: EmbeddingServer) -> None:
     embed("extensions", work_dir=work_dir, options=service(server), api_key=None)
     server.fail("dimension")
     with pytest.raises(StageError, match="--no-cache"):
@@ -149,7 +149,7 @@ def test_model_that_changed_under_its_name_is_noticed(work_dir: Path, server: Em
 
 
 @pytest.mark.parametrize("mode", ["nan", "few", "dimension", "html", "401", "429", "hang"])
-def test_failure_leaves_no_output_and_keeps_what_was_paid(work_dir: Path, server: EmbeddingServer, mode: str) -> None:
+def test_failure_leaves_no_output_and_keeps_paid_vectors(work_dir: Path, server: EmbeddingServer, mode: str) -> None:
     server.fail(mode, from_request=3)
     options = service(server, max_in_flight=1, timeout_seconds=0.5)
     with pytest.raises(StageError, match="batch 3 of 5"):
@@ -231,7 +231,7 @@ def test_missing_input_is_named(work_dir: Path, missing: str, kind: str) -> None
         embed(kind, work_dir=work_dir, options={}, api_key=None)
 
 
-def test_options_that_matter() -> None:
+def test_relevant_options() -> None:
     local = {"backend": "local", "model": "", "max_tokens": 500, "batch_size": 50, "endpoint_url": "x", "max_tries": 5}
     relevant = embeddings.relevant_options(local)
     assert relevant.pop("model_release") == importlib.metadata.version("wordllama")
@@ -248,7 +248,7 @@ def test_importing_the_stage_is_cheap() -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
-def test_documents_of_another_form_are_named(tmp_path: Path) -> None:
+def test_malformed_documents_are_named(tmp_path: Path) -> None:
     path = tmp_path / "settings_documents.json"
     for content in ("{}", "[\nno\n]\n"):
         path.write_text(content)

@@ -101,7 +101,7 @@ def check(schema: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("fixture", ["made_up", pytest.param("wheel_work", marks=pytest.mark.long)])
-def test_outputs_keep_to_their_schemas(fixture: str, request: pytest.FixtureRequest) -> None:
+def test_outputs_conform_to_their_schemas(fixture: str, request: pytest.FixtureRequest) -> None:
     data = request.getfixturevalue(fixture) / "extension_data"
     check("extensions_database", data / "extensions_database.json")
     check("extensions_summary", data / "extensions_summary.json")
@@ -189,7 +189,7 @@ def test_an_extension_without_python_has_an_entry_and_no_atlas(made_up: Path) ->
     assert read_json(made_up / "extension_data/examples/made.empty.json")["functions"] == []
 
 
-def test_an_entry_has_what_the_manifest_and_the_readme_say(made_up: Path) -> None:
+def test_an_entry_has_the_values_of_manifest_and_readme(made_up: Path) -> None:
     entry = read_json(made_up / "extension_data/extensions_database.json")["extensions"]["made.unbuilt.cloner"]
     assert entry["long_description"] == "Cloner\n\nClones prims with links and code.\n\n- one\n\n- two"
     assert entry["codeatlas_path"] == "codeatlas/made.unbuilt.cloner-2.1.0.codeatlas.json"
@@ -202,7 +202,7 @@ def test_an_entry_has_what_the_manifest_and_the_readme_say(made_up: Path) -> Non
     )
 
 
-def test_targets_and_dependencies_are_what_is_written_and_read(tmp_path: Path) -> None:
+def test_targets_and_dependencies_equal_the_written_and_read_files(tmp_path: Path) -> None:
     files = {
         "extension.toml": made("A", "a"),
         "a/__init__.py": "def f(): ...",
@@ -230,7 +230,7 @@ def test_targets_and_dependencies_are_what_is_written_and_read(tmp_path: Path) -
     assert set(extension_data.merge_dependencies([extension])) < set(extension_data.targets(extension))
 
 
-def test_source_is_in_the_atlas_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_the_atlas_has_source_code_only_on_request(tmp_path: Path) -> None:
     source = "class A:\n    @property\n    def f(self):\n        '''x\n        y'''\n        return 1\n\n    z = 1\n"
     write(tmp_path / "exts/a", {"extension.toml": made("A", "a"), "a.py": source})
     collect(["exts"], tmp_path, tmp_path / "work", with_source=True)
@@ -284,7 +284,7 @@ def test_the_stub_of_a_compiled_module_names_its_settings(tmp_path: Path) -> Non
 # --- hostile input ---
 
 
-def test_hostile_files_are_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_hostile_files_are_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {
         "extension.toml": made("A", "a"),
         "a/__init__.py": "from .fine import Fine",
@@ -322,7 +322,7 @@ def test_hostile_files_are_reported_and_the_rest_goes_on(tmp_path: Path) -> None
     assert report["files"]["parsed"] == report["files"]["seen"] - report["files"]["unreadable"]
 
 
-def test_a_readme_that_is_gone_is_a_warning(tmp_path: Path) -> None:
+def test_a_missing_readme_gives_a_warning(tmp_path: Path) -> None:
     write(tmp_path / "exts/a", {"extension.toml": made("A"), "README.md": "# A\n\nb"})
     (extension,) = prepare(["exts"], tmp_path, tmp_path / "work")
     (tmp_path / "exts/a/README.md").unlink()
@@ -334,7 +334,7 @@ def test_a_readme_that_is_gone_is_a_warning(tmp_path: Path) -> None:
     assert record["entry"]["long_description"] == ""
 
 
-def test_a_readme_with_a_title_alone_gives_way_to_the_overview(tmp_path: Path) -> None:
+def test_the_overview_replaces_a_readme_that_has_only_a_title(tmp_path: Path) -> None:
     files = {"extension.toml": made("A"), "docs/README.md": "# Title", "docs/Overview.md": "# Over\n\nview"}
     write(tmp_path / "exts/a", files)
     collect(["exts"], tmp_path, tmp_path / "work")
@@ -352,7 +352,7 @@ def test_an_unknown_encoding_ends_the_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"{}", b"[]", b'{"entry": {}, "files": [], "warnings": []}'])
-def test_a_bad_entry_is_one_error_that_names_the_file(content: bytes | None, tmp_path: Path) -> None:
+def test_a_bad_entry_gives_one_error_that_names_the_file(content: bytes | None, tmp_path: Path) -> None:
     write(tmp_path / "exts/a", {"extension.toml": made("A", "a"), "a.py": ""})
     collect(["exts"], tmp_path, tmp_path / "work")
     path = tmp_path / "work/extension_data/entries/a.json"
@@ -366,7 +366,7 @@ def test_a_bad_entry_is_one_error_that_names_the_file(content: bytes | None, tmp
 # --- runs ---
 
 
-def test_the_same_input_gives_the_same_bytes_wherever_it_lies(tmp_path: Path, made_up: Path) -> None:
+def test_the_same_input_gives_the_same_bytes_in_any_folder(tmp_path: Path, made_up: Path) -> None:
     shutil.copytree(FIXTURES / "python", tmp_path / "elsewhere/exts")
     shutil.copytree(made_up.parent / "exts/made.empty", tmp_path / "elsewhere/exts/made.empty")
     script = (
@@ -388,7 +388,7 @@ def test_the_same_input_gives_the_same_bytes_wherever_it_lies(tmp_path: Path, ma
     assert not [name for name, content in second.items() if str(tmp_path).encode() in content]
 
 
-def test_what_is_gone_is_removed(tmp_path: Path) -> None:
+def test_stale_files_are_removed(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"exts/{name}", {"extension.toml": made(name, name), f"{name}.py": "x = 1"})
     collect(["exts"], tmp_path, tmp_path / "work")
@@ -468,7 +468,7 @@ def _count(body: list[Any]) -> tuple[int, int]:
     return classes, functions
 
 
-def test_totals_of_the_wheel_are_those_of_a_plain_count(wheel_root: Path, wheel_work: Path) -> None:
+def test_totals_of_the_wheel_equal_a_plain_count(wheel_root: Path, wheel_work: Path) -> None:
     database = read_json(wheel_work / "extension_data/extensions_database.json")["extensions"]
     report = read_json(wheel_work / "extension_data/extraction_report.json")
     left_out = {(item["extension"], item["file"]) for item in report["files"]["left_out"]}
@@ -483,7 +483,7 @@ def test_totals_of_the_wheel_are_those_of_a_plain_count(wheel_root: Path, wheel_
 
 
 @pytest.mark.parametrize("name", ["isaaclab", "isaaclab_contrib", "isaaclab_rl"])
-def test_the_public_api_of_a_real_module_is_what_was_read_by_hand(name: str, wheel_work: Path) -> None:
+def test_the_public_api_of_a_real_module_matches_a_manual_reading(name: str, wheel_work: Path) -> None:
     expected = json.loads((FIXTURES / "wheel_api.json").read_text())[name]
     data = wheel_work / "extension_data"
     (atlas_path,) = data.glob(f"codeatlas/{name}-[0-9]*.json")
@@ -506,7 +506,7 @@ def test_the_public_api_of_a_real_module_is_what_was_read_by_hand(name: str, whe
     assert functions == expected["functions"]
 
 
-def test_five_real_examples_are_what_was_read_by_hand(wheel_work: Path) -> None:
+def test_five_real_examples_match_a_manual_reading(wheel_work: Path) -> None:
     extensions = artifacts.read(wheel_work / EXTENSIONS, Extensions).extensions
     for extension in extensions:
         code_examples.select(
@@ -548,7 +548,7 @@ def test_test_modules_of_one_name_keep_their_functions(tmp_path: Path) -> None:
     assert read_json(tmp_path / "work/extension_data/extraction_report.json")["warnings"] == []
 
 
-def test_diamonds_of_star_exports_take_time_in_proportion_to_their_number(tmp_path: Path) -> None:
+def test_diamonds_of_star_exports_take_linear_time(tmp_path: Path) -> None:
     """Each of 60 modules takes the ``__all__`` of the next two: as many paths as Fibonacci's numbers."""
     count = 60
     files: dict[str, bytes | str] = {

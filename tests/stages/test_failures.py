@@ -12,7 +12,7 @@ from stages.failures import StageError, StageWarning, contained
 from tests.project import make_project
 
 
-def test_an_unexpected_exception_is_a_warning_and_a_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_exception_gives_a_warning_and_a_logged_traceback(caplog: pytest.LogCaptureFixture) -> None:
     warnings: list[StageWarning] = []
     with caplog.at_level(logging.WARNING), contained(warnings, "a.b", "a/b.py"):
         raise KeyError("x")
@@ -35,7 +35,7 @@ def test_an_unexpected_exception_is_a_warning_and_a_traceback_in_the_log(caplog:
     ],
     ids=lambda error: f"{type(error).__name__} {getattr(error, 'errno', None)}",
 )
-def test_what_is_no_fault_of_the_input_passes(error: BaseException) -> None:
+def test_errors_unrelated_to_the_input_propagate(error: BaseException) -> None:
     with pytest.raises(type(error)), contained([], "a.b"):
         raise error
 

@@ -58,7 +58,7 @@ def made_up(work_dir: Path, count: int, dimension: int = 16, seed: int = 0) -> n
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_folder_is_as_the_contract_has_it(work_dir: Path, kind: str) -> None:
+def test_folder_conforms_to_the_contract(work_dir: Path, kind: str) -> None:
     faiss_index.build(kind, work_dir=work_dir, options={})
     folder = work_dir / "faiss_databases" / f"{kind}_faiss"
     assert sorted(os.listdir(folder)) == ["index.faiss", "index.json", "metadata.json", "words.sqlite3"]
@@ -175,7 +175,7 @@ def broken(work_dir: Path, how: str) -> None:
         ("document too few", "settings_documents.json"),
     ],
 )
-def test_inputs_that_do_not_fit_leave_the_old_index(work_dir: Path, how: str, message: str) -> None:
+def test_mismatched_inputs_keep_the_old_index(work_dir: Path, how: str, message: str) -> None:
     faiss_index.build("settings", work_dir=work_dir)
     folder = work_dir / "faiss_databases" / "settings_faiss"
     before = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
@@ -185,7 +185,7 @@ def test_inputs_that_do_not_fit_leave_the_old_index(work_dir: Path, how: str, me
     assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == before
 
 
-def test_full_disk_is_one_clear_error(work_dir: Path) -> None:
+def test_full_disk_gives_one_clear_error(work_dir: Path) -> None:
     """A limit on the size of files stands for a disk that is full."""
     program = (
         "import resource, signal, sys\nfrom pathlib import Path\n"

@@ -126,7 +126,7 @@ def test_the_layout_of_the_data_set(work: Work) -> None:
         assert (work.data / "107.3" / name).read_bytes() == (work.work / source).read_bytes()
 
 
-def test_dependencies_are_what_is_copied(work: Work) -> None:
+def test_dependencies_equal_the_copied_files(work: Work) -> None:
     dependencies = final_assembly.dependencies(work.work, mode="regular", with_search=True)
     assert all((work.work / name).is_file() for name in dependencies)
     assert {"extensions.json", "sources.json"} < set(dependencies)
@@ -134,14 +134,14 @@ def test_dependencies_are_what_is_copied(work: Work) -> None:
     assert len(dependencies) - 2 == len(work.targets()) - 2
 
 
-def test_before_the_preparation_nothing_is_known(tmp_path: Path) -> None:
+def test_before_the_preparation_there_are_no_dependencies(tmp_path: Path) -> None:
     assert final_assembly.targets(tmp_path) == final_assembly.dependencies(tmp_path) == []
     with pytest.raises(StageError, match=r"extensions\.json: missing"):
         final_assembly.assemble(tmp_path, tmp_path / "data", mode="regular", with_search=True)
 
 
 @pytest.mark.parametrize("kit_version", ["", "kit", "107"])
-def test_without_a_kit_version_the_error_says_what_to_set(tmp_path: Path, kit_version: str) -> None:
+def test_without_a_kit_version_the_error_names_the_key_to_set(tmp_path: Path, kit_version: str) -> None:
     work = Work(tmp_path, kit_version=kit_version)
     with pytest.raises(StageError, match=r"kit_version in the \[input\] section"):
         work.assemble()
@@ -149,7 +149,7 @@ def test_without_a_kit_version_the_error_says_what_to_set(tmp_path: Path, kit_ve
     assert not work.data.exists()
 
 
-def test_an_output_that_is_missing_is_named_before_anything_is_copied(work: Work) -> None:
+def test_a_missing_output_is_named_before_anything_is_copied(work: Work) -> None:
     (work.work / "extension_data/extensions_summary.json").unlink()
     with pytest.raises(StageError, match=r"extensions_summary\.json: missing"):
         work.assemble()
@@ -169,7 +169,7 @@ def test_unchanged_files_keep_their_times(work: Work) -> None:
     assert read_json(changed) == {"summary": "another"}
 
 
-def test_a_file_that_someone_changed_is_made_right_again(work: Work) -> None:
+def test_a_changed_file_is_restored(work: Work) -> None:
     work.assemble()
     version, atlas = work.data / "107.3/VERSION.md", work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
     right = atlas.read_bytes()
@@ -179,7 +179,7 @@ def test_a_file_that_someone_changed_is_made_right_again(work: Work) -> None:
     assert (version.read_text(), atlas.read_bytes()) == ("107.3.3\n", right)
 
 
-def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was_set_back_is_seen(work: Work) -> None:
+def test_unchanged_files_are_not_compared_but_an_edit_with_a_restored_time_is_detected(work: Work) -> None:
     work.assemble()
     time.sleep(0.05)  # after this, another change also changes their times
     work.assemble()
@@ -197,7 +197,7 @@ def test_what_is_known_to_be_the_same_is_not_compared_but_an_edit_whose_time_was
     "content",
     ["", "[]", '{"files": 3}', '{"key": "../../data/107.3", "files": {"extensions/codeatlas/x": [1, [], 2]}}'],
 )
-def test_an_odd_record_of_copies_is_of_no_consequence(work: Work, content: str) -> None:
+def test_a_malformed_record_of_copies_has_no_effect(work: Work, content: str) -> None:
     work.assemble()
     (work.work / "final_assembly/copies.json").write_text(content)
     atlas = work.data / "107.3/extensions/codeatlas/my.a-1.2.3.codeatlas.json"
@@ -207,7 +207,7 @@ def test_an_odd_record_of_copies_is_of_no_consequence(work: Work, content: str) 
     assert atlas.read_bytes() == right
 
 
-def test_what_an_extension_that_is_gone_left_is_removed_and_nothing_else(work: Work) -> None:
+def test_only_files_of_a_removed_extension_are_removed(work: Work) -> None:
     work.assemble()
     own = [
         *("107.3/extensions/codeatlas/my.own.codeatlas.json", "107.3/notes.txt", "106.0/VERSION.md", "readme.md"),
@@ -242,7 +242,7 @@ def test_without_search_the_indexes_are_left_out_and_older_ones_removed(work: Wo
     assert final_assembly.dependencies(work.work, with_search=False)
 
 
-def test_another_kit_version_makes_another_data_set_and_leaves_the_first(work: Work) -> None:
+def test_another_kit_version_gets_a_separate_data_set(work: Work) -> None:
     work.assemble()
     first = work.made()
     work.kit_version = "108.0.0"
@@ -279,7 +279,7 @@ def test_a_manifest_that_names_files_outside_is_not_trusted(work: Work, name: st
     assert work.made() == work.targets()
 
 
-def test_the_manifest_lists_every_file_and_what_it_was_made_from(work: Work) -> None:
+def test_the_manifest_lists_every_file_and_the_sources(work: Work) -> None:
     work.assemble()
     manifest = read_json(work.data / "107.3/MANIFEST.json")
     jsonschema.validate(manifest, json.loads((SCHEMAS / "manifest.schema.json").read_text()))
@@ -315,7 +315,7 @@ def test_only_configuration_that_affects_the_data_changes_its_digest() -> None:
     assert final_assembly.configuration_digest(values) != before
 
 
-def test_another_work_directory_finds_what_is_gone(work: Work, tmp_path: Path) -> None:
+def test_another_work_directory_removes_stale_files(work: Work, tmp_path: Path) -> None:
     work.assemble()
     other = Work(tmp_path / "other")
     other.data, other.extensions = work.data, other.extensions[:1]
@@ -326,7 +326,7 @@ def test_another_work_directory_finds_what_is_gone(work: Work, tmp_path: Path) -
     assert not [name for name in other.made() if "my.b" in name]
 
 
-def test_what_a_version_without_a_manifest_published_is_replaced(work: Work) -> None:
+def test_a_data_set_without_a_manifest_is_replaced(work: Work) -> None:
     work.assemble()
     names = [name.removeprefix("107.3/") for name in work.targets()]
     (work.data / "107.3/MANIFEST.json").unlink()
@@ -339,7 +339,7 @@ def test_what_a_version_without_a_manifest_published_is_replaced(work: Work) -> 
     assert not (work.work / "final_assembly/manifest.json").exists()
 
 
-def test_the_data_set_that_was_replaced_is_kept_until_the_next_is_published(work: Work) -> None:
+def test_the_replaced_data_set_is_kept_until_the_next_replacement(work: Work) -> None:
     previous = work.work / "final_assembly/previous/107.3"
     work.assemble()
     assert not previous.exists()
@@ -362,7 +362,7 @@ def test_the_data_set_that_was_replaced_is_kept_until_the_next_is_published(work
     assert sorted(os.listdir(work.data)) == ["107.3"]
 
 
-def test_something_of_the_users_in_the_way_is_named_and_nothing_changes(work: Work) -> None:
+def test_a_user_file_in_place_of_an_output_is_named_and_nothing_changes(work: Work) -> None:
     work.assemble()
     blocked = work.data / "107.3/extensions/codeatlas/my.b-1.2.3.codeatlas.json"
     blocked.unlink()
@@ -378,7 +378,7 @@ def test_something_of_the_users_in_the_way_is_named_and_nothing_changes(work: Wo
     assert work.made() == work.targets()
 
 
-def test_app_templates_are_copied_as_far_as_they_are_text(work: Work) -> None:
+def test_only_text_files_of_app_templates_are_copied(work: Work) -> None:
     folder = work.work / "sources/made/templates"
     files = {
         "apps/kit_base/app.kit": b"[package]\n",
@@ -446,12 +446,12 @@ def test_the_completion_report_counts_and_gathers(work: Work) -> None:
     assert str(work.data.parent) not in (work.data / COMPLETION_REPORT).read_text()
 
 
-def test_the_report_of_a_quick_run_says_that_nothing_is_searchable(work: Work) -> None:
+def test_the_report_of_a_quick_run_lists_no_search_index(work: Work) -> None:
     work.assemble(with_search=False)
     assert report(work)["data_set"]["searchable"] == []
 
 
-def test_the_report_names_an_output_that_is_missing(work: Work) -> None:
+def test_the_report_names_a_missing_output(work: Work) -> None:
     work.assemble()
     (work.work / settings.REPORT).unlink()
     with pytest.raises(StageError, match=r"settings_report\.json: cannot be read"):

@@ -171,7 +171,7 @@ def test_an_entry_by_hand(cache: Cache) -> None:
     }
 
 
-def test_the_same_extensions_each_time(cache: Cache) -> None:
+def test_the_selection_is_reproducible(cache: Cache) -> None:
     for number in range(60):
         cache.add(f"made.up.ext{number}-1.0.{number}")
     first = cache.run(max_extensions=25)
@@ -186,7 +186,7 @@ def test_the_same_extensions_each_time(cache: Cache) -> None:
     assert len(cache.run(max_extensions=1000)["extensions"]) == 60
 
 
-def test_output_does_not_depend_on_where_the_work_directory_is(cache: Cache, tmp_path: Path) -> None:
+def test_output_does_not_depend_on_the_path_of_the_work_directory(cache: Cache, tmp_path: Path) -> None:
     inside = tmp_path / "one" / "sources" / "made"
     cache.add("omni.a", omni_dot_py="")
     shutil.copytree(cache.root, inside)
@@ -292,7 +292,7 @@ def test_names_that_cannot_be_ids(cache: Cache) -> None:
     )
 
 
-def test_templates_are_no_extensions(cache: Cache) -> None:
+def test_templates_are_not_extensions(cache: Cache) -> None:
     cache.add("templates/a/template", '[package]\nversion = "{{ version }}"\ntitle = "A"\n')
     cache.add("templates/b/template", "[package]\nversion = '1'\ntitle = '{{ name }} UI'\n")
     cache.add("c", "[package]\nversion = '1'\n[[python.module]]\nname = '{{ name }}.ui'\n")
@@ -336,7 +336,7 @@ def test_strange_files_in_an_extension(cache: Cache) -> None:
     ]
 
 
-def test_a_manifest_that_is_a_pipe_or_a_folder_is_no_manifest(cache: Cache) -> None:
+def test_a_pipe_or_a_folder_is_not_a_manifest(cache: Cache) -> None:
     cache.add("omni.good")
     (cache.root / "omni.pipe/config").mkdir(parents=True)
     os.mkfifo(cache.root / "omni.pipe/config/extension.toml")
@@ -361,7 +361,7 @@ def test_an_unusable_manifest_does_not_lose_the_extension(cache: Cache, manifest
     assert (kind, "omni.a") in kinds(result)
 
 
-def test_a_broken_manifest_keeps_what_can_be_read(cache: Cache) -> None:
+def test_the_readable_parts_of_a_broken_manifest_are_used(cache: Cache) -> None:
     cache.add(
         "omni.a", "[package]\ntitle = 'A'\nversion = '1.0\n[[python.module]]\nname = 'omni.a'\n", omni__a_dot_py=""
     )
@@ -446,7 +446,7 @@ def test_nested_extensions_have_their_own_files(cache: Cache) -> None:
     }
 
 
-def test_source_trees_that_are_not_built(cache: Cache) -> None:
+def test_unbuilt_source_trees(cache: Cache) -> None:
     cache.add(
         "isaacsim.core.cloner",
         "[package]\nversion = '1'\n[[python.module]]\nname = 'isaacsim.core.cloner'\n"
@@ -489,7 +489,7 @@ project_ext_bindings { ext = ext, src = "bindings", target_subdir = "made/tools/
 """
 
 
-def test_the_build_file_says_where_a_source_tree_has_its_modules(cache: Cache) -> None:
+def test_the_build_file_locates_the_modules_of_a_source_tree(cache: Cache) -> None:
     cache.add(
         "made.tools",
         "[package]\nversion = '1'\n[[python.module]]\nname = 'made.tools'\n"
@@ -521,7 +521,7 @@ def test_the_build_file_says_where_a_source_tree_has_its_modules(cache: Cache) -
     assert "'made.tools.gone'" in warning["message"]
 
 
-def test_a_build_file_that_does_not_tell_all_leaves_the_rest_to_the_usual_place(cache: Cache) -> None:
+def test_modules_missing_from_the_build_file_are_read_from_the_usual_folder(cache: Cache) -> None:
     cache.add(
         "made.carried",
         "[package]\nversion = '1'\n[[python.module]]\nname = 'made.carried'\n",
@@ -618,7 +618,7 @@ def test_the_source_may_be_one_extension(cache: Cache) -> None:
     assert ids(cache.run()) == ["cache"]
 
 
-def test_links_out_of_what_is_not_the_users_own_are_not_followed(cache: Cache, tmp_path: Path) -> None:
+def test_links_out_of_fetched_sources_are_not_followed(cache: Cache, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "key.py").write_text("KEY = 1")
@@ -643,7 +643,7 @@ def test_the_work_directory_is_not_searched(cache: Cache) -> None:
     assert ids(cache.run()) == ["omni.a"]
 
 
-def test_a_source_that_has_gone(cache: Cache) -> None:
+def test_a_removed_source(cache: Cache) -> None:
     cache.add("omni.a")
     cache.run()
     shutil.rmtree(cache.root)

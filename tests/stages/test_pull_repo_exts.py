@@ -101,7 +101,7 @@ def git_source(repository: Path, **more: Any) -> GitSource:
 # --- git, from the clone to the extensions ---------------------------------------------------------------------------
 
 
-def test_a_repository_that_is_built(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_with_a_build_command(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIT_CACHE", str(tmp_path / "packman"))
     work_dir = tmp_path / "work"
     source = git_source(repository, build_command=["./build.sh"], app_template_path="templates")
@@ -125,7 +125,7 @@ def test_a_repository_that_is_built(tmp_path: Path, repository: Path, monkeypatc
     assert [(app["id"], app["title"]) for app in result["apps"]] == [("my.app", "Mine")]
 
 
-def test_a_repository_that_is_not_built(tmp_path: Path, repository: Path) -> None:
+def test_a_repository_without_a_build_command(tmp_path: Path, repository: Path) -> None:
     work_dir = tmp_path / "work"
     sources = pulled(work_dir, git_source(repository, app_template_path="templates"), kit_version=None)
     assert sources["kit_version"] == "107.2.0"
@@ -340,7 +340,7 @@ def _rezip(cache: Path) -> None:
         shutil.rmtree,
     ],
 )
-def test_what_changes_the_signature(tmp_path: Path, cache: Path, change: Callable[[Path], object]) -> None:
+def test_changes_that_affect_the_signature(tmp_path: Path, cache: Path, change: Callable[[Path], object]) -> None:
     before = signature([path_source(cache)], tmp_path / "work")
     revision = pulled(tmp_path / "work", path_source(cache))["sources"][0]["revision"]
     assert signature([path_source(cache)], tmp_path / "work") == before
@@ -360,14 +360,16 @@ def test_what_changes_the_signature(tmp_path: Path, cache: Path, change: Callabl
         lambda cache: None,
     ],
 )
-def test_what_does_not_change_the_signature(tmp_path: Path, cache: Path, change: Callable[[Path], object]) -> None:
+def test_changes_that_do_not_affect_the_signature(
+    tmp_path: Path, cache: Path, change: Callable[[Path], object]
+) -> None:
     before = signature([path_source(cache)], tmp_path / "work")
     change(cache)
     assert signature([path_source(cache)], tmp_path / "work") == before
 
 
 @pytest.mark.parametrize("change", ["folder", "manifest"])
-def test_the_times_tell_that_something_changed_and_changed_back(tmp_path: Path, cache: Path, change: str) -> None:
+def test_the_times_show_a_change_and_its_reversal(tmp_path: Path, cache: Path, change: str) -> None:
     time.sleep(0.1)  # a new file may change again within one tick of the clock
     before = state_of([path_source(cache)], tmp_path / "work")
     assert state_of([path_source(cache)], tmp_path / "work") == before
@@ -382,7 +384,7 @@ def test_the_times_tell_that_something_changed_and_changed_back(tmp_path: Path, 
     assert after.times != before.times
 
 
-def test_the_signature_does_not_see_the_pipelines_own_files(cache: Path) -> None:
+def test_the_signature_ignores_the_pipelines_own_files(cache: Path) -> None:
     work_dir = cache / "_pipeline_output"
     before = signature([path_source(cache)], work_dir)
     pulled(work_dir, path_source(cache))
@@ -390,7 +392,7 @@ def test_the_signature_does_not_see_the_pipelines_own_files(cache: Path) -> None
     assert signature([path_source(cache)], work_dir) == before
 
 
-def test_the_signature_of_a_copy_is_another_unless_the_whole_project_was_copied(tmp_path: Path, cache: Path) -> None:
+def test_the_signature_of_a_copy_differs_unless_the_whole_project_was_copied(tmp_path: Path, cache: Path) -> None:
     for name in ("one", "two"):
         shutil.copytree(cache, tmp_path / name / "exts", copy_function=shutil.copy2)
     one, two = ([path_source(tmp_path / name / "exts")] for name in ("one", "two"))
@@ -414,7 +416,7 @@ def test_a_link_that_leads_to_another_folder_of_the_same_files_is_another_source
     assert signature([path_source(link)], tmp_path) != before
 
 
-def test_what_was_pulled_has_the_signature_of_the_sources_until_they_change(tmp_path: Path, cache: Path) -> None:
+def test_pulled_sources_have_the_signature_of_the_sources_until_they_change(tmp_path: Path, cache: Path) -> None:
     sources, work_dir = [path_source(cache)], tmp_path / "work"
     pulled(work_dir, *sources)
     assert pulled_signature(sources, work_dir) == signature(sources, work_dir)
@@ -433,7 +435,7 @@ def test_the_signature_of_a_repository(tmp_path: Path, repository: Path) -> None
     assert signature(remote, tmp_path / "other") == signature(remote, tmp_path / "other")
 
 
-def test_a_clone_that_has_gone_changes_the_signature(tmp_path: Path, repository: Path) -> None:
+def test_a_removed_clone_changes_the_signature(tmp_path: Path, repository: Path) -> None:
     sources = [git_source(repository)]
     pulled(tmp_path / "work", *sources)
     before = signature(sources, tmp_path / "work")
@@ -452,7 +454,7 @@ def test_importing_the_stages_is_cheap() -> None:
     assert heavy.isdisjoint(loaded.split())
 
 
-def test_zipped_extensions_that_have_gone_are_unpacked_again(tmp_path: Path, cache: Path) -> None:
+def test_removed_zipped_extensions_are_unpacked_again(tmp_path: Path, cache: Path) -> None:
     work_dir = tmp_path / "work"
     for _ in range(2):
         pulled(work_dir, path_source(cache))

@@ -101,7 +101,7 @@ def small(tmp_path: Path) -> dict[str, Any]:
 # ---- made-up extensions ---------------------------------------------------------------------------------------------
 
 
-def test_made_up_extensions_give_exactly_what_was_worked_out_by_hand(made: Path) -> None:
+def test_synthetic_extensions_give_exactly_the_expected_settings(made: Path) -> None:
     expected = json.loads((FIXTURES / "expected.json").read_text(encoding="utf-8"))
     found = {
         path: [
@@ -131,7 +131,7 @@ def test_several_defaults_keep_a_fixed_order(made: Path) -> None:
     assert found["/app/only_in_app"]["default_value"] is True
 
 
-def test_what_is_left_out_is_reported(made: Path) -> None:
+def test_skipped_input_is_reported(made: Path) -> None:
     report = read_json(made / settings.REPORT)
     assert [(item["extension"], item["line"], item["expression"]) for item in report["unresolved"]] == [
         ("made.cpp", 22, "<cpp:kUnknown>"),
@@ -146,7 +146,7 @@ def test_what_is_left_out_is_reported(made: Path) -> None:
 
 @pytest.mark.parametrize("name", ["setting_summary", "setting_summary_simple", "setting_statistics", "settings_report"])
 @pytest.mark.parametrize("input_", ["made", pytest.param("wheel", marks=pytest.mark.long)])
-def test_outputs_follow_their_schemas(name: str, input_: str, request: pytest.FixtureRequest) -> None:
+def test_settings_outputs_conform_to_their_schemas(name: str, input_: str, request: pytest.FixtureRequest) -> None:
     work_dir = request.getfixturevalue(input_)
     schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -175,7 +175,7 @@ def test_the_files_agree_with_each_other(input_: str, request: pytest.FixtureReq
     assert (work_dir / settings.SIMPLE).read_bytes() == to_json(simple)
 
 
-def test_the_same_input_gives_the_same_bytes_wherever_it_lies(made: Path, tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes_in_any_folder(made: Path, tmp_path: Path) -> None:
     shutil.copytree(FIXTURES, tmp_path / "moved")
     prepare(tmp_path / "work", tmp_path / "moved")
     run(tmp_path / "work")
@@ -191,7 +191,7 @@ def test_a_second_run_leaves_every_file_untouched(made: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in files} == before
 
 
-def test_an_owner_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_removed_owner_leaves_nothing_behind(tmp_path: Path) -> None:
     extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\n")
     extension(tmp_path, "my.b", "[settings]\nexts.'my.b'.x = 1\n")
     assert set(small(tmp_path)) == {"/exts/my.a/x", "/exts/my.b/x"}
@@ -200,7 +200,7 @@ def test_an_owner_that_is_gone_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "work" / "settings" / "found").iterdir()] == ["my.a.json"]
 
 
-def test_targets_and_dependencies_are_what_is_written_and_read(made: Path) -> None:
+def test_targets_and_dependencies_equal_the_written_and_read_files(made: Path) -> None:
     owners = {owner.id: owner for owner in artifacts.read(made / EXTENSIONS, Extensions).owners()}
     assert settings.dependencies(owners["made.cpp"]) == ["config/extension.toml", "include/Keys.h", "plugins/Start.cpp"]
     assert settings.dependencies(owners["made.app"]) == ["made.app.kit"]
@@ -217,7 +217,7 @@ def test_targets_and_dependencies_are_what_is_written_and_read(made: Path) -> No
 # ---- errors ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_broken_table_costs_itself_alone_and_is_reported_once(tmp_path: Path) -> None:
+def test_only_the_broken_table_is_lost_and_it_is_reported_once(tmp_path: Path) -> None:
     extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\nbroken = = 2\nexts.'my.a'.y = 2\n")
     write(tmp_path / "exts" / "my.a" / "config" / "extension.gen.toml", "[settings]\nexts.'my.a'.z = [1\n")
     assert set(small(tmp_path)) == {"/exts/my.a/x", "/exts/my.a/y"}
@@ -240,7 +240,7 @@ def test_a_file_that_cannot_be_read_is_reported_with_the_reason(tmp_path: Path) 
     assert [item["kind"] for item in report["warnings"]] == ["too-large", "unreadable"]
 
 
-def test_python_files_without_the_extraction_are_an_error_that_says_what_to_run(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_extraction_names_the_stage_to_run(tmp_path: Path) -> None:
     extension(tmp_path, "my.a", "", **{"x.py": "pass\n"})
     chosen = prepare(tmp_path / "work", tmp_path)
     uses = tmp_path / "work" / "extension_data" / "setting_uses" / "my.a.json"
@@ -301,7 +301,7 @@ def test_constants_are_found_where_they_are_imported_from(files: dict[str, str],
     assert found[expected]["usage_count"] == 1
 
 
-def test_a_name_that_could_be_two_constants_is_none_of_them(tmp_path: Path) -> None:
+def test_a_name_with_two_candidate_constants_is_unresolved(tmp_path: Path) -> None:
     files = {"k.py": 'P = "/my/p"\n', "l.py": 'P = "/my/q"\n', "c.py": "from elsewhere import P\nsettings.get(P)\n"}
     extension(tmp_path, "my.a", "", **files)
     assert small(tmp_path) == {}
@@ -410,7 +410,7 @@ def test_a_preset_is_an_app_file_without_tables_of_an_app() -> None:
     assert toml_settings(b"[package]\nversion = '1'\n" + data, file="a.kit", owner="a", choice=True).definitions == []
 
 
-def test_an_app_inside_an_extension_chooses_but_gives_no_default(tmp_path: Path) -> None:
+def test_an_app_inside_an_extension_does_not_override_a_default(tmp_path: Path) -> None:
     extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\n")
     folder = tmp_path / "exts" / "my.a" / "data"
     write(folder / "app.kit", "[package]\n[settings]\nexts.'my.a'.x = 2\nexts.'my.a'.y = 3\n")
@@ -477,7 +477,7 @@ def test_each_call_of_cpp(call: str, kind: str, type_: str | None, default: Any)
         "settings->getAsBool(path);",
     ],
 )
-def test_what_is_no_setting_in_cpp(source: str) -> None:
+def test_strings_in_cpp_that_are_not_settings(source: str) -> None:
     assert cpp_uses(f"void f() {{\n{source}\n}}\n".encode(), file="a.cpp") == []
 
 
@@ -556,7 +556,7 @@ def test_cpp_macros_of_any_size_end() -> None:
     assert time.process_time() - begin < 10
 
 
-def test_cpp_that_cannot_be_parsed_still_gives_the_rest() -> None:
+def test_the_rest_of_unparsable_cpp_is_read() -> None:
     source = b'FOO(BAR { ) class ; \nvoid f() { s->getAsBool("/a/b"); }\n@@ %% "\n'
     assert [use.path for use in cpp_uses(source, file="a.cpp")] == ["/a/b"]
     assert cpp_uses(b"\xff\xfe\x00\x01 settings->getAsBool(", file="a.cpp") == []
@@ -678,7 +678,7 @@ def test_numbers_of_the_wheel(wheel: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
+def test_a_full_kit_stays_within_the_memory_limit(tmp_path: Path) -> None:
     """1,500 extensions with 60 settings each; the process that merges them stays below 400 MiB."""
     entries = [records.extension(f"big.ext{number:04}") for number in range(1500)]
     records.write_chosen(tmp_path, entries)
@@ -732,7 +732,7 @@ def test_a_full_kit_fits_into_memory(tmp_path: Path) -> None:
     assert read_json(tmp_path / settings.STATISTICS)["total_settings"] == 90_000
 
 
-def test_an_extension_and_an_app_of_one_name_are_told_apart() -> None:
+def test_an_extension_and_an_app_of_one_name_are_distinct() -> None:
     owners: list[Owner] = [records.app("my", "my.kit"), records.app("my", "a/my.kit"), records.extension("my.kit")]
     names = {owner_name(owner) for owner in owners}
     assert names == {"@my.kit", "@a%2Fmy.kit", "my.kit"}
@@ -753,7 +753,7 @@ def extracted(tmp_path: Path) -> dict[str, Any]:
     return found
 
 
-def test_keys_made_of_own_names_and_imported_words(tmp_path: Path) -> None:
+def test_keys_built_from_own_names_and_imported_words(tmp_path: Path) -> None:
     module = """
     import carb.settings
     import omni.ext
@@ -788,14 +788,14 @@ def test_keys_made_of_own_names_and_imported_words(tmp_path: Path) -> None:
     assert [use["name"] for use in kept if use["kind"] == "text"] == ["EXTENSION_NAME"]
 
 
-def test_a_word_begins_no_path(tmp_path: Path) -> None:
+def test_a_plain_word_does_not_start_a_path(tmp_path: Path) -> None:
     source = "import carb.settings\nfrom .consts import NAME\ncarb.settings.get_settings().get(NAME)\n"
     files = {"my/a/__init__.py": source, "my/a/consts.py": 'NAME = "word"\n'}
     extension(tmp_path, "my.a", '[[python.module]]\nname = "my.a"\n', **files)
     assert extracted(tmp_path) == {}
 
 
-def test_a_key_known_at_run_time_alone_is_in_the_full_summary_alone(tmp_path: Path) -> None:
+def test_a_key_known_only_at_run_time_is_only_in_the_full_summary(tmp_path: Path) -> None:
     source = (
         "import carb.settings\ndef rate(name):\n    return carb.settings.get_settings().get(f'/exts/{name}/rate')\n"
     )
@@ -823,7 +823,7 @@ KEYS = (
 )
 
 
-def test_what_is_appended_to_a_list_is_in_it(tmp_path: Path) -> None:
+def test_values_appended_to_a_list_are_included(tmp_path: Path) -> None:
     toml = '[settings]\na.list = ["x"]\na.list."++" = "y"\na.new."++" = "z"\n'
     toml += 'a.both."filter:platform"."linux-x86_64"."++" = [2]\n'
     extension(tmp_path, "my.a", toml + "a.both = [1]\n")

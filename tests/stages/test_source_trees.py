@@ -34,7 +34,7 @@ def extension(id_: str, root: str = "") -> dict[str, str | bytes]:
 
 @pytest.mark.parametrize("text", ["# This is not an extension\n", "", "\ufeff# no\n\n  # extension\n"])
 @pytest.mark.parametrize("name", ["extension.toml", "config/extension.toml"])
-def test_a_manifest_without_content_is_no_extension(tmp_path: Path, name: str, text: str) -> None:
+def test_a_folder_with_an_empty_manifest_is_not_an_extension(tmp_path: Path, name: str, text: str) -> None:
     tree = write_tree(
         tmp_path / "tree",
         {
@@ -64,7 +64,7 @@ TEMPLATES: dict[str, str | bytes] = {
 }
 
 
-def test_templates_are_told_in_one_line_a_folder(tmp_path: Path) -> None:
+def test_templates_give_one_line_per_folder(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {**extension("acme.x", "source/extensions/"), **TEMPLATES})
     run = MadeRun(tmp_path / "work", tree)
     assert (run.ids, run.prepared.apps) == (["acme.x"], [])
@@ -73,13 +73,13 @@ def test_templates_are_told_in_one_line_a_folder(tmp_path: Path) -> None:
     assert warning["message"].startswith("6 templates")
 
 
-def test_where_all_is_templates_the_error_says_to_build_them(tmp_path: Path) -> None:
+def test_if_all_are_templates_the_error_says_to_build_them(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", TEMPLATES)
     with pytest.raises(StageError, match=r"Only templates.*kind = \"git\".*build_command"):
         MadeRun(tmp_path / "work", tree)
 
 
-def test_braces_in_the_settings_of_an_extension_are_no_template(tmp_path: Path) -> None:
+def test_braces_in_the_settings_do_not_make_a_template(tmp_path: Path) -> None:
     files = extension("acme.mail")
     files["acme.mail/config/extension.toml"] = manifest("acme.mail") + "[settings]\nexts.'acme.mail'.t = '{{ name }}'\n"
     assert MadeRun(tmp_path / "work", write_tree(tmp_path / "tree", files)).ids == ["acme.mail"]
@@ -88,7 +88,7 @@ def test_braces_in_the_settings_of_an_extension_are_no_template(tmp_path: Path) 
 # --- one id and version, twice ---------------------------------------------------------------------------------------
 
 
-def test_of_two_folders_of_one_version_the_newer_kits_is_taken(tmp_path: Path) -> None:
+def test_the_folder_of_the_newer_kit_wins_for_equal_versions(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "exts",
         {
@@ -106,7 +106,7 @@ def test_of_two_folders_of_one_version_the_newer_kits_is_taken(tmp_path: Path) -
     assert "Taken from isaac_10.0/acme.assist, not from isaac_5.1/acme.assist:" in warning["message"]
 
 
-def test_of_one_version_the_folder_built_for_the_newer_kit_is_taken_and_the_first_source_before_all(
+def test_for_equal_versions_the_first_source_wins_then_the_newer_kit(
     tmp_path: Path,
 ) -> None:
     names = ("acme.a-1.0.0+106.5.0.lx64", "acme.a-1.0.0+107.3.0.lx64")
@@ -125,7 +125,7 @@ def test_of_one_version_the_folder_built_for_the_newer_kit_is_taken_and_the_firs
 OUT = "_build/linux-x86_64/release/exts/"
 
 
-def test_what_a_partial_build_lacks_comes_from_the_source_tree(tmp_path: Path) -> None:
+def test_extensions_that_a_partial_build_lacks_come_from_the_source_tree(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "tree",
         {
@@ -144,14 +144,14 @@ def test_what_a_partial_build_lacks_comes_from_the_source_tree(tmp_path: Path) -
     assert "my.second, my.third." in warning["message"]
 
 
-def test_a_whole_build_hides_the_source_tree_without_a_word(tmp_path: Path) -> None:
+def test_a_complete_build_hides_the_source_tree_without_a_message(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", {**extension("my.tool", "source/extensions/"), **extension("my.tool", OUT)})
     run = MadeRun(tmp_path / "work", tree)
     assert (run.ids, run.warnings()) == (["my.tool"], [])
     assert OUT in run.prepared.extensions[0].folder
 
 
-def test_an_empty_folder_of_extensions_is_no_build(tmp_path: Path) -> None:
+def test_an_empty_folder_of_extensions_is_not_a_build(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", extension("my.tool", "source/extensions/"))
     (tree / OUT).mkdir(parents=True)
     run = MadeRun(tmp_path / "work", tree)
@@ -161,7 +161,7 @@ def test_an_empty_folder_of_extensions_is_no_build(tmp_path: Path) -> None:
 # --- links and outputs -----------------------------------------------------------------------------------------------
 
 
-def test_extensions_behind_a_link_out_of_the_source_are_told(tmp_path: Path) -> None:
+def test_extensions_behind_a_link_out_of_the_source_are_reported(tmp_path: Path) -> None:
     write_tree(tmp_path / "isaac-sim", {**extension("omni.a", "exts/"), **extension("omni.b", "extscache/")})
     tree = write_tree(tmp_path / "proj", extension("my.proj", "source/"))
     (tree / "_isaac_sim").symlink_to("../isaac-sim")
@@ -175,7 +175,7 @@ def test_extensions_behind_a_link_out_of_the_source_are_told(tmp_path: Path) -> 
     assert [(warning["kind"], warning["file"]) for warning in run.warnings()] == [("link-outside", "_isaac_sim")]
 
 
-def test_a_folder_full_of_links_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_full_of_links_gives_one_line(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "proj", extension("my.proj", "source/"))
     (tree / "exts").mkdir()
     for number in range(5):
@@ -188,7 +188,7 @@ def test_a_folder_full_of_links_is_told_in_one_line(tmp_path: Path) -> None:
     assert warning["message"].startswith("5 links in it lead out of the source; 5 extensions")
 
 
-def test_outputs_are_no_inputs_through_links_neither(tmp_path: Path) -> None:
+def test_outputs_are_not_inputs_even_through_links(tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "tree", extension("my.tool", "exts/"))
     source = PathSource(path=str(tree))
     outputs = [tree / "data"]
@@ -241,7 +241,7 @@ def test_a_readme_given_as_text(tmp_path: Path) -> None:
     assert run.warnings() == []
 
 
-def test_a_declared_readme_is_read_under_any_name_and_missed_if_it_is_not_there(tmp_path: Path) -> None:
+def test_a_declared_readme_is_read_under_any_name_and_reported_if_missing(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "tree",
         {
@@ -361,7 +361,7 @@ NODE_TREE: dict[str, str | bytes] = {
 }
 
 
-def test_hand_written_nodes_are_read_under_the_name_kit_loads_them_by(tmp_path: Path) -> None:
+def test_handwritten_nodes_are_read_under_the_name_that_kit_uses(tmp_path: Path) -> None:
     run = MadeRun(tmp_path / "work", write_tree(tmp_path / "tree", NODE_TREE), excluded_modules=DEFAULT_EXCLUDED)
     built, source = "acme.nodes.ogn.nodes.OgnCount", "acme.srcnodes.ogn.python.nodes.OgnCount"
     assert set(run.atlas("acme.nodes")["methods"]) == {"acme.nodes.g", f"{built}.OgnCount.compute"}
@@ -381,7 +381,7 @@ def test_hand_written_nodes_are_read_under_the_name_kit_loads_them_by(tmp_path: 
 
 
 @pytest.mark.parametrize("excluded", ["ogn", "*.ogn", "acme.*.ogn"])
-def test_an_exclusion_of_the_users_own_leaves_nodes_out(tmp_path: Path, excluded: str) -> None:
+def test_a_configured_exclusion_leaves_nodes_out(tmp_path: Path, excluded: str) -> None:
     tree = write_tree(tmp_path / "tree", NODE_TREE)
     run = MadeRun(tmp_path / "work", tree, excluded_modules=[*DEFAULT_EXCLUDED, excluded])
     assert [list(run.atlas(id_)["methods"]) for id_ in run.ids] == [["acme.nodes.g"], ["acme.srcnodes.h"]]
@@ -391,7 +391,7 @@ def test_an_exclusion_of_the_users_own_leaves_nodes_out(tmp_path: Path, excluded
 # --- extensions of tests alone ---------------------------------------------------------------------------------------
 
 
-def test_an_extension_that_offers_tests_alone(tmp_path: Path) -> None:
+def test_an_extension_that_has_only_tests(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "tree",
         {

@@ -25,7 +25,7 @@ def test_the_closure_has_every_module_that_the_import_loads(stage: str) -> None:
     assert module in closure(module)
 
 
-def test_imports_within_functions_count() -> None:
+def test_imports_inside_functions_count() -> None:
     assert "stages.retrieval.tokens" in closure("stages.code_examples")
     assert "stages.retrieval.lexical" in closure("stages.faiss")
 
@@ -38,7 +38,7 @@ def test_a_stage_does_not_depend_on_the_others() -> None:
     assert "stages.settings" not in closure("stages.extension_data")
 
 
-def test_another_grammar_is_another_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_grammar_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     before = code_digest.__wrapped__("stages.extension_data")
     assert any(name.startswith("tree_sitter_python-") for name in code_state._grammars())
     monkeypatch.setattr(code_state, "_grammars", lambda: ("tree_sitter_python-9.9.dist-info",))

@@ -18,7 +18,7 @@ def test_the_variables_of_a_command_line_in_their_order() -> None:
     assert doit.get_var("b") == "4"
 
 
-def test_the_options_that_are_given() -> None:
+def test_the_options_on_the_command_line() -> None:
     params = DefaultUpdate({"resume": False})
     assert doit_internals.options_given(params) == frozenset()
     params["resume"] = True

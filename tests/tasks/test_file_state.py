@@ -27,13 +27,13 @@ def test_the_same_file_is_not_modified(old: Path) -> None:
     assert not modified(old, FileStateChecker().get_state(str(old), None))
 
 
-def test_an_edit_is_seen(old: Path) -> None:
+def test_an_edit_is_detected(old: Path) -> None:
     state = FileStateChecker().get_state(str(old), None)
     old.write_text("two")
     assert modified(old, state)
 
 
-def test_an_edit_whose_time_was_set_back_is_seen(old: Path) -> None:
+def test_an_edit_with_a_restored_time_is_detected(old: Path) -> None:
     state, before = FileStateChecker().get_state(str(old), None), old.stat()
     old.write_text("two")
     os.utime(old, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -49,13 +49,13 @@ def test_a_copy_with_the_same_content_is_not_modified(old: Path) -> None:
     assert not modified(old, state)
 
 
-def test_a_file_as_young_as_its_record_is_compared_by_content(tmp_path: Path) -> None:
+def test_a_file_as_recent_as_its_record_is_compared_by_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("one")
     assert FileStateChecker().get_state(str(path), None)[1] == -1
 
 
-def test_a_file_that_came_back_while_a_task_wanted_it_is_modified_the_next_time(old: Path) -> None:
+def test_a_file_that_appeared_while_a_task_ran_counts_as_modified_next_time(old: Path) -> None:
     content = old.read_text()
     old.unlink()
     file_state.observe([str(old)])
@@ -64,7 +64,7 @@ def test_a_file_that_came_back_while_a_task_wanted_it_is_modified_the_next_time(
     assert modified(old, FileStateChecker().get_state(str(old), None))
 
 
-def test_a_file_that_changed_while_a_task_read_it_is_modified_the_next_time(old: Path) -> None:
+def test_a_file_that_changed_while_a_task_read_it_counts_as_modified_next_time(old: Path) -> None:
     file_state.observe([str(old)])
     old.write_text("two")
     time.sleep(0.05)
@@ -78,7 +78,7 @@ def test_a_target_torn_by_a_power_failure_is_modified(old: Path) -> None:
     assert modified(old, state)
 
 
-def test_a_file_that_is_as_it_was_recorded_is_not_read_again(old: Path) -> None:
+def test_an_unchanged_file_is_not_read_again(old: Path) -> None:
     record = [*FileStateChecker().get_state(str(old), None)[:4], "the digest of then"]
     assert FileStateChecker().get_state(str(old), record) == record
     old.write_text("two")
@@ -86,5 +86,5 @@ def test_a_file_that_is_as_it_was_recorded_is_not_read_again(old: Path) -> None:
 
 
 @pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
-def test_an_odd_record_is_no_record(old: Path, record: object) -> None:
+def test_a_malformed_record_counts_as_missing(old: Path, record: object) -> None:
     assert FileStateChecker().get_state(str(old), record) == FileStateChecker().get_state(str(old), None)  # type: ignore[arg-type]

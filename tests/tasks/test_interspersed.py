@@ -38,13 +38,13 @@ class Show(InterspersedOptions, Command):  # type: ignore[misc]
         (["--", "-l", "b"], (False, "first", ["-l", "b"])),
     ],
 )
-def test_options_are_read_in_any_place(words: list[str], seen: tuple[bool, str, list[str]]) -> None:
+def test_options_are_read_in_any_position(words: list[str], seen: tuple[bool, str, list[str]]) -> None:
     command = Show()
     assert command.parse_execute(words) == 0
     assert command.seen == seen
 
 
 @pytest.mark.parametrize("words", [["a", "--nothing"], ["--nothing", "a"], ["a", "-x"], ["a", "--start"]])
-def test_a_wrong_option_is_told_in_any_place(words: list[str]) -> None:
+def test_a_wrong_option_is_an_error_in_any_position(words: list[str]) -> None:
     with pytest.raises(CmdParseError, match=r"^option -\S+ .*; doit help show shows the options\.$"):
         Show().parse_execute(words)

@@ -32,7 +32,9 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.wait()
 
 
-def test_a_second_process_is_told_who_and_since_when(tmp_path: Path, holder: "subprocess.Popen[str]") -> None:
+def test_the_error_of_a_second_process_names_the_first_and_its_start(
+    tmp_path: Path, holder: "subprocess.Popen[str]"
+) -> None:
     with pytest.raises(lock.WorkDirBusy, match=rf"process {holder.pid}, since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"):
         lock.acquire(tmp_path)
 
@@ -45,7 +47,7 @@ def test_a_killed_process_leaves_no_stale_lock(tmp_path: Path, holder: "subproce
 
 
 @pytest.mark.parametrize("command", ["clean", "forget"])
-def test_commands_that_remove_wait_for_no_run(tmp_path: Path, command: str) -> None:
+def test_commands_that_remove_files_do_not_wait_for_a_run(tmp_path: Path, command: str) -> None:
     project = make_project(tmp_path.resolve() / "project", count=1)
     assert project.run("doit", "quick=1").code == 0, project.output()
     before = digest_of(project.work), digest_of(project.data)
@@ -67,7 +69,7 @@ def test_commands_that_remove_wait_for_no_run(tmp_path: Path, command: str) -> N
     assert after == before
 
 
-def test_taking_it_twice_is_taking_it_once(tmp_path: Path) -> None:
+def test_a_second_acquire_has_no_effect(tmp_path: Path) -> None:
     lock.acquire(tmp_path)
     lock.acquire(tmp_path)
     lock.release(tmp_path)

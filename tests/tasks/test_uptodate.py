@@ -15,7 +15,7 @@ def recorded(task: Task) -> dict[str, Any]:
     return values
 
 
-def test_options_that_are_the_same_or_not() -> None:
+def test_changed_and_unchanged_options() -> None:
     values = {"options": {"mode": "regular"}, "targets": {}}
     assert Freshness({"mode": "regular"})(Task("t", None), values)
     other = Freshness({"mode": "tests"})
@@ -38,7 +38,7 @@ class Source:
         return {"content": self.content, "time": self.time}
 
 
-def test_what_was_steady_while_a_task_ran_is_recorded_without_its_times() -> None:
+def test_steady_values_are_not_recorded() -> None:
     source = Source()
     first = Freshness({}, source.state, steady=["time"])
     task = Task("t", None)
@@ -49,7 +49,7 @@ def test_what_was_steady_while_a_task_ran_is_recorded_without_its_times() -> Non
     assert Freshness({}, source.state, steady=["time"])(Task("t", None), values)
 
 
-def test_what_changed_while_a_task_ran_and_changed_back_makes_it_run_again() -> None:
+def test_a_steady_value_that_changed_during_the_task_makes_it_run_again() -> None:
     source = Source()
     first = Freshness({}, source.state, steady=["time"])
     task = Task("t", None)

@@ -112,7 +112,7 @@ def test_files_and_the_words_of_commands(project: Project) -> None:
     assert completed(project, "doit checkpoint s") == ["show"]
 
 
-def test_every_command_is_known_to_both_scripts(project: Project) -> None:
+def test_both_scripts_complete_every_command(project: Project) -> None:
     for shell in ("bash", "zsh"):
         script = Path(project.path / f"completion.{shell}").read_text()
         assert "        verify) printf '%s\\n' --json;;" in script

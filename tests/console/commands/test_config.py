@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path, count=1, embeddings__model="${MODEL}", embeddings__api_key="canary-in-the-file")
 
 
-def test_show_says_where_each_value_comes_from_and_no_secret(project: Project) -> None:
+def test_show_prints_the_origin_of_each_value_and_no_secret(project: Project) -> None:
     done = doit("show", "--json", f"config={project.config}", "max_extensions=3", MODEL="canary-model")
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
@@ -43,7 +43,7 @@ def test_show_says_where_each_value_comes_from_and_no_secret(project: Project) -
     assert shown["embeddings.batch_size"] == {"value": 50, "origin": "default", "environment": []}
 
 
-def test_show_prints_the_configuration_that_is_in_force(project: Project) -> None:
+def test_show_prints_the_effective_configuration(project: Project) -> None:
     done = doit("show", f"config={project.config}", "kit_cache=/opt/kit", MODEL="m")
     assert done.returncode == 0, done.stderr
     document = tomli.loads(done.stdout)
@@ -52,13 +52,13 @@ def test_show_prints_the_configuration_that_is_in_force(project: Project) -> Non
     assert "[[input.sources]]  # command line" in done.stdout.splitlines()
 
 
-def test_show_tells_what_a_resume_takes_from_the_checkpoint(project: Project) -> None:
+def test_show_marks_values_that_a_resume_restores(project: Project) -> None:
     project.run("doit", "max_extensions=1", "end=preparation", MODEL="m")
     done = doit("show", "--json", f"config={project.config}", "resume=1", MODEL="m")
     assert json.loads(done.stdout)["processing.max_extensions"]["origin"] == "checkpoint"
 
 
-def test_check_is_the_check_of_a_run(project: Project) -> None:
+def test_check_validates_like_a_run(project: Project) -> None:
     done = doit("check", str(project.config), MODEL="m")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{project.config}: valid.\n", "")
     assert not project.work.exists()
@@ -70,7 +70,7 @@ def test_check_is_the_check_of_a_run(project: Project) -> None:
     assert "the environment variable NO_SUCH_KEY is not set" in unset.stderr
 
 
-def test_migrate_prints_the_file_and_tells_on_standard_error(tmp_path: Path) -> None:
+def test_migrate_prints_the_file_and_lists_changes_on_standard_error(tmp_path: Path) -> None:
     old = tmp_path / "old.toml"
     old.write_text('[input]\nexts_path = "/opt/exts"  # here\n[faiss]\nx = 1\n')
     done = doit("migrate", str(old))
@@ -89,7 +89,7 @@ def test_wrong_words(words: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     for word in ("check", "migrate"):
         done = doit(word, str(tmp_path / "gone.toml"))
         assert (done.returncode, done.stdout) == (2, "")

@@ -26,7 +26,7 @@ def test_the_table_has_the_most_changed_extension_first(compared_pair: tuple[Pro
     assert "made.api.signature" not in done.stdout
 
 
-def test_only_what_breaks_is_shown_and_fails(compared_pair: tuple[Project, Project]) -> None:
+def test_only_breaking_changes_are_shown_and_fail(compared_pair: tuple[Project, Project]) -> None:
     done = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "--only", "breaking", "--fail-on", "breaking")
     assert done.returncode == 3, done.stderr
     assert "! ~ function made.api.signature" in done.stdout
@@ -34,7 +34,7 @@ def test_only_what_breaks_is_shown_and_fails(compared_pair: tuple[Project, Proje
     assert "made.api.Added" not in done.stdout
 
 
-def test_nothing_that_breaks_is_no_failure(compared_pair: tuple[Project, Project]) -> None:
+def test_without_breaking_changes_the_command_succeeds(compared_pair: tuple[Project, Project]) -> None:
     done = diff(
         compared_pair[1], str(compared_pair[0].data), "107.3", "--extension", "made.new", "--fail-on", "breaking"
     )
@@ -89,7 +89,7 @@ def test_markdown_and_a_page(compared_pair: tuple[Project, Project], tmp_path: P
         (["107.3", "107.3", "--only", "cars"], 3, "cars"),
     ],
 )
-def test_a_wrong_question_is_one_line(
+def test_wrong_arguments_give_one_line(
     compared_pair: tuple[Project, Project], arguments: list[str], code: int, message: str
 ) -> None:
     done = diff(compared_pair[0], *arguments)

@@ -23,7 +23,7 @@ def test_stages_are_listed_in_their_order() -> None:
     assert doit("list", "--quiet", "--sort", "name").stdout.split() == sorted(STAGES)
 
 
-def test_help_groups_the_commands_and_leaves_none_out() -> None:
+def test_help_groups_all_commands() -> None:
     shown = doit("help").stdout
     commands = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["doit.COMMAND"]
     listed = re.findall(r"^  ([a-z-]+)  +\S", shown, re.MULTILINE)
@@ -34,12 +34,12 @@ def test_help_groups_the_commands_and_leaves_none_out() -> None:
     assert listed[:4] == ["run", "dry-run", "checkpoint", "config"]
 
 
-def test_help_of_a_command_and_of_a_task_stay() -> None:
+def test_help_of_a_command_and_of_a_task_is_doits() -> None:
     assert "--force" in doit("help", "run").stdout
     assert "4/8 select code examples" in doit("help", "code_examples").stdout
 
 
-def test_a_misspelt_word_names_the_nearest_task_or_command() -> None:
+def test_the_error_for_a_misspelt_word_names_the_closest_task_or_command() -> None:
     stage = doit("setings")
     assert stage.returncode in (2, 3)
     assert "Did you mean settings?" in stage.stderr

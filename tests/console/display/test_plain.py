@@ -42,7 +42,7 @@ def test_a_terminal_shows_the_eight_stages_live_and_a_closing_table(project: Pro
     assert "completed successfully" in last
 
 
-def test_a_failure_on_a_terminal_names_the_stage_and_the_way_on(project: Project) -> None:
+def test_a_failure_on_a_terminal_shows_the_stage_and_the_resume_command(project: Project) -> None:
     project.work.mkdir()
     (project.work / "faiss_databases").write_text("in the way")
     code, screen = run_on_terminal(project.command(MAIN), cwd=ROOT, environ=terminal_environ(), lines=60)
@@ -75,7 +75,7 @@ def test_a_pipe_gets_plain_lines_and_at_most_one_for_an_extension(project: Proje
         assert sum(f"made.up{number:02}" in line for line in run.output.splitlines()) <= 1
 
 
-def test_quiet_prints_nothing_when_all_is_well_and_what_is_wrong_otherwise(project: Project) -> None:
+def test_quiet_prints_only_warnings_and_errors(project: Project) -> None:
     assert project.run(MAIN, "--quiet").output == ""
     (project.extensions / "made.up02/made/up02/__init__.py").write_text("changed = 1\n")
     folder = project.work / "code_examples/extension_analysis_summary.json"

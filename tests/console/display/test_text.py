@@ -10,7 +10,7 @@ def broken(extension: str, file: str, line: int = 1, kind: str = "python-syntax"
     return warning(kind, extension, file, line, "It cannot be read.")
 
 
-def test_one_kind_in_one_folder_is_one_line_with_its_number() -> None:
+def test_warnings_of_one_kind_in_one_folder_share_a_line() -> None:
     found = [broken("a", f"lib/m{number}.py") for number in range(4)]
     lines, whole = shown_warnings(found, set())
     assert lines == ["a: lib/m0.py:1: It cannot be read; and 3 more of this kind in lib/."]
@@ -24,7 +24,7 @@ def test_the_extensions_of_the_others_are_named() -> None:
     ]
 
 
-def test_another_folder_or_kind_is_another_line_and_three_are_enough() -> None:
+def test_each_folder_and_kind_has_a_line_up_to_three() -> None:
     found = [broken(str(number), f"f{number}/a.py") for number in range(5)]
     lines, whole = shown_warnings(found, set())
     assert [line.split(":")[0] for line in lines] == ["0", "1", "2"]
@@ -32,7 +32,7 @@ def test_another_folder_or_kind_is_another_line_and_three_are_enough() -> None:
     assert shown_warnings(found[:2], set())[1]
 
 
-def test_an_extension_is_not_named_first_again() -> None:
+def test_an_extension_has_at_most_one_line() -> None:
     named: set[str] = set()
     shown_warnings([broken("a", "x.py")], named)
     lines, whole = shown_warnings([broken("a", "y.py"), broken("b", "y.py", kind="other")], named)
@@ -40,7 +40,7 @@ def test_an_extension_is_not_named_first_again() -> None:
     assert not whole
 
 
-def test_every_warning_can_be_had() -> None:
+def test_every_warning_can_be_shown() -> None:
     found = [broken("a", f"m{number}.py") for number in range(9)]
     lines, whole = shown_warnings(found, set(), every=True)
     assert len(lines) == 9

@@ -53,7 +53,7 @@ def test_json_of_a_failure_and_of_a_run_that_could_not_start(project: Project) -
     assert json.loads(refused.stdout)["result"] == "not-started"
 
 
-def test_junit_has_a_case_for_each_stage_and_says_what_failed(project: Project, tmp_path: Path) -> None:
+def test_junit_has_a_case_per_stage_with_the_failure(project: Project, tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     project.work.mkdir()
     (project.work / "settings").write_text("in the way")
@@ -82,7 +82,7 @@ def test_annotations_name_file_and_line(project: Project) -> None:
     assert "line=2" in line
 
 
-def test_annotations_are_on_where_github_reads_and_off_elsewhere(project: Project) -> None:
+def test_annotations_are_on_only_for_github(project: Project) -> None:
     break_a_module(project)
     assert "::warning" in project.run(MAIN, "--end", "extension_data", GITHUB_ACTIONS="true").output
     assert "::warning" not in project.run(MAIN, "--end", "extension_data", GITHUB_ACTIONS="false").output

@@ -243,7 +243,7 @@ def test_no_view_is_wider_than_the_window(browser: Browser, report: Path, view: 
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1440, "light"), (1440, "dark")])
-def test_no_barrier_that_axe_can_find(browser: Browser, report: Path, view: str, width: int, scheme: str) -> None:
+def test_axe_finds_no_accessibility_problem(browser: Browser, report: Path, view: str, width: int, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     with opened(browser, report, view, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:

@@ -169,7 +169,7 @@ def test_an_edit_shows_what_is_out_of_date(tmp_path: Path) -> None:
     assert (states["preparation"], states["extension_data"]) == ("complete", "outdated")
 
 
-def test_a_failed_run_shows_the_failure_and_what_is_there(tmp_path: Path) -> None:
+def test_a_failed_run_shows_the_failure_and_the_available_data(tmp_path: Path) -> None:
     project = make_project(tmp_path, 2)
     # A folder where a file has to be written: the stage cannot end well.
     (project.work / "settings" / "setting_summary.json" / "in the way").mkdir(parents=True)
@@ -186,7 +186,7 @@ def test_a_failed_run_shows_the_failure_and_what_is_there(tmp_path: Path) -> Non
     assert len(page.index["extensions"]) == 2
 
 
-def test_extensions_are_there_before_the_database_is(tmp_path: Path) -> None:
+def test_extensions_are_shown_before_the_database_exists(tmp_path: Path) -> None:
     project = make_project(tmp_path, 2)
     assert project.run("data_collection_pipeline.py", "--end", "preparation").code == 0
     page = report(project)
@@ -220,7 +220,7 @@ def test_the_configuration_has_no_secret(tmp_path: Path) -> None:
     assert "***" in page.text
 
 
-def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_gives_one_line(tmp_path: Path) -> None:
     project = make_project(tmp_path, 1)
     (tmp_path / "taken").mkdir()
     done = project.run("doit", "report", "-o", str(tmp_path / "taken"))
@@ -255,7 +255,7 @@ _NAMES = st.sampled_from([f"e{number}" for number in range(60)])
 
 
 @given(st.dictionaries(_NAMES, st.lists(_NAMES, max_size=6), min_size=1))
-def test_each_extension_has_a_place_of_its_own_in_the_graph(needs: dict[str, list[str]]) -> None:
+def test_no_two_extensions_share_a_position_in_the_graph(needs: dict[str, list[str]]) -> None:
     edges = {**{name: [] for names in needs.values() for name in names}, **needs}
     place = layered(edges)
     assert place.keys() == edges.keys()
@@ -263,7 +263,7 @@ def test_each_extension_has_a_place_of_its_own_in_the_graph(needs: dict[str, lis
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), max_size=200))
-def test_without_cycles_what_is_needed_stands_to_the_right(pairs: list[tuple[int, int]]) -> None:
+def test_without_cycles_dependencies_are_to_the_right(pairs: list[tuple[int, int]]) -> None:
     edges: dict[str, list[str]] = {f"e{number}": [] for number in range(100)}
     for one, other in pairs:
         if one != other:
@@ -288,7 +288,7 @@ def test_no_values_no_plot() -> None:
     assert bars("name", "Title", {"one": {"a": 0.0}}) == {}
 
 
-def test_the_pipeline_is_drawn_with_the_arrows_that_no_others_imply() -> None:
+def test_the_diagram_omits_arrows_that_others_imply() -> None:
     stages = [
         StageState("a", "", "complete"),
         StageState("b", "", "complete", after=("a",)),

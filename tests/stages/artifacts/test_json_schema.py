@@ -32,7 +32,7 @@ def objects(rule: Any) -> Any:
 
 
 @pytest.mark.parametrize("file", PUBLISHED, ids=lambda file: file.schema)
-def test_each_is_valid_closed_and_described(file: PublishedFile) -> None:
+def test_each_schema_is_valid_closed_and_described(file: PublishedFile) -> None:
     schema = schema_of(file)
     jsonschema.Draft202012Validator.check_schema(schema)
     rules = list(objects(schema))
@@ -69,7 +69,7 @@ def extensions(**more: Any) -> dict[str, Any]:
         ({"files": {"python": ["a", "a"], "stubs": [], "toml": [], "cpp": [], "docs": [], "ogn": []}}, "python"),
     ],
 )
-def test_constraints_stand_in_the_schema(more: dict[str, Any], at: str | None) -> None:
+def test_the_schemas_contain_the_constraints(more: dict[str, Any], at: str | None) -> None:
     schema = schemas()["extensions.schema.json"]
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(extensions(**more)))
     assert [at in error.absolute_path for error in errors] == ([True] if at else []), errors

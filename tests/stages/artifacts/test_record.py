@@ -51,7 +51,7 @@ def plain(value: Any) -> Any:
     return json.loads(msgspec.json.encode(value))
 
 
-def test_every_file_of_a_run_has_a_type_and_comes_out_as_it_was(project: Project) -> None:
+def test_every_file_of_a_run_round_trips_through_its_type(project: Project) -> None:
     in_work_dir = {file.work_dir: file.record for file in PUBLISHED if file.work_dir} | INTERNAL
     in_data_set = {file.data_set: file.record for file in PUBLISHED if file.data_set}
     in_target_dir = {file.target_dir: file.record for file in PUBLISHED if file.target_dir}
@@ -79,7 +79,7 @@ def test_every_file_of_a_run_has_a_type_and_comes_out_as_it_was(project: Project
     assert seen == in_work_dir.keys() | in_data_set.keys() | in_target_dir.keys()
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+def test_a_written_record_reads_back_equal(tmp_path: Path) -> None:
     records.write_chosen(
         tmp_path, [records.extension("a", files={"python": ["a.py"]}, modules=["a"])], [records.app("b")]
     )
@@ -108,7 +108,7 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_another_form_is_one_error_with_file_key_and_remedy(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_malformed_file_gives_one_error_with_file_key_and_remedy(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "digests.json"
     path.write_bytes(content)
     with pytest.raises(StageError, match=says) as caught:

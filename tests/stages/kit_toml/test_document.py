@@ -92,7 +92,7 @@ def test_broken_file_names_the_line() -> None:
     assert str(again) == str(caught.value) and again.line == 3
 
 
-def test_parse_lenient_keeps_what_can_be_read() -> None:
+def test_parse_lenient_keeps_the_readable_parts() -> None:
     document = parse_lenient((FIXTURES / "broken.toml").read_bytes(), name="broken.toml")
     assert document.values == {
         "package": {"version": "1.2.3", "category": "tools"},
@@ -109,7 +109,7 @@ def test_parse_lenient_keeps_what_can_be_read() -> None:
     ]
 
 
-def test_parse_lenient_of_a_sound_file_is_parse() -> None:
+def test_parse_lenient_of_a_valid_file_equals_parse() -> None:
     data = (FIXTURES / "filters.toml").read_bytes()
     assert parse_lenient(data, name="x") == parse(data, name="x")
 
@@ -235,7 +235,7 @@ def to_document(tables: dict[str, dict[str, Any]]) -> str:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])  # hypothesis reads Unicode's tables at the first draw
 @given(st.dictionaries(KEYS, st.dictionaries(KEYS, VALUES, max_size=4), max_size=4))
-def test_plain_toml_means_what_tomli_says(tables: dict[str, dict[str, Any]]) -> None:
+def test_plain_toml_reads_as_with_tomli(tables: dict[str, dict[str, Any]]) -> None:
     text = to_document(tables)
     assert loads(text.encode(), name="x") == tomli.loads(text)
 
@@ -263,7 +263,7 @@ def test_every_app_of_a_real_wheel(wheel_root: Path) -> None:
     )
 
 
-def test_sound_files_of_a_real_wheel_read_as_plain_toml(wheel_root: Path) -> None:
+def test_valid_files_of_a_real_wheel_read_as_plain_toml(wheel_root: Path) -> None:
     compared = 0
     for file in [*wheel_root.glob("isaaclab/**/*.toml"), *wheel_root.glob("isaaclab/apps/**/*.kit")]:
         data = file.read_bytes()

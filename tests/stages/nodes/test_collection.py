@@ -124,7 +124,7 @@ def test_the_language_and_the_file_that_implements_a_node(
     assert node["class_full_name"] is None  # it lies outside of the declared module
 
 
-def test_a_class_of_another_name_that_computes_implements_the_node(tmp_path: Path) -> None:
+def test_a_class_of_another_name_with_a_compute_method_implements_the_node(tmp_path: Path) -> None:
     folder = "acme/nodes/ogn/python/nodes"
     _, nodes = nodes_of(
         tmp_path,
@@ -139,7 +139,7 @@ def test_a_class_of_another_name_that_computes_implements_the_node(tmp_path: Pat
     assert nodes["acme.nodes.Two"]["class_full_name"] is None
 
 
-def test_a_copy_of_a_description_is_no_second_node_but_another_one_is_told(tmp_path: Path) -> None:
+def test_an_equal_description_is_ignored_and_a_different_one_is_reported(tmp_path: Path) -> None:
     run, nodes = nodes_of(
         tmp_path,
         {
@@ -156,7 +156,7 @@ def test_a_copy_of_a_description_is_no_second_node_but_another_one_is_told(tmp_p
     assert "a/OgnCount.ogn describes it otherwise" in warning["message"]
 
 
-def test_what_is_broken_is_one_warning_a_file_and_does_not_lose_the_rest(tmp_path: Path) -> None:
+def test_a_broken_file_gives_one_warning_and_the_rest_is_read(tmp_path: Path) -> None:
     run, nodes = nodes_of(
         tmp_path,
         {
@@ -184,7 +184,7 @@ def test_nodes_in_excluded_modules_are_left_out(tmp_path: Path) -> None:
     assert list(nodes_of(tmp_path / "b", files, ["third_party", "ogn"])[1]) == ["acme.nodes.Own"]
 
 
-def test_of_one_name_in_two_extensions_the_first_is_taken_and_told(tmp_path: Path) -> None:
+def test_the_first_of_two_extensions_with_one_node_name_wins_with_a_warning(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "exts",
         {
@@ -249,7 +249,7 @@ def test_the_data_set_has_the_nodes_and_their_index(project: Project) -> None:
     assert json.loads((project.data / "pipeline_completion_report.json").read_text())["counts"]["nodes"] == 1
 
 
-def test_a_second_run_has_nothing_to_do_and_an_edit_of_a_node_remakes_one_extension(project: Project) -> None:
+def test_a_second_run_does_nothing_and_an_edit_of_a_node_rebuilds_one_extension(project: Project) -> None:
     assert "All stages are already complete" in project.run("doit").output
     path = project.extensions / "made.up01/made/up01/ogn/nodes/OgnKite.ogn"
     before = path.read_text()

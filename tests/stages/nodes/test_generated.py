@@ -23,5 +23,5 @@ from stages.nodes.generated import is_generated
         ("acme/cognition/tests/TestOgnCount.py", False),
     ],
 )
-def test_what_the_build_generates(path: str, generated: bool) -> None:
+def test_generated_files(path: str, generated: bool) -> None:
     assert is_generated(path) is generated

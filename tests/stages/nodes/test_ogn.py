@@ -106,7 +106,7 @@ def test_files_that_cannot_be_read(data: bytes, problem: str, line: int) -> None
     assert found.line == line
 
 
-def test_what_is_wrong_in_a_node_type_does_not_lose_the_rest() -> None:
+def test_an_error_in_a_node_type_does_not_affect_the_rest() -> None:
     found = read(
         {
             "A": {
@@ -147,13 +147,13 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_any_json_is_read_or_told(value: Any) -> None:
+def test_any_json_is_read_or_reported(value: Any) -> None:
     found = read(value)
     assert found.nodes or found.problem
     json.dumps(found)
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_read_or_told(data: bytes) -> None:
+def test_any_bytes_are_read_or_reported(data: bytes) -> None:
     found = read_ogn(data)
     assert found.nodes or found.problem

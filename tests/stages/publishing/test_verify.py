@@ -47,7 +47,7 @@ def replace(folder: Path, name: str, content: bytes) -> None:
     write_json(folder / "MANIFEST.json", manifest, indent=True)
 
 
-def test_what_a_run_published_is_whole_and_so_is_a_copy(published: Project, copy: Path) -> None:
+def test_a_published_data_set_and_its_copy_are_complete(published: Project, copy: Path) -> None:
     assert faults(published.data / "107.3") == []
     (copy / "notes.txt").write_text("mine")
     found = verify(copy)
@@ -55,7 +55,7 @@ def test_what_a_run_published_is_whole_and_so_is_a_copy(published: Project, copy
     assert found.files == len([path for path in copy.rglob("*") if path.is_file()]) - 2
 
 
-def test_each_file_that_is_gone_or_changed_is_named(copy: Path) -> None:
+def test_each_missing_or_changed_file_is_named(copy: Path) -> None:
     (copy / DATABASE).unlink()
     atlas = (copy / ATLAS).read_bytes()
     (copy / ATLAS).write_bytes(atlas[::-1])
@@ -94,7 +94,7 @@ def test_an_unusable_manifest_is_one_fault(copy: Path, content: bytes | dict[str
     assert says in message
 
 
-def test_what_does_not_keep_to_its_schema_is_named_by_its_place(copy: Path) -> None:
+def test_a_schema_violation_is_named_with_its_path(copy: Path) -> None:
     atlas = read_json(copy / ATLAS)
     name, module = next(iter(atlas["modules"].items()))
     module["class_names"] = 3
@@ -105,7 +105,7 @@ def test_what_does_not_keep_to_its_schema_is_named_by_its_place(copy: Path) -> N
     assert found["settings/setting_statistics.json"] == "is not valid JSON"
 
 
-def test_what_the_database_refers_to_must_be_there(copy: Path) -> None:
+def test_files_that_the_database_names_must_exist(copy: Path) -> None:
     database = read_json(copy / DATABASE)
     database["extensions"]["made.up01"]["codeatlas_path"] = "codeatlas/other.codeatlas.json"
     replace(copy, DATABASE, to_json(database))
@@ -114,7 +114,7 @@ def test_what_the_database_refers_to_must_be_there(copy: Path) -> None:
     ]
 
 
-def test_an_index_must_be_that_of_the_documents_beside_it(copy: Path) -> None:
+def test_an_index_must_match_the_documents_beside_it(copy: Path) -> None:
     import faiss
 
     name = "extensions/extensions_faiss/index.faiss"
@@ -156,7 +156,7 @@ def test_the_command(published: Project, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing-here", "empty"])
-def test_no_data_set_is_one_line(tmp_path: Path, name: str) -> None:
+def test_a_missing_data_set_gives_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
     code, out, err = run(str(tmp_path / name))
     assert (code, out, err.count("\n")) == (1, "", 1)

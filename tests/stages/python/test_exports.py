@@ -121,7 +121,7 @@ def test_a_decorator_may_export(exporter: str, module: str) -> None:
     assert [item["full_name"] for item in docs["methods"]] == ["k.reset_all"]
 
 
-def test_an_entry_that_is_found_nowhere_is_told() -> None:
+def test_an_unresolved_entry_is_reported() -> None:
     source = """
     import logging
     from .gone import Here
@@ -151,7 +151,7 @@ def test_a_reference_to_a_variable_stays_a_variable() -> None:
     assert found == {"k.LIMIT": "impl.LIMIT", "k.impl.LIMIT": "3"}
 
 
-def test_a_class_named_like_its_module_hides_none_of_the_modules_functions() -> None:
+def test_a_class_with_the_name_of_its_module_hides_no_function() -> None:
     window = """
     class Window:
         class Inner:

@@ -53,11 +53,11 @@ def use_of(
         ("test/x.py", ["omni.foo"], TESTS),
     ],
 )
-def test_what_a_file_is_for(path: str, declared: list[str], use: str) -> None:
+def test_the_role_of_a_file(path: str, declared: list[str], use: str) -> None:
     assert use_of(path, declared=declared) == use
 
 
-def test_a_test_by_its_own_name_alone_says_so() -> None:
+def test_a_test_known_only_by_its_own_name_is_marked() -> None:
     paths = ["a/test_x.py", "a/tests/test_x.py", "a/x_test.py", "a/tests/x.py", "a/x.py"]
     found = {file.path: file.by_name for file in classify(paths, declared=["a"], roots={"": ""}, excluded_modules=[])}
     assert [found[path] for path in paths] == [True, False, True, False, False]
@@ -106,14 +106,14 @@ def test_a_file_under_no_root_is_outside() -> None:
     assert use_of("other/omni/x.py", declared=["omni.foo"], roots={"python": ""}) == OUTSIDE
 
 
-def test_a_package_hides_a_module_of_the_same_name_and_a_stub_stands_beside_either() -> None:
+def test_a_package_hides_a_module_of_the_same_name_but_not_its_stub() -> None:
     paths = ["m/twin.py", "m/twin/__init__.py", "m/twin/__init__.pyi"]
     found = {file.path: file for file in classify(paths, declared=["m"], roots={"": ""}, excluded_modules=[])}
     assert [found[path].use for path in paths] == [OUTSIDE, API, API]
     assert "m/twin/__init__.py" in found["m/twin.py"].why
 
 
-def test_files_come_sorted_whatever_their_order() -> None:
+def test_files_are_sorted() -> None:
     paths = ["m/b.py", "m/__init__.py", "m/a.py"]
     both = [classify(order, declared=["m"], roots={"": ""}, excluded_modules=[]) for order in (paths, paths[::-1])]
     assert both[0] == both[1]
@@ -155,12 +155,12 @@ def test_a_file_is_decoded_as_it_declares(data: bytes, text: str | None) -> None
         (b"x = " + b"1+" * 20_000 + b"1", "python-nesting", 0),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why_and_where(data: bytes, kind: str, line: int) -> None:
+def test_the_error_for_an_unreadable_file_has_reason_and_line(data: bytes, kind: str, line: int) -> None:
     with pytest.raises(UnreadableSource) as caught:
         parse(decode(data))
     assert (caught.value.kind, caught.value.line) == (kind, line)
 
 
-def test_a_missing_file_says_so(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="No such file"):
         read_bytes(tmp_path, "gone.py")

@@ -53,7 +53,7 @@ NEWER = {
 
 
 @pytest.mark.parametrize(("newer", "older"), NEWER.values(), ids=NEWER)
-def test_newer_words_become_older_ones_line_by_line(newer: str, older: str | None) -> None:
+def test_newer_syntax_is_rewritten_line_by_line(newer: str, older: str | None) -> None:
     found = _Translation(newer).translate({})
     assert found.count("\n") == newer.count("\n")
     ast.parse(found)
@@ -69,7 +69,7 @@ def test_newer_words_become_older_ones_line_by_line(newer: str, older: str | Non
         "try:\n    pass\nexcept (A, B) as error:\n    pass\nexcept* C:\n    pass\n".replace("except*", "except"),
     ],
 )
-def test_older_words_stay(source: str) -> None:
+def test_older_syntax_is_unchanged(source: str) -> None:
     assert _Translation(source).translate({}) == source
 
 
@@ -136,7 +136,7 @@ def test_a_file_of_newer_python_is_read_as_a_whole() -> None:
         ("def f[T](x):\n    pass\nprint 'a'\n", 3, "is read neither by Python 3."),
     ],
 )
-def test_what_cannot_be_read_says_so_truly(source: str, line: int, words: str) -> None:
+def test_unreadable_source_gives_a_correct_error(source: str, line: int, words: str) -> None:
     with pytest.raises(UnreadableSource, match=words) as caught:
         parse(source)
     assert caught.value.line == line
@@ -204,7 +204,7 @@ def described(members: list[Definition], prefix: str = "") -> list[list[Any]]:
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::SyntaxWarning")
 @pytest.mark.skipif(not newer_interpreters(), reason="no newer Python is installed")
-def test_the_standard_library_of_a_newer_python_is_read_as_it_reads_itself() -> None:
+def test_the_standard_library_of_a_newer_python_reads_as_with_that_python() -> None:
     for interpreter in newer_interpreters():
         code = "import sysconfig; print(sysconfig.get_path('stdlib'))"
         folder = Path(

@@ -49,7 +49,7 @@ def real_files(wheel_root: Path, request: pytest.FixtureRequest) -> list[tuple[s
     return files
 
 
-def test_definitions_of_real_files_are_those_a_plain_count_finds(
+def test_definitions_of_real_files_equal_a_plain_count(
     real_files: list[tuple[str, str, ast.Module]],
 ) -> None:
     classes = functions = 0
@@ -73,7 +73,7 @@ LOCAL = {969: (63, 118), 122: (0, 12)}
 LEAST = {969: (4000, 3000, 500), 122: (500, 400, 61)}
 
 
-def test_complexities_of_real_functions_are_radons(real_files: list[tuple[str, str, ast.Module]]) -> None:
+def test_complexities_of_real_functions_equal_radons(real_files: list[tuple[str, str, ast.Module]]) -> None:
     compared = 0
     for path, text, tree in real_files:
         nodes = {node.lineno: node for node in importable(tree.body) if not isinstance(node, ast.ClassDef)}
@@ -102,7 +102,7 @@ def test_a_docstring_is_cleaned_as_inspect_cleans_it(text: str) -> None:
     assert docstring(tree) == inspect.cleandoc(text)
 
 
-def test_signatures_of_real_functions_are_griffes(wheel_root: Path) -> None:
+def test_signatures_of_real_functions_equal_griffes(wheel_root: Path) -> None:
     root = wheel_root / "isaaclab/source/isaaclab/isaaclab"
     compared = 0
     for path in sorted(root.glob("utils/*.py")):
@@ -213,7 +213,7 @@ def test_a_chain_of_elif_of_any_length_is_read() -> None:
         ("", None),
     ],
 )
-def test_exports_that_can_be_read_are(source: str, exports: list[str] | None) -> None:
+def test_literal_exports_are_read(source: str, exports: list[str] | None) -> None:
     module = module_of(source)
     assert module.exports == exports
     assert module.dynamic_exports == 0
@@ -228,7 +228,7 @@ def test_exports_that_can_be_read_are(source: str, exports: list[str] | None) ->
         "__all__ = ['a', *more]",
     ],
 )
-def test_exports_that_are_computed_are_said_to_be(source: str) -> None:
+def test_computed_exports_are_marked(source: str) -> None:
     assert module_of(source).dynamic_exports == source.count("\n") + 1
 
 
@@ -249,7 +249,7 @@ def test_imports_bind_absolute_names(statement: str, is_package: bool, bindings:
     assert module_of(statement, is_package=is_package).bindings == bindings
 
 
-def test_recursion_and_error_handling_are_seen() -> None:
+def test_recursion_and_error_handling_are_detected() -> None:
     assert function_of("def f(): f()").is_recursive
     assert not function_of("def f(): g.f()").is_recursive
     module = module_of("class C:\n    def f(self): self.f()\n    def g(self): f()\n    def h(self): self.x.h()")
@@ -285,7 +285,7 @@ def test_recursion_and_error_handling_are_seen() -> None:
         ("def f(a:\n      int):\n    return a[1:\n        2]", 2, ["    return a[1:", "        2]"]),
     ],
 )
-def test_a_function_tells_where_its_signature_ends_and_its_code_begins(
+def test_a_function_records_the_end_of_its_signature_and_docstring(
     source: str, signature: int, code: list[str]
 ) -> None:
     for above in (0, 3):

@@ -140,11 +140,11 @@ def _filled(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", EXPECTED, ids=lambda path: path.name.removesuffix(".expected.json"))
-def test_a_made_up_extension_gives_what_was_written_down_by_hand(path: Path, made_up: Path) -> None:
+def test_a_synthetic_extension_matches_the_handwritten_expectation(path: Path, made_up: Path) -> None:
     assert outcome(made_up, path.name.removesuffix(".expected.json")) == json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_every_made_up_extension_has_an_expectation() -> None:
+def test_every_synthetic_extension_has_an_expectation() -> None:
     assert [path.name.removesuffix(".expected.json") for path in EXPECTED] == sorted(
         path.name for path in FIXTURES.iterdir() if path.is_dir()
     )
@@ -161,7 +161,7 @@ def linked(**sources: str) -> Api:
     return Api(modules, [], ["a"])
 
 
-def test_wildcards_in_a_circle_end() -> None:
+def test_circular_wildcard_imports_end() -> None:
     api = linked(
         a__init="from .b import *\nfrom .c import *",
         a__b="from .c import *\nclass B: ...",
@@ -170,20 +170,20 @@ def test_wildcards_in_a_circle_end() -> None:
     assert sorted(map(api.full_name, api.public())) == ["a.B", "a.C"]
 
 
-def test_wildcards_of_wildcards_take_no_time() -> None:
+def test_nested_wildcard_imports_are_fast() -> None:
     layers = {f"a__m{n}": f"from .m{n + 1} import *\nfrom .n{n + 1} import *" for n in range(30)}
     layers |= {f"a__n{n}": f"from .m{n + 1} import *\nfrom .n{n + 1} import *" for n in range(30)}
     api = linked(a__init="from .m0 import *", a__m30="class M: ...", a__n30="class N: ...", **layers)
     assert sorted(map(api.full_name, api.public())) == ["a.M", "a.N"]
 
 
-def test_imports_in_a_circle_name_nothing() -> None:
+def test_circular_imports_resolve_to_nothing() -> None:
     api = linked(a__init="from .b import x, C", a__b="from .c import x\nclass C: ...", a__c="from .b import x")
     assert list(map(api.full_name, api.public())) == ["a.C"]
     assert api.class_name("a.x") is None
 
 
-def test_exports_of_one_another_end() -> None:
+def test_mutual_exports_end() -> None:
     api = linked(
         a__init="from . import b\nfrom .b import *\n__all__ = ['A', *b.__all__]\nclass A: ...",
         a__b="import a\n__all__ = ['B', *a.__all__]\nclass B: ...\nclass Hidden: ...",
@@ -191,7 +191,7 @@ def test_exports_of_one_another_end() -> None:
     assert list(map(api.full_name, api.public())) == ["a.A", "a.B"]
 
 
-def test_a_second_name_does_not_take_the_place_of_the_first() -> None:
+def test_a_second_name_does_not_replace_the_first() -> None:
     api = linked(a__init="from .b import *", a__b="class Zebra: ...\nAlias = Zebra\nclass _Own: ...\nOwn = _Own")
     assert sorted(map(api.full_name, api.public())) == ["a.Own", "a.Zebra"]
     assert renderer.codeatlas(api, "a", None)["modules"]["a"]["aliases"] == {"Alias": "a.Zebra"}

@@ -78,7 +78,7 @@ def failure(backend: Any, work: list[Batch]) -> str:
 # ---- local ----------------------------------------------------------------------------------------------------------
 
 
-def test_vector_depends_on_the_text_alone(local: LocalBackend) -> None:
+def test_vector_depends_only_on_the_text(local: LocalBackend) -> None:
     texts = [text for text in TEXTS if text]
     one_by_one = [embed_query(local, text) for text in texts]
     together = run(local, [[(str(row).encode(), text) for row, text in enumerate(texts)]])
@@ -145,7 +145,7 @@ def test_importing_and_loading_leaves_the_root_logger_alone() -> None:
         ({"dimensions": 100}, "embeddings.dimensions"),
     ],
 )
-def test_what_the_local_model_cannot_do(given_options: dict[str, Any], message: str) -> None:
+def test_unsupported_options_of_the_local_model(given_options: dict[str, Any], message: str) -> None:
     with pytest.raises(StageError, match=message):
         create(given_options, None)
 
@@ -205,7 +205,7 @@ def test_vectors_that_are_wrong(vectors: Any, count: int, dimension: int, messag
 # ---- a service ------------------------------------------------------------------------------------------------------
 
 
-def test_service_gives_what_the_model_gives(server: EmbeddingServer, local: LocalBackend) -> None:
+def test_service_returns_the_models_vectors(server: EmbeddingServer, local: LocalBackend) -> None:
     work = batches(5)
     served, here = run(create(options(server), CANARY), work), run(local, work)
     assert served.keys() == here.keys()
@@ -306,14 +306,14 @@ def test_failure_ends_in_one_error_that_names_the_batch(
 
 
 @pytest.mark.parametrize("mode", TRANSIENT)
-def test_passing_failure_is_tried_again(server: EmbeddingServer, mode: str) -> None:
+def test_transient_failure_is_retried(server: EmbeddingServer, mode: str) -> None:
     server.fail(mode, times=1, from_request=2)
     found = run(create(options(server, timeout_seconds=_patience(mode)), CANARY), batches(4))
     assert len(found) == 16
     assert set(server.delivered.values()) == {1}
 
 
-def test_others_end_their_request_and_begin_no_new_one() -> None:
+def test_after_a_failure_open_requests_end_and_no_new_one_starts() -> None:
     with EmbeddingServer(delay=0.2) as server:
         server.fail("401", times=1)
         done: list[bytes] = []
@@ -325,7 +325,7 @@ def test_others_end_their_request_and_begin_no_new_one() -> None:
         assert len(done) == server.delivered.total() == len(server.requests) - 1
 
 
-def test_retry_after_holds_everything_back(server: EmbeddingServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_retry_after_delays_all_requests(server: EmbeddingServer, caplog: pytest.LogCaptureFixture) -> None:
     server.fail("429", times=1, retry_after="1.5")
     with caplog.at_level(logging.WARNING):
         began = time.monotonic()
@@ -343,7 +343,7 @@ def test_retry_after_may_be_a_date(server: EmbeddingServer) -> None:
 
 
 @pytest.mark.parametrize("value", ["soon", "-5", "nan", ""])
-def test_retry_after_that_says_nothing_is_passed_over(server: EmbeddingServer, value: str) -> None:
+def test_invalid_retry_after_is_ignored(server: EmbeddingServer, value: str) -> None:
     server.fail("429", times=1, retry_after=value)
     assert len(run(create(options(server), None), batches(1))) == 4
 
@@ -388,7 +388,7 @@ def test_nvidias_own_service_needs_a_key() -> None:
     )
 
 
-def test_spaces_differ_in_all_that_vectors_depend_on() -> None:
+def test_namespaces_differ_in_everything_that_affects_vectors() -> None:
     usual = {"backend": "openai", "endpoint_url": "http://h/v1"}
     changed: list[dict[str, Any]] = [
         {},
@@ -407,7 +407,7 @@ def test_spaces_differ_in_all_that_vectors_depend_on() -> None:
     assert not any(CANARY in space for space in spaces)
 
 
-def test_store_that_fails_ends_the_run_with_its_error(server: EmbeddingServer) -> None:
+def test_failing_store_ends_the_run_with_its_error(server: EmbeddingServer) -> None:
     def full(digests: Any, vectors: Any) -> None:
         raise StageError("the disk is full")
 

@@ -37,7 +37,7 @@ def test_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
     assert all(numpy.array_equal(found[name], vector) for name, vector in zip(names, vectors, strict=True))
 
 
-def test_spaces_are_apart(tmp_path: Path) -> None:
+def test_namespaces_are_separate(tmp_path: Path) -> None:
     with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
         cache.store([digest("a")], rows(1))
     with EmbeddingCache(tmp_path / "c", "two", durable=False) as cache:
@@ -45,7 +45,7 @@ def test_spaces_are_apart(tmp_path: Path) -> None:
         assert cache.dimension == 0
 
 
-def test_another_dimension_drops_what_does_not_fit(tmp_path: Path) -> None:
+def test_another_dimension_drops_mismatched_vectors(tmp_path: Path) -> None:
     with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
         cache.store([digest("a"), digest("b")], rows(2))
         cache.store([digest("b")], rows(1, dimension=3))
@@ -69,7 +69,7 @@ def test_batches_may_be_stored_while_more_are_read(tmp_path: Path) -> None:
         assert len(cache.known([digest(str(number)) for number in range(10)])) == 10
 
 
-def test_blob_that_was_cut_is_not_used(tmp_path: Path) -> None:
+def test_truncated_blob_is_not_used(tmp_path: Path) -> None:
     with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
         cache.store([digest("a"), digest("b")], rows(2))
     with sqlite3.connect(tmp_path / "c") as connection:
@@ -94,7 +94,7 @@ def test_a_hostile_vector_is_not_used(tmp_path: Path, vector: str) -> None:
 
 
 @pytest.mark.parametrize("dimension", ["'abc'", "-5", "1000000000000", "1e300", "x'00'"])
-def test_a_hostile_dimension_empties_the_space(tmp_path: Path, dimension: str) -> None:
+def test_a_hostile_dimension_empties_the_namespace(tmp_path: Path, dimension: str) -> None:
     with EmbeddingCache(tmp_path / "c", "one", durable=False) as cache:
         cache.store([digest("a")], rows(1))
     with sqlite3.connect(tmp_path / "c") as connection:
@@ -111,7 +111,7 @@ def test_a_hostile_dimension_empties_the_space(tmp_path: Path, dimension: str) -
 @pytest.mark.parametrize(
     "content", [b"not a database at all, but long enough" * 200, b"SQLite format 3\0" + b"\xff" * 500]
 )
-def test_broken_file_is_put_aside_with_a_warning(
+def test_broken_file_is_renamed_with_a_warning(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "cache.sqlite3"
@@ -124,7 +124,7 @@ def test_broken_file_is_put_aside_with_a_warning(
         assert cache.known([digest("a")]) == {digest("a")}
 
 
-def test_database_of_something_else_is_put_aside(tmp_path: Path) -> None:
+def test_foreign_database_is_renamed(tmp_path: Path) -> None:
     path = tmp_path / "cache.sqlite3"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE vector (other TEXT)")

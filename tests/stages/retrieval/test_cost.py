@@ -8,7 +8,7 @@ from stages.failures import StageError
 from stages.retrieval.cost import Estimate
 
 
-def test_only_what_the_cache_has_not_is_paid() -> None:
+def test_only_uncached_texts_are_paid_for() -> None:
     found = Estimate("http://host/v1", texts=12_000, cached=10_000, tokens=250_000, price=0.02)
     assert found.paid == 2_000
     assert found.sum == pytest.approx(0.005)
@@ -18,14 +18,14 @@ def test_only_what_the_cache_has_not_is_paid() -> None:
     )
 
 
-def test_without_a_price_there_is_no_sum_and_no_limit() -> None:
+def test_without_a_price_there_is_no_cost_and_no_limit() -> None:
     found = Estimate("http://host/v1", texts=1, cached=0, tokens=1, price=None)
     assert found.sum is None
     assert str(found) == "1 text, 0 of them in the cache; 1 with 1 token go to http://host/v1."
     found.refuse_above(0)
 
 
-def test_the_limit_may_be_reached_and_not_passed() -> None:
+def test_the_limit_may_be_reached_but_not_exceeded() -> None:
     found = Estimate("http://host/v1", texts=5, cached=0, tokens=1_000_000, price=3)
     found.refuse_above(3)
     found.refuse_above(None)

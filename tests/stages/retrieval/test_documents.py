@@ -32,7 +32,7 @@ def change(path: Path, edit: Any) -> None:
     path.write_text(json.dumps(content))
 
 
-def test_extension_tells_title_description_keywords_api_and_readme(work_dir: Path) -> None:
+def test_extension_document_has_title_description_keywords_api_and_readme(work_dir: Path) -> None:
     found = {document.id: document for document in documents("extensions", work_dir)}
     assert found["acme.stage.tools"].page_content == (
         "Stage Tools (acme.stage.tools)\n"
@@ -48,7 +48,7 @@ def test_extension_tells_title_description_keywords_api_and_readme(work_dir: Pat
     assert found["acme.assets"].page_content == "acme.assets (acme.assets)"
 
 
-def test_example_begins_with_its_name_and_summary(work_dir: Path) -> None:
+def test_example_document_starts_with_name_and_summary(work_dir: Path) -> None:
     found = {document.id: document for document in documents("code_examples", work_dir)}
     lines = found["acme.stage.tools:acme.stage.tools.StageOpener.open_stage"].page_content.splitlines()
     assert lines[:4] == [
@@ -85,13 +85,13 @@ def test_example_keeps_the_rest_of_the_docstring_and_no_line_twice(work_dir: Pat
     assert lines == ["f: One \\d.", "m.f", "@cache", "def f(", "    a,", "):", "Two.", "    return a"]
 
 
-def test_redefinition_is_a_document_of_its_own(work_dir: Path) -> None:
+def test_redefinition_has_a_separate_document(work_dir: Path) -> None:
     found = [document.id for document in documents("code_examples", work_dir) if document.id.startswith("acme.stage")]
     assert len(found) == len(set(found)) == 4
     assert "acme.stage.tools:acme.stage.tools.PrimLister.list_prims@80" in found
 
 
-def test_setting_tells_path_words_documentation_and_owner(work_dir: Path) -> None:
+def test_setting_document_has_path_words_documentation_and_owner(work_dir: Path) -> None:
     found = {document.id: document for document in documents("settings", work_dir)}
     assert found["/exts/acme.camera.rig/defaultFocalLength"].page_content == (
         "/exts/acme.camera.rig/defaultFocalLength\n"
@@ -117,7 +117,7 @@ def test_sorted_by_id_and_cut_to_exact_tokens(work_dir: Path, kind: str) -> None
                 assert document.page_content == complete.page_content
 
 
-def test_ids_are_sorted_where_one_extension_is_named_like_the_beginning_of_another(work_dir: Path) -> None:
+def test_ids_are_sorted_if_one_extension_id_is_a_prefix_of_another(work_dir: Path) -> None:
     folder = work_dir / "code_examples" / "extracted_methods_regular"
     shutil.copy(folder / "acme.stage.tools.example.json", folder / "acme.stage.tools.ui.example.json")
     shutil.copy(folder / "acme.stage.tools.example.json", folder / "acme.stage.tools-extra.example.json")
@@ -143,7 +143,7 @@ def test_ids_are_sorted_where_one_extension_is_named_like_the_beginning_of_anoth
         ),
     ],
 )
-def test_file_of_another_form_is_named(work_dir: Path, kind: str, path: str, edit: Any) -> None:
+def test_malformed_file_is_named(work_dir: Path, kind: str, path: str, edit: Any) -> None:
     change(work_dir / path, edit)
     with pytest.raises(StageError, match=Path(path).name):
         list(documents(kind, work_dir))
@@ -170,7 +170,7 @@ def test_words_of_identifiers(name: str, expected: str) -> None:
 
 
 @given(st.text())
-def test_words_hold_every_letter_and_digit(text: str) -> None:
+def test_words_contain_every_letter_and_digit(text: str) -> None:
     # Of a letter and its accent, the word has the one character that both are.
     text = unicodedata.normalize("NFC", text)
     kept = "".join(character for character in text if character.isalnum())
@@ -180,5 +180,5 @@ def test_words_hold_every_letter_and_digit(text: str) -> None:
 
 
 @given(st.text())
-def test_words_of_ascii_text_are_split_as_those_of_any_other(text: str) -> None:
+def test_words_of_ascii_text_are_split_like_other_text(text: str) -> None:
     assert words(text) == words(text + " ö")[:-1]

@@ -25,7 +25,7 @@ from stages.retrieval.markdown import plain_text
         ("> quoted", "quoted"),
     ],
 )
-def test_what_a_reader_sees_is_kept(markdown: str, expected: str) -> None:
+def test_visible_text_is_kept(markdown: str, expected: str) -> None:
     assert plain_text(markdown) == expected
 
 

@@ -37,7 +37,7 @@ def command(project: Project, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.mark.parametrize("mode", ["vector", "lexical", "hybrid"])
-def test_the_extension_whose_title_is_asked_for_comes_first(project: Project, mode: str) -> None:
+def test_the_extension_with_the_queried_title_comes_first(project: Project, mode: str) -> None:
     hits = search("Extension 2 number 2", data_dir=project.data, kind="extensions", mode=mode)  # type: ignore[arg-type]
     assert hits[0].id == "made.up02"
 
@@ -55,12 +55,12 @@ def test_all_kinds_are_searched_together_and_k_is_kept(project: Project) -> None
 
 
 @pytest.mark.parametrize(("query", "arguments"), [("", {}), ("x", {"k": 0}), ("x", {"kind": "cars"})])
-def test_a_wrong_question_is_refused(project: Project, query: str, arguments: dict[str, object]) -> None:
+def test_an_invalid_query_is_refused(project: Project, query: str, arguments: dict[str, object]) -> None:
     with pytest.raises(SearchError):
         search(query, data_dir=project.data, **arguments)  # type: ignore[arg-type]
 
 
-def test_without_an_index_it_says_so(tmp_path: Path) -> None:
+def test_the_error_without_an_index(tmp_path: Path) -> None:
     with pytest.raises(SearchError, match="no search index"):
         search("x", data_dir=tmp_path)
 
@@ -86,20 +86,20 @@ def test_the_command_prints_hits_and_json(project: Project) -> None:
     assert len(json.loads(told.stdout)) == 2
 
 
-def test_the_command_ends_a_wrong_question_with_one_line(project: Project) -> None:
+def test_the_command_answers_an_invalid_query_with_one_line(project: Project) -> None:
     done = command(project, "x", "--in", "cars")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "cars" in done.stderr
 
 
-def test_figures_of_known_ranks() -> None:
+def test_quality_of_known_ranks() -> None:
     found = quality([1, 2, 6, 0])
     assert (found.hit_1, found.hit_5) == (0.25, 0.5)
     assert found.mrr == pytest.approx((1 + 1 / 2 + 1 / 6) / 4)
 
 
-def test_the_questions_of_the_benchmark_can_be_asked(project: Project) -> None:
+def test_the_queries_of_the_benchmark_are_valid(project: Project) -> None:
     queries = tomli.loads(QUERIES.read_text())["query"]
     assert len(queries) >= 60
     assert len({(query["kind"], query["text"]) for query in queries}) == len(queries)
@@ -108,7 +108,7 @@ def test_the_questions_of_the_benchmark_can_be_asked(project: Project) -> None:
 
 
 @pytest.mark.parametrize("mode", ["vector", "lexical", "hybrid"])
-def test_only_what_is_of_the_extension_is_found(project: Project, mode: Mode) -> None:
+def test_only_documents_of_the_extension_are_found(project: Project, mode: Mode) -> None:
     for kind in ("extensions", "code_examples", "settings"):
         everything = search("number", data_dir=project.data, kind=kind, k=50, mode="vector")
         hits = search("number 2", data_dir=project.data, kind=kind, k=50, mode=mode, extensions=["made.up03"])
@@ -118,7 +118,7 @@ def test_only_what_is_of_the_extension_is_found(project: Project, mode: Mode) ->
             assert {hit.id for hit in hits} == expected != set()
 
 
-def test_a_pattern_and_several_extensions_are_taken(project: Project) -> None:
+def test_a_pattern_and_several_extensions_are_accepted(project: Project) -> None:
     found = search("number", data_dir=project.data, kind="extensions", extensions=["*.up01", "made.up02"])
     assert {hit.id for hit in found} == {"made.up01", "made.up02"}
 
@@ -129,7 +129,7 @@ def test_a_prefix_keeps_the_settings_below_it(project: Project, prefix: str) -> 
     assert {hit.id for hit in found} == {"/exts/made.up02/enabled", "/exts/made.up02/limit"}
 
 
-def test_a_prefix_is_that_of_the_full_name_of_an_example(project: Project) -> None:
+def test_a_prefix_applies_to_the_full_name_of_an_example(project: Project) -> None:
     found = search("function", data_dir=project.data, prefix="made.up01.long")
     assert [hit.id for hit in found] == ["made.up01:made.up01.long_function"]
 
@@ -162,7 +162,7 @@ def test_a_filtered_search_of_an_approximate_index_loses_nothing(tmp_path: Path)
         ({"extensions": ["made.up01"], "prefix": "/exts/made.up02"}, "has a name that begins with"),
     ],
 )
-def test_filters_that_leave_nothing_are_told_with_the_nearest_names(
+def test_the_error_for_filters_without_matches_names_the_closest_names(
     project: Project, arguments: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SearchError, match=re.escape(message)):

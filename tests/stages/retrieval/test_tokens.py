@@ -64,7 +64,7 @@ def test_an_unknown_encoding_is_an_error_that_names_the_known(encoding: str) -> 
         tokens.truncate("x", 5, encoding)
 
 
-def test_a_text_that_fits_is_returned_as_it_is() -> None:
+def test_a_text_that_fits_is_unchanged() -> None:
     text = "  One. Two.\n\n"
     assert tokens.truncate(text, tokens.count(text)) == text
 
@@ -88,7 +88,7 @@ def test_a_cut_is_at_a_sentence_a_line_a_word_or_a_character(text: str, limit: i
 
 @given(st.text(max_size=300) | st.text(alphabet="ab. \n\tc!é漢👍", max_size=300), st.integers(0, 60))
 @settings(max_examples=400, deadline=None)
-def test_a_cut_is_a_beginning_and_never_too_long(text: str, limit: int) -> None:
+def test_a_cut_text_is_a_prefix_and_never_too_long(text: str, limit: int) -> None:
     cut = tokens.truncate(text, limit)
     assert text.startswith(cut)
     assert tokens.count(cut) <= limit

@@ -24,7 +24,7 @@ def saved(path: Path, count: int, dimension: int) -> tuple[numpy.ndarray, Vector
 
 
 @pytest.mark.parametrize(("count", "dimension"), [(0, 0), (0, 8), (1, 1), (3, 8), (4096, 4), (4097, 4), (9000, 3)])
-def test_a_flat_index_is_the_file_that_faiss_writes(tmp_path: Path, count: int, dimension: int) -> None:
+def test_a_flat_index_equals_the_file_that_faiss_writes(tmp_path: Path, count: int, dimension: int) -> None:
     vectors, file = saved(tmp_path / "v.npy", count, dimension)
     index = faiss.IndexFlatIP(dimension)
     index.add(vectors)
@@ -42,7 +42,7 @@ def test_the_installed_faiss_is_written_in_blocks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["last vector", "cut", "count"])
-def test_an_index_that_reads_back_otherwise_is_seen(tmp_path: Path, spoil: str) -> None:
+def test_an_index_that_reads_back_differently_is_detected(tmp_path: Path, spoil: str) -> None:
     _, file = saved(tmp_path / "v.npy", 5000, 4)
     path = tmp_path / "index"
     vector_index.write(path, file, approximate=False, shown=path)

@@ -122,7 +122,7 @@ def test_each_way_to_hold_the_interface(source: str) -> None:
         ('set_default_setting("/a/b", 1)', ("default", "/a/b", "int")),
     ],
 )
-def test_what_kit_builds_on_settings(source: str, expected: tuple[str, str, str | None]) -> None:
+def test_kit_interfaces_on_top_of_settings(source: str, expected: tuple[str, str, str | None]) -> None:
     assert [(use.kind, use.path, use.type) for use in uses(source)] == [expected]
 
 
@@ -144,11 +144,11 @@ def test_what_kit_builds_on_settings(source: str, expected: tuple[str, str, str 
         "settings = 1\nsettings.get",
     ],
 )
-def test_what_is_no_setting(source: str) -> None:
+def test_strings_that_are_not_settings(source: str) -> None:
     assert short(source) == []
 
 
-def test_paths_take_one_form() -> None:
+def test_paths_are_normalized() -> None:
     assert short(f'{HEAD}settings.get("app//x/")') == [("read", "/app/x")]
     assert canonical("exts/a.b//c/") == canonical("/exts/a.b/c") == "/exts/a.b/c"
 
@@ -186,7 +186,7 @@ def test_a_local_name_hides_a_constant_and_a_class_name_is_not_seen_in_methods()
     assert short(source) == [("constant", "/app/module")]
 
 
-def test_both_branches_and_every_turn_of_a_loop() -> None:
+def test_both_branches_and_every_iteration_of_a_loop() -> None:
     source = (
         f'{HEAD}p = "/a/one" if flag else "/a/two"\nsettings.get(p)\nfor n in ("/l/x", "/l/y"):\n    settings.get(n)\n'
     )
@@ -240,7 +240,7 @@ def test_constants_of_other_files_stay_references(source: str, path: str) -> Non
     assert [use.path for use in uses(HEAD + source)] == [path]
 
 
-def test_a_path_that_a_function_of_the_file_makes() -> None:
+def test_a_path_built_by_a_function_of_the_file() -> None:
     source = f"""{HEAD}
 EXT = "my.ext"
 def key(stage):
@@ -257,12 +257,12 @@ class A:
     assert found == [("read", "/exts/my.ext/mode/{number}", True), ("read", "/exts/my.ext/{part}", True)]
 
 
-def test_what_only_looks_like_settings_says_so() -> None:
+def test_uncertain_uses_are_marked() -> None:
     source = "from .x import P\napply_settings(P)\nimport carb\ncarb.settings.get_settings().get(P)\n"
     assert [(use.path, use.certain) for use in uses(source)] == [("/<.x:P>", False), ("/<.x:P>", True)]
 
 
-def test_constants_stand_ready_for_other_files_even_where_nothing_else_speaks_of_settings() -> None:
+def test_constants_are_recorded_for_other_files_even_without_settings() -> None:
     [use] = uses('PLACE = "/my/place"\n')
     assert (use.kind, use.name, use.path) == ("candidate", "PLACE", "/my/place")
     assert short('TABLE = ["/rtx/a", "/World/b"]\n') == [("constant", "/rtx/a")]
@@ -313,7 +313,7 @@ def test_any_expression_gives_well_formed_records(expression: str) -> None:
         assert use.kind in {"read", "write", "default", "subscribe", "argument", "constant", "prefix", "candidate"}
 
 
-def test_definitions_that_go_round_in_circles_end() -> None:
+def test_circular_definitions_end() -> None:
     source = (
         f'{HEAD}A = B\nB = A\nC = C + "/x"\nsettings.get(A)\nsettings.get(C)\ndef f():\n    return f()\nf().get("/a")\n'
     )
@@ -403,12 +403,12 @@ STARTUP = "import carb\nimport omni.ext\ns = carb.settings.get_settings()\nclass
         ('s.get(f"/exts/{ext_id}/x")', "/exts/{ext_id}/x"),
     ],
 )
-def test_paths_made_of_the_extensions_own_name(source: str, path: str) -> None:
+def test_paths_built_from_the_extensions_own_name(source: str, path: str) -> None:
     text = f"{STARTUP}    def on_startup(self, ext_id):\n        {source}\n"
     assert [use.path for use in uses(text, where=OWN)] == [path]
 
 
-def test_the_id_of_any_other_extension_stays_open() -> None:
+def test_the_id_of_another_extension_is_unresolved() -> None:
     source = (
         f'{HEAD}for ext_id in all_of_them():\n    name = ext_id.split("-")[0]\n    settings.get(f"/exts/{{name}}/x")\n'
     )
@@ -475,7 +475,7 @@ def read(other):
     }
 
 
-def test_what_a_base_class_of_the_file_reads_the_classes_below_say() -> None:
+def test_subclasses_provide_values_for_attributes_that_a_base_class_reads() -> None:
     source = f"""{HEAD}
 class Base:
     def read(self):
@@ -499,7 +499,7 @@ class Two(Base):
         'set_setting(f"/app{path}/x", 1)',
     ],
 )
-def test_a_text_with_spaces_or_an_open_beginning_is_no_path(source: str) -> None:
+def test_a_text_with_spaces_or_an_unknown_beginning_is_not_a_path(source: str) -> None:
     assert short(f"{HEAD}{source}\n") == []
 
 
@@ -508,13 +508,13 @@ def test_a_constant_of_another_file_may_hold_the_beginning() -> None:
     assert short(source) == [("read", "/<.x:ROOT>{name}/on")]
 
 
-def test_what_is_given_to_the_settings_may_have_spaces() -> None:
+def test_arguments_of_the_settings_interface_may_have_spaces() -> None:
     assert short(f'{HEAD}settings.get("/persistent/app/window/My Window/open")\n') == [
         ("read", "/persistent/app/window/My Window/open")
     ]
 
 
-def test_words_stand_ready_for_the_paths_of_other_files() -> None:
+def test_words_are_recorded_for_the_paths_of_other_files() -> None:
     source = 'NAME = "my.ext"\nclass Keys:\n    GROUP = NAME + ".group"\n    BIG = 3\nTITLE = "My extension"\n'
     found = python_uses(ast.parse(source), file="a.py", source=source)
     assert [(use.kind, use.name, use.path) for use in found] == [
@@ -523,6 +523,6 @@ def test_words_stand_ready_for_the_paths_of_other_files() -> None:
     ]
 
 
-def test_patterns_of_a_match_are_walked() -> None:
+def test_patterns_of_a_match_are_read() -> None:
     source = f"{HEAD}match settings.get('/a/b'):\n    case True | None:\n        settings.get('/a/c')\n"
     assert short(source) == [("read", "/a/b"), ("read", "/a/c")]

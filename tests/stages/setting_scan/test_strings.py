@@ -34,13 +34,13 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_the_steps_grow_with_the_nodes(text: str) -> None:
+def test_the_step_limit_grows_with_the_nodes(text: str) -> None:
     steps, nodes = steps_of(text)
     assert steps < 2 * (strings.MAX_DEPTH + 1) * nodes * strings.MAX_VALUES
     assert steps < strings.MAX_STEPS
 
 
-def test_a_file_beyond_the_bound_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_above_the_limit_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strings, "MAX_STEPS", 10)
     told: list[str] = []
     text = HOSTILE["a string that grows"] + "s.get('/exts/a/b')\n"

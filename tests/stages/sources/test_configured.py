@@ -63,7 +63,7 @@ def test_tables_of_a_configuration_become_sources(tmp_path: Path) -> None:
         (WheelSource(requirement="x==1"), "inside"),
     ],
 )
-def test_links_out_of_what_is_not_the_users_own_are_not_followed(source: Any, links: str) -> None:
+def test_links_out_of_fetched_sources_are_not_followed(source: Any, links: str) -> None:
     assert source.followed_links == links
 
 
@@ -71,6 +71,6 @@ def test_links_out_of_what_is_not_the_users_own_are_not_followed(source: Any, li
     "table",
     [{}, {"kind": "tar"}, {"kind": "path"}, {"kind": "path", "path": "/x", "url": "y"}, {"kind": "git", "url": 3}],
 )
-def test_another_form_is_refused(table: dict[str, Any]) -> None:
+def test_malformed_values_are_refused(table: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         configured_sources([table])

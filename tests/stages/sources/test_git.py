@@ -154,7 +154,7 @@ def test_clone_and_update(tmp_path: Path, repository: Repository, server: Any, f
     assert git(root, "rev-list", "--all", "HEAD", "--count") in ("1", "2")
 
 
-def test_what_was_not_cloned_is_not_there(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_source_that_was_not_cloned_is_missing(tmp_path: Path, repository: Repository, server: Any) -> None:
     for number in range(5):
         repository.commit(f"commit {number}", {"large.bin": os.urandom(50_000)})
     root, commit = get(tmp_path, f"{server.address}/kit-app/.git")
@@ -180,7 +180,7 @@ def test_refs(tmp_path: Path, repository: Repository, server: Any, kind: str) ->
     assert not (root / "x.txt").exists()
 
 
-def test_a_commit_of_a_server_that_gives_out_tips_alone(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_commit_of_a_server_that_serves_only_tips(tmp_path: Path, repository: Repository, server: Any) -> None:
     git(repository.folder, "config", "uploadpack.allowAnySHA1InWant", "false")
     git(repository.folder, "config", "protocol.version", "0")
     repository.commit("second", {"x.txt": "x"})
@@ -213,7 +213,7 @@ def test_files_of_a_build_survive_an_update(tmp_path: Path, repository: Reposito
 # --- failures --------------------------------------------------------------------------------------------------------
 
 
-def test_a_branch_that_is_not_there(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_missing_branch(tmp_path: Path, repository: Repository, server: Any) -> None:
     for url in (repository.folder, f"{server.address}/kit-app/.git"):
         with pytest.raises(StageError, match=r"there is no branch 'nowhere'\. Correct `branch`"):
             get(tmp_path, url, branch="nowhere")
@@ -241,7 +241,9 @@ def test_no_git(tmp_path: Path, repository: Repository, monkeypatch: pytest.Monk
     assert local_commit(GitSource(url=str(repository.folder))) == ""
 
 
-def test_a_password_in_an_address_is_neither_told_nor_kept(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_password_in_an_address_is_neither_shown_nor_stored(
+    tmp_path: Path, repository: Repository, server: Any
+) -> None:
     address = server.address.replace("http://", "http://user:s3cret@")
     with pytest.raises(StageError) as caught:
         get(tmp_path, f"{address}/nothing/.git")
@@ -251,7 +253,7 @@ def test_a_password_in_an_address_is_neither_told_nor_kept(tmp_path: Path, repos
     assert kept == []
 
 
-def test_a_damaged_clone_is_made_anew(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_damaged_clone_is_cloned_again(tmp_path: Path, repository: Repository, server: Any) -> None:
     url = f"{server.address}/kit-app/.git"
     root, _ = get(tmp_path, url)
     for path in (root / ".git/objects").rglob("*"):
@@ -264,7 +266,7 @@ def test_a_damaged_clone_is_made_anew(tmp_path: Path, repository: Repository, se
 
 
 @pytest.mark.parametrize("torn", ["HEAD", "config", "shallow"])
-def test_a_clone_whose_files_are_torn_is_made_anew(tmp_path: Path, repository: Repository, torn: str) -> None:
+def test_a_clone_with_torn_files_is_cloned_again(tmp_path: Path, repository: Repository, torn: str) -> None:
     root, _ = get(tmp_path, repository.folder)
     (root / ".git" / torn).write_bytes(b"\0\0\0 torn")
     repository.commit("second", {"x.txt": "x"})
@@ -281,7 +283,7 @@ KILLED = """
 """
 
 
-def test_a_clone_that_was_killed_half_way_is_taken_up(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_killed_clone_is_continued(tmp_path: Path, repository: Repository, server: Any) -> None:
     repository.commit("large", {"large.bin": os.urandom(2_000_000)})
     url = f"{server.address}/kit-app/.git"
     server.stall_after = 500_000
@@ -306,7 +308,7 @@ def test_a_clone_that_was_killed_half_way_is_taken_up(tmp_path: Path, repository
     assert git(root, "status", "--porcelain") == ""
 
 
-def test_a_checkout_that_was_killed_is_finished(tmp_path: Path, repository: Repository, server: Any) -> None:
+def test_a_killed_checkout_is_continued(tmp_path: Path, repository: Repository, server: Any) -> None:
     url = f"{server.address}/kit-app/.git"
     root, _ = get(tmp_path, url)
     # Killed after git moved HEAD, before the files were there and the commit was recorded.
@@ -387,7 +389,7 @@ def test_hooks_do_not_run(tmp_path: Path, repository: Repository, monkeypatch: p
     assert not (tmp_path / "evil").exists()
 
 
-def test_the_repository_that_started_the_run_is_left_alone(
+def test_the_repository_of_the_current_folder_is_not_changed(
     tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outer = Repository(tmp_path / "outer")
@@ -456,7 +458,7 @@ def test_a_build_that_cannot_start(tmp_path: Path, repository: Repository) -> No
         get(tmp_path, repository.folder, build_command=["./none.sh", "-r"])
 
 
-def test_a_build_that_hangs_is_stopped_with_all_it_started(tmp_path: Path, repository: Repository) -> None:
+def test_a_hanging_build_is_stopped_with_its_child_processes(tmp_path: Path, repository: Repository) -> None:
     with_build(repository, "#!/bin/sh\nsleep 300 &\necho $! > child.pid\necho waiting\nwait\n")
     with pytest.raises(StageError, match=r"did not end in 1 seconds and was stopped.*\n    waiting"):
         get(tmp_path, repository.folder, build_command=["./build.sh"], build_timeout_seconds=1)

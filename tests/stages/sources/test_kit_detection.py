@@ -78,7 +78,7 @@ def test_version_of_a_build_comes_before_that_of_its_dependencies(tmp_path: Path
     assert kit_version(version.parent / "extscore") == ("107.3.3", str(version))
 
 
-def test_a_version_file_of_something_else_is_not_kits(tmp_path: Path) -> None:
+def test_a_version_file_of_another_product_is_ignored(tmp_path: Path) -> None:
     root = tmp_path / "isaac"
     write(root / "VERSION", "5.1.0-rc.19+release.26219")
     extension(root / "exts/omni.a")
@@ -120,7 +120,7 @@ def test_version_in_the_names_of_cached_extensions(tmp_path: Path) -> None:
     assert kit_version(tmp_path) == ("107.3.10", f"the names of the extensions in {tmp_path}")
 
 
-def test_version_that_cached_extensions_were_published_for(tmp_path: Path) -> None:
+def test_version_for_which_cached_extensions_were_published(tmp_path: Path) -> None:
     for name, version in {"a": "107.3.0+feature.195367.gl", "b": "107.3.1+x", "c": "106.0.0", "d": "odd"}.items():
         folder = tmp_path / f"omni.{name}-1.0.0+69cbf6ad.lx64.r.cp311"
         extension(folder)

@@ -71,6 +71,6 @@ def test_the_work_is_bounded() -> None:
     assert seen("see(" + "(" * 500 + "1" + ")" * 500 + ")") == [None]
 
 
-def test_a_string_with_a_mark_is_not_known() -> None:
+def test_a_string_with_an_unknown_part_is_not_known() -> None:
     assert is_known("a/b")
     assert not is_known(f"a{UNKNOWN}")

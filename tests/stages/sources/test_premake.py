@@ -116,7 +116,7 @@ def test_variables_loops_and_functions_are_followed() -> None:
     ]
 
 
-def test_a_build_file_with_a_fault_is_read_around_it() -> None:
+def test_the_rest_of_a_broken_build_file_is_read() -> None:
     text = 'repo_build.prebuild_link { { "a", ext.target_dir .. "/a" } }\nlocal = = {\n'
     text += 'repo_build.prebuild_link { { "b", ext.target_dir .. "/b" } }\n'
     assert BuildLink("a", "a", "it") in build_links(text.encode(), "x")

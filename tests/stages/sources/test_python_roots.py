@@ -11,7 +11,7 @@ def manifest(*modules: str) -> str:
     return "[package]\nversion = '1.0.0'\n" + "".join(f"[[python.module]]\nname = '{name}'\n" for name in modules)
 
 
-def test_packages_that_are_there_stand_in_for_a_declared_one_that_is_not(tmp_path: Path) -> None:
+def test_existing_packages_replace_a_missing_declared_one(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "exts",
         {
@@ -33,7 +33,7 @@ def test_packages_that_are_there_stand_in_for_a_declared_one_that_is_not(tmp_pat
     assert "'acme.lab.robot' is not there; taken instead: acme_robot, acme_tools." in warning["message"]
 
 
-def test_a_declared_module_that_is_there_is_enough(tmp_path: Path) -> None:
+def test_an_existing_declared_module_is_enough(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "exts",
         {
@@ -96,9 +96,7 @@ def test_a_link_onto_the_extension_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("nodes_first", [True, False])
-def test_a_folder_of_nodes_that_is_linked_twice_has_the_name_that_kit_loads_it_by(
-    tmp_path: Path, nodes_first: bool
-) -> None:
+def test_a_folder_of_nodes_with_two_links_has_the_name_that_kit_uses(tmp_path: Path, nodes_first: bool) -> None:
     parts = [
         'add_ogn_dependencies(ogn, { "python/nodes" })\n',
         'repo_build.prebuild_link { { "python/nodes", ogn.python_target_path .. "/nodes" } }\n',
@@ -116,7 +114,7 @@ def test_a_folder_of_nodes_that_is_linked_twice_has_the_name_that_kit_loads_it_b
     assert found == {"acme.nodes.ogn.python.nodes.OgnX.OgnX.compute"}
 
 
-def test_a_module_that_only_a_build_has(tmp_path: Path) -> None:
+def test_a_module_that_only_a_build_provides(tmp_path: Path) -> None:
     tree = write_tree(
         tmp_path / "exts",
         {

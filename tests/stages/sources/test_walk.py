@@ -24,7 +24,7 @@ def write(*paths: Path) -> None:
         path.write_text(path.name)
 
 
-def test_order_and_what_is_left_out(tmp_path: Path) -> None:
+def test_order_and_skipped_files(tmp_path: Path) -> None:
     write(
         *(
             tmp_path / name
@@ -86,7 +86,7 @@ def test_pipes_sockets_and_odd_names(tmp_path: Path) -> None:
     ]
 
 
-def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "a/x.py", tmp_path / "b/y.py")
     found: list[str] = []
     problems: list[Problem] = []

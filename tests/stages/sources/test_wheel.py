@@ -115,7 +115,7 @@ def test_a_wrong_hash_is_refused(tmp_path: Path, index: Path) -> None:
     get(tmp_path, sha256=sha256(wheel))
 
 
-def test_what_the_index_does_not_have(tmp_path: Path, index: Path) -> None:
+def test_a_package_missing_from_the_index(tmp_path: Path, index: Path) -> None:
     make_wheel(index)
     with pytest.raises(
         StageError, match=r"made-up==9\.9: the package index has no such wheel .* Correct the requirement"
@@ -162,7 +162,7 @@ def test_limits_of_the_configuration_hold(tmp_path: Path, index: Path) -> None:
         )
 
 
-def test_a_cache_that_cannot_be_written_is_one_error(tmp_path: Path, index: Path) -> None:
+def test_an_unwritable_cache_gives_one_error(tmp_path: Path, index: Path) -> None:
     make_wheel(index)
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(StageError, match=r"made-up==1\.0\.0: .*cache"):

@@ -50,7 +50,7 @@ def test_content_is_unpacked(tmp_path: Path) -> None:
     assert names(archive) == list(entries)
 
 
-def test_modes_of_the_archive_are_not_taken_over(tmp_path: Path) -> None:
+def test_modes_of_the_archive_are_ignored(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"run.sh": b"x"}, external_attr=(stat.S_IFREG | 0o6777) << 16)
     unpack(archive, tmp_path / "out")
     assert (tmp_path / "out" / "run.sh").stat().st_mode & 0o7111 == 0
@@ -137,7 +137,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     assert everything(tmp_path) == ["a.zip"]
 
 
-def test_what_is_written_is_counted_whatever_the_directory_says(tmp_path: Path) -> None:
+def test_written_bytes_are_counted_regardless_of_the_directory(tmp_path: Path) -> None:
     """Python's zipfile stops at the declared size; the count does not rely on it."""
     archive = make(tmp_path / "a.zip", {"a.py": b"x" * 600, "b.py": b"x" * 600})
     with zipfile.ZipFile(archive) as opened:
@@ -159,7 +159,7 @@ def test_damaged_archives_leave_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 @pytest.mark.parametrize("at", [0.1, 0.3, 0.5, 0.7])
-def test_a_torn_entry_of_any_method_is_no_sound_archive(tmp_path: Path, method: int, at: float) -> None:
+def test_a_torn_entry_of_any_method_is_an_error(tmp_path: Path, method: int, at: float) -> None:
     path = tmp_path / "torn.zip"
     with zipfile.ZipFile(path, "w", method) as archive:
         archive.writestr("a.bin", os.urandom(20_000))
@@ -172,7 +172,7 @@ def test_a_torn_entry_of_any_method_is_no_sound_archive(tmp_path: Path, method: 
     assert not (tmp_path / "out").exists()
 
 
-def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"small": b"x", "large": b"x" * 100_000})
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))  # as a full disk would

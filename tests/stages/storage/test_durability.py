@@ -45,7 +45,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, bytes]]:
 
 
 @pytest.mark.parametrize("write", [plain, streamed])
-def test_a_file_is_synced_before_it_takes_its_name(
+def test_a_file_is_synced_before_it_is_renamed(
     tmp_path: Path, write: Write, calls: list[tuple[str, int, bytes]]
 ) -> None:
     path = tmp_path / "file"
@@ -59,7 +59,7 @@ def test_a_file_is_synced_before_it_takes_its_name(
 
 @pytest.mark.parametrize("write", [plain, streamed])
 @pytest.mark.parametrize("name", ["fsync", "replace"])
-def test_a_failure_leaves_the_old_file_whole_and_alone(
+def test_a_failure_keeps_the_old_file_and_nothing_else(
     tmp_path: Path, write: Write, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"

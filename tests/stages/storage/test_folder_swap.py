@@ -30,7 +30,7 @@ def test_the_first_folder_is_renamed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("can", [True, False])
-def test_the_old_folder_lies_aside_afterwards(tmp_path: Path, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_folder_is_kept_aside(tmp_path: Path, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can:
         monkeypatch.setattr(folder_swap, "exchange", lambda first, second: False)
     new, published, aside = places(tmp_path)
@@ -46,7 +46,7 @@ def test_exchange_needs_both(tmp_path: Path) -> None:
     assert (tmp_path / "one/file").read_text() == "1"
 
 
-def test_between_two_renames_the_old_folder_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_two_renames_is_recovered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new, published, aside = places(tmp_path)
     made(published, "old")
     monkeypatch.setattr(folder_swap, "exchange", lambda first, second: False)

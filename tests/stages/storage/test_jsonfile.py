@@ -18,7 +18,7 @@ def _left(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_unfinished_files_and_folders_go_and_others_stay(tmp_path: Path) -> None:
+def test_only_unfinished_files_and_folders_are_removed(tmp_path: Path) -> None:
     others = ["a.json", "deep/er/b.part", "deep/.tmp-notes", "kept/.tmp-1.part"]
     _make(tmp_path, *others, ".tmp-1.part", "deep/er/.tmp-2.part", ".tmp-3.part/in/it.txt")
     (tmp_path / "link").symlink_to(tmp_path / "kept")
@@ -32,5 +32,5 @@ def test_only_the_folder_itself(tmp_path: Path) -> None:
     assert _left(tmp_path) == ["below/.tmp-2.part"]
 
 
-def test_a_folder_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
+def test_a_missing_folder_is_accepted(tmp_path: Path) -> None:
     assert remove_unfinished(tmp_path / "nothing") == 0

@@ -143,7 +143,7 @@ def use(project: Project, scheduler: str, **more: Any) -> None:
     project.configure(processing__scheduler=scheduler, processing__parallel_workers=None, **more)
 
 
-def test_two_workers_make_what_one_machine_makes(tmp_path: Path, cluster: Cluster) -> None:
+def test_two_workers_give_the_result_of_one_machine(tmp_path: Path, cluster: Cluster) -> None:
     project, expected = made_locally(tmp_path, 6)
     use(project, cluster.address)
     run = project.run(MAIN)
@@ -158,7 +158,7 @@ def test_two_workers_make_what_one_machine_makes(tmp_path: Path, cluster: Cluste
     assert "nothing to do" in again.output
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, cluster: Cluster) -> None:
+def test_the_task_of_a_killed_worker_is_repeated(tmp_path: Path, cluster: Cluster) -> None:
     project, expected = made_locally(tmp_path, 30)
     use(project, cluster.address)
     process = project.start("doit")
@@ -170,7 +170,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, cluster:
     assert project.checkpoint() is None
 
 
-def test_workers_all_killed_and_one_that_joins(tmp_path: Path, cluster: Cluster) -> None:
+def test_all_workers_are_killed_and_one_joins(tmp_path: Path, cluster: Cluster) -> None:
     project, expected = made_locally(tmp_path, 30)
     use(project, cluster.address)
     process = project.start("doit")
@@ -207,7 +207,7 @@ def test_an_interrupted_run_leaves_no_task_behind(tmp_path: Path, cluster: Clust
     assert resumed.code == 0, resumed.output
 
 
-def test_a_scheduler_that_is_killed_leaves_a_run_to_resume(tmp_path: Path, cluster: Cluster) -> None:
+def test_a_run_with_a_killed_scheduler_can_be_resumed(tmp_path: Path, cluster: Cluster) -> None:
     project, expected = made_locally(tmp_path, 30)
     use(project, cluster.address)
     process = project.start(MAIN)
@@ -223,7 +223,7 @@ def test_a_scheduler_that_is_killed_leaves_a_run_to_resume(tmp_path: Path, clust
     assert outputs(project) == expected
 
 
-def test_no_scheduler_is_one_error_and_a_run_to_resume(tmp_path: Path) -> None:
+def test_a_missing_scheduler_gives_one_error_and_the_run_can_be_resumed(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -239,7 +239,9 @@ def test_no_scheduler_is_one_error_and_a_run_to_resume(tmp_path: Path) -> None:
     assert project.run(MAIN, "--resume").code == 0
 
 
-def test_a_worker_without_the_project_is_told_and_a_scheduler_needs_none(tmp_path: Path, bare: Cluster) -> None:
+def test_a_worker_without_the_project_is_an_error_but_a_scheduler_does_not_need_it(
+    tmp_path: Path, bare: Cluster
+) -> None:
     project = make_project(tmp_path.resolve() / "project", count=1)
     bare.start_scheduler(project=False)
     bare.start_worker("first", project=False)
@@ -257,7 +259,7 @@ def test_a_worker_without_the_project_is_told_and_a_scheduler_needs_none(tmp_pat
     assert run.code == 0, run.output
 
 
-def test_a_worker_with_other_code_is_told(tmp_path: Path, bare: Cluster) -> None:
+def test_a_worker_with_other_code_is_an_error(tmp_path: Path, bare: Cluster) -> None:
     code = tmp_path.resolve() / "code"
     for package in ("checkpoint", "config", "console", "stages", "tasks"):
         shutil.copytree(ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -357,14 +359,14 @@ def test_a_worker_that_does_not_see_a_source_does_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == [HOLDER_NAME, "sources"]
 
 
-def test_a_worker_with_another_package_says_which(tmp_path: Path, expected: dict[str, Any]) -> None:
+def test_the_error_for_a_worker_with_another_package_names_it(tmp_path: Path, expected: dict[str, Any]) -> None:
     expected["environment"] = {**environment(), "orjson": "0.1"}
     error = error_of(perform(pickle.dumps((print, (), {})), expected, logging.INFO))
     assert "has another orjson than this run" in str(error)
     assert "not 0.1" in str(error)
 
 
-def test_errors_and_log_of_a_subtask_come_back(tmp_path: Path, expected: dict[str, Any]) -> None:
+def test_errors_and_log_records_of_a_subtask_are_returned(tmp_path: Path, expected: dict[str, Any]) -> None:
     outcome = perform(pickle.dumps((settings.merge, (), {"work_dir": tmp_path})), expected, logging.INFO)
     error = error_of(outcome)
     assert isinstance(error, StageError)

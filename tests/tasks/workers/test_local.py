@@ -19,7 +19,7 @@ from tests.project import ROOT, make_project
 
 
 @pytest.mark.parametrize("length", [60, 90, pytest.param(200, marks=pytest.mark.long)])
-def test_workers_start_whatever_the_length_of_the_temporary_folder(tmp_path: Path, length: int) -> None:
+def test_workers_start_for_any_length_of_the_temporary_folder(tmp_path: Path, length: int) -> None:
     project = make_project(tmp_path.resolve() / "project", count=2)
     temporary = Path("/tmp") / "t".ljust(length - len(str(tmp_path.name)) - 6, "t") / tmp_path.name
     temporary.mkdir(parents=True)
@@ -72,7 +72,7 @@ def stop_a_worker_that_logs(marker: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "marker"), [(run_until_the_worker_dies, "dies"), (stop_a_worker_that_logs, "waits")]
 )
-def test_a_worker_that_dies_while_it_logs_holds_nothing_up(tmp_path: Path, function: object, marker: str) -> None:
+def test_a_worker_that_dies_while_logging_blocks_nothing(tmp_path: Path, function: object, marker: str) -> None:
     name = getattr(function, "__name__")  # noqa: B009 - an object, so that pytest shows it
     program = (
         f"import sys, pathlib; from tests.tasks.workers import test_local as t; t.{name}(pathlib.Path(sys.argv[1]))"
