@@ -20,16 +20,16 @@ from hypothesis import settings
 from tests.comparison.pairs import collect
 from tests.project import Project
 
-# A busy machine is no failure.
+# A busy machine must not fail the tests.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
-# The tests start hundreds of processes. Without bytecode, which images of containers often switch off, each of them
+# The tests start hundreds of processes. Container images often disable bytecode files. Then each process
 # would compile the whole program, and each test process all tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A shell that starts the tests in the background ignores SIGINT, and all that they start would inherit that.
+# If a shell starts the tests in the background, they ignore SIGINT, and their child processes would inherit this.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WHEEL = "isaaclab==2.3.2"
@@ -47,16 +47,16 @@ _NO_INDEX = (
 )
 
 
-# Files of long tests, whole.
+# Files in which every test is long.
 _LONG = (
     "tests/benchmarks/",
     "tests/console/report/test_browser.py",
     "tests/test_wheel.py",
     "tests/docs/test_ninth_stage.py",
 )
-# Files and folders of which the quick tests keep the first case of each test.
+# Files and folders in which only the first case of each test is quick.
 _FIRST_OF_EACH = ("tests/faults/", "tests/security/", "tests/test_documented_commands.py", "tests/checkpoint/")
-# Files of which they keep the first case of these tests alone: together, one of each kind of fault and of each feature.
+# Files in which only the first case of these tests is quick: one per kind of fault and per feature.
 _QUICK = {
     "tests/checkpoint/test_early_end.py": {"test_a_new_comment_runs_only_the_tasks_of_its_extension"},
     "tests/checkpoint/test_embedding_service.py": {
@@ -112,7 +112,7 @@ _QUICK = {
     "tests/faults/test_writes.py": {"test_a_full_disk", "test_killed_at_the_nth_rename", "test_something_in_the_way"},
     "tests/tasks/workers/test_dask.py": {"test_two_workers_give_the_result_of_one_machine"},
 }
-# Real files and whole pipelines among tests of functions.
+# Tests on real files and of whole runs, in files with quick tests.
 _LONG_TESTS = frozenset(
     {
         "tests/comparison/test_moves.py::test_a_hundred_thousand_candidates_are_paired",
@@ -132,12 +132,12 @@ _LONG_TESTS = frozenset(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the long tests; each kind of fault keeps a quick one."""
+    """Mark the long tests. Each kind of fault keeps a quick test."""
     seen: set[tuple[str, str]] = set()
     for item in items:
         path = item.path.relative_to(item.config.rootpath).as_posix()
         name = getattr(item, "originalname", item.name)
-        # Of the cases of bad input, one of each kind of input is quick.
+        # One case per kind of bad input is quick.
         area = item.name.partition("[")[2].partition("-")[0] if path.startswith("tests/bad_input/") else ""
         function = f"{path}::{name}"
         first = (function, area) not in seen
@@ -203,10 +203,10 @@ def wheel_file() -> Path:
 
 @pytest.fixture(scope="session")
 def wheel_root(wheel_file: Path) -> Path:
-    """The unpacked wheel: extensions in ``isaaclab/source/*``, apps in ``isaaclab/apps/*.kit``. To read only."""
+    """The unpacked wheel: extensions in ``isaaclab/source/*``, apps in ``isaaclab/apps/*.kit``. Read-only."""
     folder = _cache_folder() / f"unpacked-{WHEEL_SHA256[:16]}"
     if not folder.is_dir():
-        # Several pytest processes may come here at once: unpack aside, then rename; the loser's copy is thrown away.
+        # Several pytest processes may run this at once. Each unpacks aside, then renames; only the first copy is kept.
         aside = Path(tempfile.mkdtemp(dir=folder.parent))
         with zipfile.ZipFile(wheel_file) as archive:
             archive.extractall(aside)
@@ -218,7 +218,7 @@ def wheel_root(wheel_file: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def compared_pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Project]:
-    """The old and the new Kit of `tests.comparison`, once for all test processes. To read only."""
+    """The old and the new Kit of `tests.comparison`, once for all test processes. Read-only."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent

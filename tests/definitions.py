@@ -1,4 +1,4 @@
-"""The definitions of a Python file by a second route: those that `ast` has."""
+"""The definitions of a Python file, found independently with `ast`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ FAILURES = {
     "401-echo": "refuse the key and repeat the whole request header in the answer",
     "400": "refuse a parameter",
     "404": "know no such model",
-    "429": "say that there are too many requests (Retry-After as told)",
+    "429": "answer that there are too many requests (with the given Retry-After)",
     "500": "break down",
     "503-html": "a proxy's page with status 503",
     "html": "a web page with status 200",
@@ -83,7 +83,7 @@ class EmbeddingServer:
     """The service, on a free port of 127.0.0.1, as a context manager."""
 
     def __init__(self, *, port: int = 0, key: str | None = None, dimension: int = 256, delay: float = 0.0) -> None:
-        """Begin to serve.
+        """Start the service.
 
         Args:
             port: 0 for a free one.
@@ -114,28 +114,28 @@ class EmbeddingServer:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The requests in the order they came: ``{body, authorization}``."""
+        """The requests in order of arrival: ``{body, authorization}``."""
         return self.state.requests
 
     @property
     def delivered(self) -> Counter[str]:
-        """How often each text was embedded and the answer sent whole."""
+        """The number of complete answers with each text."""
         return self.state.delivered
 
     @property
     def most_under_way(self) -> int:
-        """The most requests that were under way at once."""
+        """The highest number of concurrent requests."""
         return self.state.most_under_way
 
     def fail(self, mode: str, *, times: int = 1_000_000, from_request: int = 1, retry_after: str | None = None) -> None:
-        """Fail with ``mode`` for ``times`` requests, beginning with the one of that number (counted from 1)."""
+        """Fail with ``mode`` for ``times`` requests, starting with the request of the given number (from 1)."""
         if mode not in FAILURES:
             raise ValueError(f"{mode}: one of {', '.join(FAILURES)}")
         with self.state.lock:
             self.state.failures.append(Failure(mode, times, from_request, retry_after))
 
     def heal(self) -> None:
-        """Work from now on, and let go of requests that hang."""
+        """Stop failing, and release hanging requests."""
         with self.state.lock:
             self.state.failures.clear()
         self.state.released.set()
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         items = [
             {"object": "embedding", "index": row, "embedding": list(map(float, v))} for row, v in enumerate(vectors)
         ]
-        # In reverse, which the protocol allows: the client sorts the results by index.
+        # In reverse order, which the protocol allows: the client must sort the results by index.
         items.reverse()
         answer = {"object": "list", "data": items, "model": body["model"], "usage": {"prompt_tokens": 1}}
         if failure is None:

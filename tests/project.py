@@ -116,7 +116,7 @@ class Project:
         return found
 
     def configure(self, **values: Any) -> None:
-        """Write the configuration; ``section__key`` sets a value."""
+        """Write the configuration. ``section__key`` sets a value."""
         sections: dict[str, dict[str, Any]] = {
             "input": {"kit_version": "107.3.3"},
             "output": {"work_dir": "work", "target_dir": "data"},
@@ -139,7 +139,7 @@ class Project:
         return [sys.executable, str(ROOT / script), "--config", str(self.config), *arguments]
 
     def start(self, script: str, *arguments: str, **environ: str) -> subprocess.Popen[str]:
-        """Start a script (or ``doit``) in a process group of its own, output into ``output.txt``."""
+        """Start a script (or ``doit``) in a new process group, with its output in ``output.txt``."""
         return self.start_command(self.command(script, *arguments), **environ)
 
     def start_command(self, command: list[str], **environ: str) -> subprocess.Popen[str]:
@@ -160,11 +160,11 @@ class Project:
         return (self.path / "output.txt").read_text()
 
     def run(self, script: str = "data_collection_pipeline.py", *arguments: str, **environ: str) -> Run:
-        """Run a script (or ``doit``) to its end."""
+        """Run a script (or ``doit``), and wait until it ends."""
         return self.finish(self.start(script, *arguments, **environ))
 
     def finish(self, process: subprocess.Popen[str], seconds: float = 300) -> Run:
-        """Wait for a run to end by itself; nothing of it is left behind."""
+        """Wait until a run ends. Its processes must end with it."""
         try:
             code = process.wait(timeout=seconds)
         finally:
@@ -173,7 +173,7 @@ class Project:
         return Run(code, self.output())
 
     def data_digest(self) -> dict[str, str]:
-        """Return a digest of each file of the data set, the completion report aside."""
+        """Return a digest of each file of the data set, without the completion report."""
         return digest_of(self.data)
 
 
@@ -195,7 +195,7 @@ def digest_of(folder: Path) -> dict[str, str]:
 
 
 def make_project(path: Path, count: int = 4, **values: Any) -> Project:
-    """Make a project of ``count`` extensions."""
+    """Create a project with ``count`` extensions."""
     project = Project(path)
     path.mkdir(parents=True, exist_ok=True)
     for number in range(1, count + 1):

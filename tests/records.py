@@ -114,7 +114,7 @@ def write_sources(
 
 
 def example_file(path: str, *, count: int) -> ExampleFile:
-    """A file of so many examples."""
+    """Return a file with the given number of examples."""
     extension_id = path.rpartition("/")[2].removesuffix(".example.json")
     methods = [
         Example(
@@ -148,7 +148,7 @@ def example_file(path: str, *, count: int) -> ExampleFile:
 
 
 def write_extraction(work_dir: Path, extensions: Iterable[Extension], warnings: list[StageWarning]) -> None:
-    """Write the files of stage 3 that are about all extensions: one module, two classes, three methods in each."""
+    """Write the merged files of stage 3. Each extension has one module, two classes and three methods."""
     entries = {
         item.id: DatabaseEntry(
             version=item.version,
@@ -182,7 +182,7 @@ def write_extraction(work_dir: Path, extensions: Iterable[Extension], warnings: 
 
 
 def write_nodes(work_dir: Path, *, total: int) -> None:
-    """Write the database of node types, with so many in it."""
+    """Write the database of node types, with the given number of entries."""
     node = Node(
         extension="my.a",
         version="1.2.3",
@@ -203,7 +203,7 @@ def write_nodes(work_dir: Path, *, total: int) -> None:
 
 
 def write_settings(work_dir: Path, *, total: int, documented: int, warnings: list[StageWarning]) -> None:
-    """Write the statistics and the report of stage 5, with one conflict and one expression that is not known."""
+    """Write the statistics and the report of stage 5, with one conflict and one unresolved expression."""
     statistics = SettingStatistics(
         total_settings=total,
         by_type={},

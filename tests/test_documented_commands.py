@@ -19,7 +19,7 @@ import pytest
 
 from tests.project import ROOT, make_extension
 
-# The usage examples of the specification of checkpoint and resume, and its test.
+# The usage examples in the specification of checkpoint and resume, and its test script.
 SPECIFICATION = """\
 python data_collection_pipeline.py
 python data_collection_pipeline.py --resume
@@ -44,7 +44,7 @@ path = "${HOME}/.local/share/ov/data/exts/v2"
 
 
 def commands_of(page: str) -> list[str]:
-    """Return the commands in the ``bash`` blocks of a page, without comments; they go on in one shell."""
+    """Return the commands in the ``bash`` blocks of a page, without comments. All run in one shell."""
     blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     lines = [line.partition(" #")[0].strip() for block in blocks for line in block.splitlines()]
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
@@ -56,13 +56,13 @@ ACTIVATE = "source .venv/bin/activate"
 
 @dataclass(frozen=True)
 class Copy:
-    """A copy of the project, and the shell that commands are typed into."""
+    """A copy of the project, and a shell that runs commands in it."""
 
     path: Path
     environ: dict[str, str]
 
     def typed(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Type a command, after the one that the README puts before those of doit."""
+        """Run a command in a shell, after the activation that the README shows."""
         line = f"{ACTIVATE} && {command}" if command.startswith("doit") else command
         return subprocess.run(
             ["/bin/bash", "-c", line],
@@ -92,7 +92,7 @@ def make_environment(folder: Path, project: Path) -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
-    """A copy of the project after its first run, which is typed as the README says."""
+    """A copy of the project after its first run, started with the command of the README."""
     folder = tmp_path_factory.mktemp("typed").resolve()
     project, home = folder / "kit-extension-pipeline", folder / "home"
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -119,7 +119,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 @pytest.fixture
 def shell(finished: Copy) -> Copy:
-    """The shell, in a project that is as the first run left it."""
+    """The shell, in a project in the state after the first run."""
     for name in ("_pipeline_output", "data"):
         shutil.rmtree(finished.path / name, ignore_errors=True)
         shutil.copytree(finished.path.parent / "kept" / name, finished.path / name)

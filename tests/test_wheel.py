@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.network, pytest.mark.long]
 
 
 def run(folder: Path) -> Project:
-    """Run the pipeline on the default configuration, in a folder of its own."""
+    """Run the pipeline on the default configuration, in a separate folder."""
     folder.mkdir(parents=True)
     project = Project(folder)
     text = (ROOT / "pipeline_config.toml").read_text()
@@ -30,7 +30,7 @@ def run(folder: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory, wheel_file: Path) -> tuple[Project, Project]:
-    """Two runs in different folders; ``wheel_file`` skips where no package index can be reached."""
+    """Two runs in different folders. ``wheel_file`` skips the test without a package index."""
     folder = tmp_path_factory.mktemp("wheel").resolve()
     return run(folder / "one"), run(folder / "a longer name" / "two")
 
@@ -143,5 +143,5 @@ def test_nothing_formerly_found_is_lost(projects: tuple[Project, Project]) -> No
     }
     assert len(before) == 8_450
     assert len(before - now.keys()) == 0
-    # What is found in addition is explained here.
+    # Additional names are explained here.
     assert sorted(name for digest, name in now.items() if digest not in before) == []

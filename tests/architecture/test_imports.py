@@ -1,4 +1,4 @@
-"""The rooms of the project and the imports allowed between them."""
+"""The packages of the project and the imports allowed between them."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def test_no_import_cycle() -> None:
             back = graph.find_shortest_chain(importer=imported, imported=module)
             if back is None:
                 continue
-            told = graph.get_import_details(importer=module, imported=imported)
-            only_types = all(_is_for_types(module, detail["line_number"]) for detail in told)
+            details = graph.get_import_details(importer=module, imported=imported)
+            only_types = all(_is_for_types(module, detail["line_number"]) for detail in details)
             assert only_types or _chain_is_for_types(graph, back), (module, back)
 
 
@@ -91,7 +91,7 @@ def _chain_is_for_types(graph: grimp.ImportGraph, chain: tuple[str, ...]) -> boo
 
 
 def _is_for_types(module: str, line: int) -> bool:
-    """Whether a line of a module stands below ``if TYPE_CHECKING``."""
+    """Return True if a line of a module is inside ``if TYPE_CHECKING``."""
     base = ROOT.joinpath(*module.split("."))
     package = base / "__init__.py"
     path = package if package.exists() else base.with_suffix(".py")

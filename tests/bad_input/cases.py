@@ -48,7 +48,7 @@ class Case:
 
 
 def _nothing(project: Project) -> None:
-    """Change nothing: the command line is the bad input."""
+    """Change nothing, because the command line is the bad input."""
 
 
 def _config(text: str | bytes) -> Spoil:
@@ -79,7 +79,7 @@ def _write(path: str, content: str | bytes) -> Spoil:
 
 
 def _left(path: str, content: str) -> Spoil:
-    """Write a file into a work directory in which the pipeline has worked."""
+    """Write a file into a work directory of an earlier run."""
 
     def spoil(project: Project) -> None:
         _write("work/.pipeline_lock", "")(project)
@@ -103,7 +103,7 @@ def _all(*spoils: Spoil) -> Spoil:
 def _extension(
     manifest: str | bytes = GOOD, files: dict[str, str | bytes] | None = None, *, name: str = "bad.ext"
 ) -> Spoil:
-    """An extension beside the good ones."""
+    """Add an extension beside the valid ones."""
     paths = {"config/extension.toml": manifest, **(files if files is not None else {"bad/ext/__init__.py": "X = 1\n"})}
     return _all(*(_write(f"exts/{name}/{path}", content) for path, content in paths.items()))
 
@@ -113,7 +113,7 @@ def _python(content: str | bytes, file: str = "bad/ext/odd.py") -> Spoil:
 
 
 def _made(change: Callable[[Path], None], path: str = "exts/bad.ext/bad/ext/odd.py") -> Spoil:
-    """A good extension with something special at a path."""
+    """Add a valid extension with a special file at a path."""
     return _all(_extension(), lambda project: change(project.path / path))
 
 

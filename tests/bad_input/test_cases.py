@@ -42,7 +42,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _bound_by_permissions(command: list[str]) -> list[str]:
-    """Return a command that modes of files bind, which root is not."""
+    """Return a command that respects file modes, which root would ignore."""
     if os.geteuid() != 0:
         return command
     if shutil.which("setpriv") is None:
@@ -50,7 +50,7 @@ def _bound_by_permissions(command: list[str]) -> list[str]:
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all", *command]
 
 
-def _told(project: Project) -> list[str]:
+def _report_lines(project: Project) -> list[str]:
     """Return the lines of the completion report about skipped and repaired input."""
     report = json.loads((project.data / REPORT).read_bytes())
     lines = [f"{w['extension']}: {w['file']}:{w['line']}: {w['message']}" for w in report["warnings"]]
@@ -65,13 +65,13 @@ def _escaped(path: bytes) -> str:
 
 
 def _nothing_lost(project: Project) -> None:
-    """Require that every extension and every Python file there is in the data set or in a line of the report."""
-    told = "\n".join(_told(project))
+    """Require that the data set or the report mentions every extension and every Python file."""
+    report = "\n".join(_report_lines(project))
     database = json.loads((project.data / "107.3/extensions/extensions_database.json").read_bytes())
     atlases = "".join(path.read_text() for path in project.data.rglob("*.codeatlas.json"))
     for folder in sorted(os.listdir(os.fsencode(project.extensions))):
         name = _escaped(folder)
-        assert name in database["extensions"] or name in told, f"the extension {name} is missing without a word"
+        assert name in database["extensions"] or name in report, f"the extension {name} is missing without a message"
         if name not in database["extensions"]:
             continue
         base = os.path.join(os.fsencode(project.extensions), folder)
@@ -80,8 +80,8 @@ def _nothing_lost(project: Project) -> None:
                 if file.endswith(b".py"):
                     path = _escaped(os.path.relpath(os.path.join(place, file), base))
                     known = json.dumps(path, ensure_ascii=False) in atlases
-                    assert known or path in told or os.fsdecode(file) in told or f"deep{'/d' * 20}" in path, (
-                        f"{path} is missing without a word"
+                    assert known or path in report or os.fsdecode(file) in report or f"deep{'/d' * 20}" in path, (
+                        f"{path} is missing without a message"
                     )
 
 
@@ -108,8 +108,8 @@ def test_bad_input(template: Path, tmp_path: Path, number: int) -> None:
     assert "has the traceback" not in run.output, run.output
     assert run.code == case.code, run.output
     if case.reported:
-        found = [line for line in _told(project) if case.says in line]
-        assert found, "\n".join(_told(project))
+        found = [line for line in _report_lines(project) if case.says in line]
+        assert found, "\n".join(_report_lines(project))
     else:
         found = [line for line in run.output.splitlines() if case.says in line]
         assert found, run.output
@@ -121,7 +121,7 @@ def test_bad_input(template: Path, tmp_path: Path, number: int) -> None:
     row = _rows[number] = _row(case, found[0], project)
     if not _WRITE:
         rows = DOCUMENT.read_text().splitlines()
-        # The words of some messages are Python's own and differ between its versions.
+        # Some messages contain Python's own text, which differs between its versions.
         assert row in rows or sys.version_info[:2] != (3, 11)
         assert [line for line in rows if line.startswith(f"| {case.area} | {case.title} |")]
 
@@ -132,7 +132,7 @@ def test_there_are_enough_cases_with_unique_names() -> None:
 
 
 def test_no_address_created_a_file() -> None:
-    """The git addresses among the cases would make this file if they were run."""
+    """The git addresses of the cases would create this file if they were executed."""
     assert not Path("/tmp/owned").exists()
 
 

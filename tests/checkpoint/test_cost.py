@@ -12,7 +12,7 @@ import pytest
 from tests.embedding_server import EmbeddingServer
 from tests.project import ROOT, Project, make_project
 
-TOLD = re.compile(
+COST_LINE = re.compile(
     r"^embeddings: ([\d,]+) texts, ([\d,]+) of them in the cache; ([\d,]+) with ([\d,]+) tokens? go to \S+?"
     r"(?:, for ([\d,.e-]+) \(([\d.e+]+) a million\))?\.(?: |$)",
     re.MULTILINE,
@@ -45,18 +45,18 @@ def test_the_run_and_the_dry_run_show_the_requests_to_the_service(project: Proje
     before = project.run("doit", "dry-run")
     assert "The cost of embedding is known once the earlier stages have run." in before.output
     assert project.run("doit", "end=settings").code == 0
-    dry = TOLD.search(project.run("doit", "dry-run", "price_per_million_tokens=1000000").output)
+    dry = COST_LINE.search(project.run("doit", "dry-run", "price_per_million_tokens=1000000").output)
     assert dry
     run = project.run("doit")
-    told = TOLD.search(run.output)
-    assert told, run.output
-    assert told.groups()[:4] == dry.groups()[:4]
-    texts, cached, sent, tokens, *_ = told.groups()
+    cost_line = COST_LINE.search(run.output)
+    assert cost_line, run.output
+    assert cost_line.groups()[:4] == dry.groups()[:4]
+    texts, cached, sent, tokens, *_ = cost_line.groups()
     assert (cached, texts) == ("0", sent)
-    # An index without documents asks for the length of a vector, with a text of one token.
+    # For an index without documents, the stage requests the vector length with a text of one token.
     assert sum(number for text, number in server.delivered.items() if text != "dimension") == int(sent)
     assert float(dry[5].replace(",", "")) == int(tokens.replace(",", ""))
-    assert run.output.index("[6/8] embeddings") < told.start() < run.output.index("[6/8] embeddings: done")
+    assert run.output.index("[6/8] embeddings") < cost_line.start() < run.output.index("[6/8] embeddings: done")
 
 
 def test_the_dry_run_does_not_change_the_cache(project: Project, server: EmbeddingServer) -> None:
@@ -67,7 +67,7 @@ def test_the_dry_run_does_not_change_the_cache(project: Project, server: Embeddi
     output = project.run("doit", "dry-run").output
     assert re.search(r"^embeddings: (\d+) texts, \1 of them in the cache; nothing goes to ", output, re.MULTILINE)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    again = TOLD.search(project.run("doit", "dry-run", "no_cache=1").output)
+    again = COST_LINE.search(project.run("doit", "dry-run", "no_cache=1").output)
     assert again
     assert again[2] == "0"
 
@@ -104,7 +104,7 @@ def test_a_limit_without_a_price_is_refused(project: Project, server: EmbeddingS
 def test_the_local_model_costs_nothing(tmp_path: Path) -> None:
     project = make_project(tmp_path.resolve() / "project", count=1)
     assert "tokens" not in project.run("doit", "dry-run").output
-    assert not TOLD.search(project.run("doit").output)
+    assert not COST_LINE.search(project.run("doit").output)
 
 
 def test_the_reader_of_the_dry_run_may_close_the_pipe(project: Project) -> None:

@@ -93,7 +93,7 @@ def test_recorded_tasks_of_a_killed_parallel_run_do_not_run_again(project: Path)
 
 
 def test_doit_writes_the_list_of_file_deps_last(project: Path) -> None:
-    """The backend commits with that key; were it not the last, a record would be incomplete."""
+    """The backend commits on that key. If it were not the last, a record would be incomplete."""
     seen: list[str] = []
 
     class Spy(WriteThroughDatabase):

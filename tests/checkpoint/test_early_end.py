@@ -1,4 +1,4 @@
-"""Early cut-off: a run after an edit stops where outputs no longer differ."""
+"""Early cut-off: after an edit, tasks run only as long as outputs differ."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ KEY = "canary-5519"
 
 @pytest.fixture
 def port() -> int:
-    """A port of 127.0.0.1 at which nothing answers."""
+    """A port of 127.0.0.1 without a service."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The data matches the configured sources, wherever the work directory came from.
+"""The data matches the configured sources, regardless of the origin of the work directory.
 
 The trees have equal sizes and times, as a checkout or a CI cache gives them.
 """
@@ -87,8 +87,8 @@ def test_two_configurations_with_one_work_directory_each_get_their_own_data(tmp_
         run = project.run("doit")
         assert run.code == 0
         assert _titles(project) == [f"{word} 1", f"{word} 2"]
-    told = f"This work directory was made by another configuration ({second.config})"
-    assert run.output.index(told) < run.output.index("[1/8] pull_repo_exts")
+    expected_notice = f"This work directory was made by another configuration ({second.config})"
+    assert run.output.index(expected_notice) < run.output.index("[1/8] pull_repo_exts")
 
 
 def test_a_new_kit_version_in_the_same_folder_is_collected(tmp_path: Path) -> None:
@@ -164,6 +164,6 @@ def test_changed_values_are_reported_in_one_line_before_anything_runs(tmp_path: 
     project = make_project(tmp_path.resolve() / "project", count=2)
     assert project.run("doit").code == 0
     run = project.run("doit", "max_extensions=1")
-    told = "This work directory was made with other values: processing.max_extensions -1 -> 1."
-    assert run.output.index(told) < run.output.index("[1/8] pull_repo_exts")
-    assert told not in project.run("doit", "max_extensions=1").output
+    expected_notice = "This work directory was made with other values: processing.max_extensions -1 -> 1."
+    assert run.output.index(expected_notice) < run.output.index("[1/8] pull_repo_exts")
+    assert expected_notice not in project.run("doit", "max_extensions=1").output

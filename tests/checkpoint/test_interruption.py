@@ -28,7 +28,7 @@ def recorded(project: Project) -> set[str]:
 
 
 def wait_for(project: Project, process: subprocess.Popen[str], count: int, prefix: str) -> None:
-    """Wait until the database holds that many tasks of a stage."""
+    """Wait until the database contains the given number of tasks of a stage."""
     end = time.monotonic() + 60
     while sum(name.startswith(prefix) for name in recorded(project)) < count:
         assert process.poll() is None, project.output()

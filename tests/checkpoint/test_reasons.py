@@ -19,7 +19,7 @@ def test_an_unreachable_service_is_reported_once_with_a_count(project: Project) 
     project.configure(
         embeddings__backend="openai",
         embeddings__api_key="",
-        embeddings__endpoint_url="http://127.0.0.1:9/v1",  # the port of "discard", where nothing listens
+        embeddings__endpoint_url="http://127.0.0.1:9/v1",  # the port of "discard", without a service
         embeddings__batch_size=1,
         embeddings__max_tries=3,
         embeddings__max_wait_seconds=0.01,

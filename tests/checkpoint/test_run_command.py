@@ -27,7 +27,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def done_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished project and where it was made; to be copied back to that place."""
+    """A finished project and its original path. A test copies it back to that path."""
     folder = tmp_path_factory.mktemp("done").resolve()
     project = make_project(folder / "project", count=3)
     run = project.run("doit")
@@ -84,13 +84,13 @@ def test_options_may_follow_the_names_of_tasks(finished: Project) -> None:
 
 
 def test_the_help_and_the_completion_know_the_options() -> None:
-    told = subprocess.run(
+    help_text = subprocess.run(
         [sys.executable, "-m", "doit", "help", "run"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     for option in ("--resume", "--force", "--start", "--end", "--kit-cache", "--max-extensions", "--quick", "--update"):
-        assert option in told
+        assert option in help_text
     for option in ("--no-cache", "--json", "--junit", "--annotations", "--no-annotations", "--report", "-q, --quiet"):
-        assert option in told
+        assert option in help_text
 
 
 def test_the_last_spelling_of_a_key_wins(project: Project) -> None:
@@ -185,11 +185,11 @@ def test_another_database_file_does_not_bypass_the_lock(tmp_path: Path) -> None:
         subprocess.Popen(project.command("doit", *words), cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         for words in commands
     ]
-    told = [(other.args, other.communicate(timeout=120)[1].decode(), other.returncode) for other in others]
+    results = [(other.args, other.communicate(timeout=120)[1].decode(), other.returncode) for other in others]
     assert process.poll() is None, "the first run was too short for this test"
     first = project.finish(process)
     assert first.code == 0, first.output
-    for command, errors, code in told:
+    for command, errors, code in results:
         assert code == 2, (command, errors)
         assert "another run is using this directory" in errors
         assert "Traceback" not in errors
@@ -275,8 +275,8 @@ def test_stages_before_start_are_not_checked(finished: Project) -> None:
         assert f"{stage}: up to date" not in run.output
     assert checkpoint(finished)["not_checked"] == list(earlier)
     assert not set(completed(finished)) & set(earlier)
-    told = summary(finished, "--start", "settings")
-    assert [stage["state"] for stage in told["stages"]] == ["not-checked"] * 4 + ["up-to-date"] * 4
+    outcome = summary(finished, "--start", "settings")
+    assert [stage["state"] for stage in outcome["stages"]] == ["not-checked"] * 4 + ["up-to-date"] * 4
 
 
 def test_auto_resume_without_a_checkpoint_honours_start(finished: Project) -> None:
@@ -302,8 +302,8 @@ def test_values_restored_by_auto_resume_are_reported_even_if_quiet(project: Proj
     assert project.run("doit", "max_extensions=2").code == 1
     assert "processing.max_extensions = 2" in project.run("doit", "-q").output
     blocker.unlink()
-    told = summary(project)
-    assert any("processing.max_extensions = 2" in notice["message"] for notice in told["notices"])
+    outcome = summary(project)
+    assert any("processing.max_extensions = 2" in notice["message"] for notice in outcome["notices"])
 
 
 # --- selection -------------------------------------------------------------------------------------------------------
@@ -425,7 +425,7 @@ def test_an_early_interruption_gives_one_line(finished: Project, arguments: tupl
 
 
 def test_a_path_outside_ascii(tmp_path: Path) -> None:
-    """Such a locale makes the path unreadable text: one clear failure, and a resume where the locale is sound."""
+    """The path is not valid text in this locale: one clear failure, and a resume in a UTF-8 locale."""
     project = make_project(tmp_path.resolve() / "ünïcode ☃", count=1)
     failed = project.run(MAIN, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert failed.code == 1
@@ -486,9 +486,9 @@ def test_an_edit_of_a_stage_runs_it_again(finished: Project, tmp_path: Path) -> 
     assert "nothing to do" in run()
     with (code / "stages/setting_scan/precedence.py").open("a") as module:
         module.write("\n# edited\n")
-    told = run()
-    assert "settings: done" in told
-    assert "embeddings: up to date" in told  # the settings are the same
+    output = run()
+    assert "settings: done" in output
+    assert "embeddings: up to date" in output  # the settings are the same
     assert records(str(finished.work / ".doit.db"))
 
 
@@ -501,8 +501,8 @@ def test_a_user_defined_task_is_not_a_stage(finished: Project, tmp_path: Path) -
     command = [sys.executable, "-m", "doit", "--json", f"config={finished.config}", "mine"]
     done = subprocess.run(command, cwd=code, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout[done.stdout.index("{") :])
-    assert [stage["name"] for stage in told["stages"]][: len(STAGES)] == list(STAGES)
+    outcome = json.loads(done.stdout[done.stdout.index("{") :])
+    assert [stage["name"] for stage in outcome["stages"]][: len(STAGES)] == list(STAGES)
     assert finished.checkpoint() is None
 
 

@@ -140,7 +140,7 @@ def do(project: Project, step: tuple[object, ...]) -> None:
 _UNSEEN = ("edit", "add", "remove", "configure", "delete", "tear", "corrupt", "kit", "fail", "kill", "kill a clean")
 
 
-def check_that_the_checkpoint_does_not_lie(project: Project, step: tuple[object, ...]) -> None:
+def check_that_the_checkpoint_matches_doit(project: Project, step: tuple[object, ...]) -> None:
     """Every complete stage of the checkpoint is up to date in doit, with the values that a resume restores."""
     if step[0] in _UNSEEN or step[0] in ("move the sources", "another configuration") or project.checkpoint() is None:
         return
@@ -158,12 +158,12 @@ def test_any_sequence_ends_with_the_result_of_a_clean_run(
 ) -> None:
     folder = tmp_path_factory.mktemp("sequence").resolve()
     project = make_project(folder / "project", count=3)
-    told = True
+    is_current = True
     for step in sequence:
         do(project, step)
-        told = step[0] not in _UNSEEN and (told or step[0] in ("run", "doit", "force"))
-        if told:
-            check_that_the_checkpoint_does_not_lie(project, step)
+        is_current = step[0] not in _UNSEEN and (is_current or step[0] in ("run", "doit", "force"))
+        if is_current:
+            check_that_the_checkpoint_matches_doit(project, step)
     last = project.run(MAIN, "--resume")
     note(last.output)
     assert last.code == 0
@@ -183,7 +183,7 @@ def test_a_removed_extension_leaves_no_trace(tmp_path: Path) -> None:
     assert project.run(MAIN).code == 0
     shutil.rmtree(project.extensions / "made.up03")
     assert project.run("doit").code == 0
-    # The data set of before is kept whole, for `doit diff --since-last`.
+    # The replaced data set is kept for `doit diff --since-last`.
     previous = project.work / "final_assembly/previous"
     left = {p for top in (project.work, project.data) for p in top.rglob("*made.up03*")}
     assert left == set(previous.rglob("*made.up03*"))

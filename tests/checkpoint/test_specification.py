@@ -21,7 +21,7 @@ EASY = "run_pipeline.py"
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path]:
-    """A project after a run that never failed, and a copy of it."""
+    """A project after a successful run, and a copy of it."""
     folder = tmp_path_factory.mktemp("finished").resolve()
     project = make_project(folder / "project")
     run = project.run(MAIN)
@@ -32,7 +32,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Path
 
 @pytest.fixture
 def finished(undisturbed: tuple[Project, Path]) -> Project:
-    """The project after a run that never failed, to be changed; a test finds it as if no other had."""
+    """The project after a successful run. Each test gets it in this state."""
     project, copy = undisturbed
     shutil.rmtree(project.path)
     shutil.copytree(copy, project.path)
@@ -51,7 +51,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def block(project: Project, stage: str) -> Path:
-    """Make a stage fail for real: put a file where its folder has to be."""
+    """Make a stage fail: put a file in place of its folder."""
     places = {
         "extension_data": "work/extension_data",
         "code_examples": "work/code_examples",
@@ -276,7 +276,7 @@ def test_pre_stages_run_again_if_one_failed(project: Project) -> None:
 
 
 def test_a_kit_cache_has_to_be_named_again(project: Project, tmp_path: Path) -> None:
-    """A checkpoint may come from somebody else: it cannot choose the folder that is read."""
+    """A checkpoint may come from someone else, so it must not select the folder to read."""
     other = make_project(tmp_path / "other", count=1)
     blocker = block(project, "faiss")
     failed = project.run(EASY, "--kit-cache", str(other.extensions))
@@ -470,7 +470,7 @@ def test_dry_run_before_the_first_run_writes_nothing(project: Project) -> None:
 
 
 def test_partial_stage_restart(project: Project) -> None:
-    """A stage that failed at one extension resumes at that one."""
+    """A stage that failed at an extension resumes at that extension."""
     victim = project.work / "extension_data/entries/made.up03.json"
     victim.mkdir(parents=True)
     (project.work / ".pipeline_lock").touch()  # the pipeline has worked here

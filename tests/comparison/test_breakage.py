@@ -28,7 +28,7 @@ def module(code: str) -> griffe.Module:
 
 
 def record(code: str) -> Function:
-    """Return a function as a data set holds it."""
+    """Return a function in the form of a data set."""
     found: Any = module(code)["f"]
     arguments = []
     for parameter in found.parameters:
@@ -55,7 +55,7 @@ def ours(old: str, new: str) -> list[tuple[str, str]]:
 
 @st.composite
 def functions(draw: st.DrawFn) -> str:
-    """Make the code of a function with a few parameters of any kind."""
+    """Return the code of a function with a few parameters of any kind."""
     names = draw(st.permutations(["a", "b", "c", "d"]))[: draw(st.integers(0, 4))]
     cuts = sorted(draw(st.tuples(*[st.integers(0, len(names))] * 2)))
     groups = [names[start:end] for start, end in pairwise([0, *cuts, len(names)])]
@@ -84,7 +84,7 @@ def test_breakages_of_random_signatures_equal_griffes(old: str, new: str) -> Non
 
 def test_the_kinds_equal_griffes() -> None:
     theirs = {kind.name: kind.value for kind in griffe.BreakageKind}
-    # griffe is about to drop it, and a value is no contract.
+    # griffe is about to drop this rule, and callers cannot rely on a value.
     theirs.pop("ATTRIBUTE_CHANGED_VALUE", None)
     assert {kind.name: kind.value for kind in BreakageKind} == theirs
 

@@ -24,7 +24,7 @@ def found(compared_pair: tuple[Project, Project]) -> Comparison:
     return compare(DataSet(old.data / "107.3"), DataSet(new.data / "107.3"))
 
 
-def told(change: Change) -> tuple[str, str, str, str, tuple[str, ...]]:
+def as_row(change: Change) -> tuple[str, str, str, str, tuple[str, ...]]:
     kinds = tuple(sorted(breakage.kind.name for breakage in change.breakages))
     return change.subject, change.action, change.name, change.new_name, kinds
 
@@ -77,7 +77,7 @@ KNOWN: dict[str, list[tuple[str, str, str, str, tuple[str, ...]]]] = {
 
 
 def test_exactly_the_known_differences_are_found(found: Comparison) -> None:
-    assert {one.id: sorted(map(told, one.changes)) for one in found.extensions} == {
+    assert {one.id: sorted(map(as_row, one.changes)) for one in found.extensions} == {
         name: sorted(changes) for name, changes in KNOWN.items()
     }
     assert [(one.id, one.action, one.old_version, one.new_version) for one in found.extensions] == [
@@ -100,7 +100,7 @@ def test_breaking_changes_equal_those_that_griffe_finds_in_the_sources(
         for project in compared_pair
     )
     theirs = {(one.obj.path, one.kind.value) for one in griffe.find_breaking_changes(old, new)}
-    # griffe takes what an object of another kind offers for gone, and knows no settings; a move is a removal to it.
+    # For griffe, a changed kind also removes the members, and a move is a removal. It does not compare settings.
     ours = {
         (change.name, breakage.kind.value)
         for one in found.extensions
@@ -115,7 +115,7 @@ def test_breaking_changes_equal_those_that_griffe_finds_in_the_sources(
 def test_a_data_set_against_itself_has_no_changes(compared_pair: tuple[Project, Project], tmp_path: Path) -> None:
     data_set = compared_pair[0].data / "107.3"
     assert compare(DataSet(data_set), DataSet(data_set)).extensions == []
-    # Without the manifest every file has to be read.
+    # Without the manifest, every file is read.
     shutil.copytree(data_set, tmp_path / "copy")
     (tmp_path / "copy/MANIFEST.json").unlink()
     assert compare(DataSet(tmp_path / "copy"), DataSet(data_set)).extensions == []
@@ -192,7 +192,7 @@ def test_a_removed_node(compared_pair: tuple[Project, Project], tmp_path: Path) 
         for one in compare(DataSet(tmp_path / "old"), DataSet(compared_pair[0].data / "107.3")).extensions
         for change in one.changes
     ]
-    assert [told(change) for change in changes] == [("node", "removed", "made.api.Node", "", GONE)]
+    assert [as_row(change) for change in changes] == [("node", "removed", "made.api.Node", "", GONE)]
 
 
 def test_narrowed_keeps_the_requested_changes(found: Comparison) -> None:

@@ -9,9 +9,9 @@ from comparison.moves import Candidate, digest, pairs
 
 
 def thing(name: str, *marks: str, subject: str = "class", extension: str = "a") -> Candidate:
-    """Make a candidate; a mark is ``docstring:text``."""
-    told = tuple((mark.partition(":")[0], digest(mark.partition(":")[2])) for mark in marks)
-    return Candidate(subject, extension, name, told)
+    """Return a candidate. A mark is ``docstring:text``."""
+    digests = tuple((mark.partition(":")[0], digest(mark.partition(":")[2])) for mark in marks)
+    return Candidate(subject, extension, name, digests)
 
 
 def paired(removed: list[Candidate], added: list[Candidate]) -> set[tuple[str, str]]:
@@ -79,5 +79,5 @@ def test_nothing_is_paired_twice_and_the_order_does_not_matter(
 def test_a_hundred_thousand_candidates_are_paired() -> None:
     removed = [thing(f"old.m{number}.A{number}", f"docstring:{number}") for number in range(50_000)]
     added = [thing(f"new.m{number}.A{number}", f"docstring:{number}") for number in range(50_000)]
-    # Comparing every one with every other would not end within the time that a test has.
+    # A quadratic comparison would exceed the time limit of a test.
     assert len(list(pairs(removed, added))) == 50_000

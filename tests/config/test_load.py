@@ -32,7 +32,7 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 def fault(path: Path, **overrides: object) -> str:
-    """The message of the one error that loading ends in, without the folder."""
+    """Return the error message of loading a file, without the folder."""
     with pytest.raises(ConfigError) as caught:
         load(path, overrides, environ={})
     message = str(caught.value)
@@ -66,7 +66,7 @@ def test_the_default_file_shows_the_schemas_defaults() -> None:
 
 def test_the_default_file_shows_every_key() -> None:
     text = (ROOT / "pipeline_config.toml").read_text()
-    # Rarely needed; the reference has them.
+    # Rarely needed keys, which only the reference lists.
     hidden = {"sources", "max_archive_bytes", "max_archive_files", "app_template_path", "dimensions", "input_type"}
     hidden |= {"truncate", "max_in_flight", "timeout_seconds", "max_tries", "max_wait_seconds", "hnsw_above"}
     keys = {key for table in SCHEMA["properties"].values() for key in table["properties"]}
@@ -98,7 +98,7 @@ def test_a_short_name_is_unique_and_not_a_flag_of_the_command_line() -> None:
 
 
 def test_a_valid_file_is_loaded_without_importing_jsonschema() -> None:
-    """It would double the time of a run that has nothing to do."""
+    """The import would double the time of a run with nothing to do."""
     code = "import sys, config; config.load(); print([m for m in ('jsonschema', 'difflib') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -465,7 +465,7 @@ SECOND_OPINION = extend(  # type: ignore[no-untyped-call]
 @example({"input": {"sources": [{"kind": "${KIND}"}]}, "embeddings": {"backend": "${BACKEND}"}})
 @settings(deadline=None)
 def test_the_validator_agrees_with_jsonschema(document: dict[str, Any]) -> None:
-    """Two implementations of the standard read the same schema; the exceptions to it are written twice."""
+    """Two implementations of the standard read the same schema. Both have the same exceptions."""
     try:
         validate.validate(document, "")
     except ConfigError as error:

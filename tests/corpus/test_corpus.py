@@ -35,7 +35,7 @@ READS = "\nimport carb.settings\ncarb.settings.get_settings().get('/exts/corpus/
 # The worst of 26,000 files takes 1.6 steps a node. A file has to have a few before the two can be compared.
 STEPS_PER_NODE = 8
 FEW_NODES = 100
-# One file in so many is in the sample, by the hash of its path below the folder: the same wherever the folder lies.
+# The sample contains one file in this number, by the hash of its relative path, so it does not depend on the folder.
 SAMPLE = int(os.environ.get("CORPUS_SAMPLE", "150"))
 # Without a wish, the quick tests take every fourth of these.
 _SAMPLES = [SAMPLE] if "CORPUS_SAMPLE" in os.environ else [4 * SAMPLE, pytest.param(SAMPLE, marks=pytest.mark.long)]
@@ -96,7 +96,7 @@ def test_definitions_equal_those_in_the_ast(sources: list[Source]) -> None:
         except UnreadableSource:
             assert tree is None, source.path
             continue
-        if tree is None:  # newer than this interpreter: `test_grammar` compares these with one that knows it
+        if tree is None:  # newer than this interpreter: `test_grammar` compares it with a newer interpreter
             continue
         try:
             expected = sorted((node.lineno, node.name) for node in importable(tree.body))

@@ -22,12 +22,12 @@ CONFIG = json.loads((ROOT / "config" / "pipeline_config.schema.json").read_text(
 
 
 def page(name: str) -> str:
-    """Return a page as the site has it."""
+    """Return a page with its generated parts."""
     return make_reference.filled((ROOT / "docs" / f"reference-{name}.md").read_text())
 
 
 def config_keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Give the anchor, name and rule of each configuration key."""
+    """Yield the anchor, name and rule of each configuration key."""
     for section, table in CONFIG["properties"].items():
         for key, rule in table["properties"].items():
             yield f"{section}.{key}", key, rule
@@ -37,7 +37,7 @@ def config_keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
                 yield f"input.sources.{kind}.{key}", key, rule
 
 
-@pytest.mark.parametrize(("anchor", "key", "rule"), [pytest.param(*told, id=told[0]) for told in config_keys()])
+@pytest.mark.parametrize(("anchor", "key", "rule"), [pytest.param(*row, id=row[0]) for row in config_keys()])
 def test_every_configuration_key_is_documented(anchor: str, key: str, rule: dict[str, Any]) -> None:
     found = page("config")
     heading = "`[[input.sources]]`" if anchor == "input.sources" else f"`{key}`"

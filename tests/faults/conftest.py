@@ -1,4 +1,4 @@
-"""The shared victim of all fault tests, and the table of results."""
+"""The project that all fault tests disturb, and the table of results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> harness.Victim:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table; a full run of all kinds also puts it into the document (FAULTS_DOCUMENT=1)."""
+    """Print the table. A full run of all kinds also writes it to the page (FAULTS_DOCUMENT=1)."""
     if not harness.figures:
         return
     table = harness.as_table(harness.rows())
@@ -28,7 +28,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if os.environ.get("FAULTS_DOCUMENT") and DOCUMENT.exists():
         before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
         figures, _, after = rest.partition(_END)
-        # Kinds that were not tried this time keep their rows.
+        # Kinds without an attempt in this run keep their rows.
         kept = dict(
             harness.row_of(line) for line in figures.splitlines() if line.startswith("| ") and "tried" not in line
         )

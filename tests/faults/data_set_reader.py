@@ -1,4 +1,4 @@
-"""Repeatedly reads a published data set, as a service does. Each read must be complete and of one version.
+"""Repeatedly read a published data set, as a service does. Each read must see a single, complete version.
 
     python data_set_reader.py FOLDER
 

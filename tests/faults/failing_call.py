@@ -17,7 +17,7 @@ from typing import Any
 
 
 def install(name: str, number: int, fault: str) -> None:
-    """Replace a function of ``os`` by one that counts and, at the n-th call, fails."""
+    """Replace a function of ``os`` with a version that counts its calls and fails at the n-th."""
     original = getattr(os, name)
     guard = threading.Lock()
     calls = 0

@@ -23,7 +23,7 @@ KILLS = int(os.environ.get("KILLS", "10"))
 # The full run of `make faults`; the ordinary test run takes a sample.
 FULL = KILLS >= 100
 # Internal files of a run in the work directory, which are not part of the result.
-# The previous data set is history: it depends on the runs before.
+# The previous data set depends on the earlier runs.
 _OWN = ("final_assembly/previous/", ".doit.db", ".pipeline_", "pipeline.log", "embeddings/cache", "logs/")
 
 _T = TypeVar("_T")
@@ -49,7 +49,7 @@ class Figure:
 
 @contextlib.contextmanager
 def counted(kind: str) -> Iterator[Figure]:
-    """Count a fault as tried unless the test is skipped, and as survived if the block ends well; yields its figure."""
+    """Count a fault as tried unless the test is skipped, and as survived if the block succeeds. Yields its counts."""
     figure = figures.setdefault(kind, Figure())
     figure.tried += 1
     try:
@@ -61,7 +61,7 @@ def counted(kind: str) -> Iterator[Figure]:
 
 
 def results_of(project: Project) -> dict[str, str]:
-    """Return a digest of every file a run is to leave: the data set, and the stages' outputs in the work directory."""
+    """Return the digests of a run's results: the data set, and the stages' outputs in the work directory."""
     made = {f"data/{name}": digest for name, digest in digest_of(project.data).items()}
     work = {f"work/{name}": digest for name, digest in digest_of(project.work).items() if not name.startswith(_OWN)}
     return made | work
@@ -106,9 +106,9 @@ class Victim:
 
 
 def make_victim(path: Path, count: int = 8) -> Victim:
-    """Make a project and run it undisturbed."""
+    """Create a project and run it undisturbed."""
     project = make_project(path, count=count)
-    project.run(MAIN)  # files of libraries come into the system's cache
+    project.run(MAIN)  # loads the libraries' files into the system's cache
     shutil.rmtree(project.work)
     shutil.rmtree(project.data)
     begin = time.monotonic()
@@ -161,12 +161,12 @@ def as_table(lines: dict[str, str]) -> str:
 
 
 def run_as(project: Project, command: list[str], seconds: float = 120, **environ: str) -> Run:
-    """Run a command the way `Project.run` does; for commands that start the pipeline in some special way."""
+    """Run a command like `Project.run`, for special ways to start the pipeline."""
     return project.finish(project.start_command(command, **environ), seconds)
 
 
 def sample(values: Sequence[_T], count: int) -> list[_T]:
-    """Return all values in a full run, else that many, spread over them."""
+    """Return all values in a full run, else the given number of them, evenly spread."""
     if FULL or count >= len(values):
         return list(values)
     return [values[(2 * number + 1) * len(values) // (2 * count)] for number in range(count)]

@@ -17,7 +17,7 @@ EVENTS = {"open", "os.rename", "os.link", "os.mkdir", "os.remove", "os.rmdir", "
 
 def main() -> None:
     from stages import final_assembly
-    from stages.publishing import data_set, manifest  # imported first: only what is done to files counts
+    from stages.publishing import data_set, manifest  # imported first: only file operations of the assembly count
     from stages.storage import folder_swap
 
     del data_set, manifest

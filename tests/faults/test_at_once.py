@@ -74,7 +74,7 @@ def test_on_different_work_directories(victim: Victim, tmp_path: Path, runs: int
 
 @pytest.mark.parametrize("runs", [2, 4] if FULL else [2])
 def test_on_one_target_directory(victim: Victim, tmp_path: Path, runs: int) -> None:
-    """The data set is one of theirs, whole, and not a mixture."""
+    """The data set is the complete data set of one run, not a mixture."""
     with counted(f"{runs} work directories, one target directory") as figure:
         project = Project(tmp_path.resolve() / "project")
         project.path.mkdir()
@@ -87,7 +87,7 @@ def test_on_one_target_directory(victim: Victim, tmp_path: Path, runs: int) -> N
             config = project.path / f"config{number}.toml"
             project.config.rename(config)
             variants.append([part.replace(str(project.config), str(config)) for part in project.command(MAIN)])
-        for number in (0, 1):  # what each makes alone
+        for number in (0, 1):  # the result of each run alone
             assert (
                 subprocess.run(variants[number], cwd=ROOT, capture_output=True, timeout=120, check=False).returncode
                 == 0

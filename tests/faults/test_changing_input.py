@@ -41,7 +41,7 @@ def _delete(project: Project, number: int) -> None:
 
 
 def _without_sizes(project: Project) -> dict[str, str]:
-    """Return the results; of ``extensions.json`` without the sizes, which say in which order tasks start best."""
+    """Return the results, with ``extensions.json`` without the sizes, which affect only the order of tasks."""
     found = results_of(project)
     content = (project.work / "extensions.json").read_text()
     found["work/extensions.json"] = re.sub(r'"size": \d+', "", content)

@@ -26,7 +26,7 @@ _HOW = ((), ("-n", "2"), ("-n", "0"))
 
 
 def instants() -> list[tuple[int, int, float]]:
-    """Return number, kind and moment of each kill: a share of the run's duration, or of the time workers live."""
+    """Return number, kind and time of each kill. The time is a share of the run, or of the workers' lifetime."""
     kinds = [_PATTERN[number % len(_PATTERN)] for number in range(KILLS)]
     placed = []
     for number, kind in enumerate(kinds):

@@ -38,7 +38,7 @@ def test_a_cold_run_within_limits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("megabytes", [300, 500, 700] if FULL else [500])
 def test_too_little_memory_is_reported(tmp_path: Path, megabytes: int) -> None:
-    """Where there is not enough, the run says so, and goes on with more."""
+    """Without enough memory, the run reports it. With more memory, a resume succeeds."""
     with counted("too little memory") as figure:
         project = make_project(tmp_path.resolve() / "project", count=3)
         limited = f'ulimit -v {megabytes * 1024}; exec "$@"'

@@ -19,13 +19,13 @@ from tests.faults.harness import FULL, KILLS, MAIN, counted, end
 from tests.project import ROOT, Project, digest_of, make_extension, make_project
 
 _HERE = Path(__file__).parent
-# Kills of each of the two ways to swap; the quick tests take the first number.
+# Numbers of kills for each of the two ways to swap; the quick tests use the first.
 _KILLS = (2, 200 if FULL else max(KILLS, 8))
 _RUNS = 50 if FULL else 6
 
 
 class TwoVersions:
-    """Two work directories that publish different versions to one target: one has an extension more, one an edit."""
+    """Two work directories that publish different versions to one target: one adds an extension, one has an edit."""
 
     def __init__(self, folder: Path) -> None:
         project = make_project(folder, count=3)
@@ -49,7 +49,7 @@ class TwoVersions:
         assert self.versions[0] != self.versions[1]
 
     def publish_other(self, kill_at: int = 0, *, exchange: bool = True) -> subprocess.CompletedProcess[str]:
-        """Publish the version that is not published now, killed before the call of that number."""
+        """Publish the other version, and kill the process before the call of the given number."""
         return subprocess.run(
             [sys.executable, str(_HERE / "killed_assembly.py"), str(kill_at), self.works[1 - self.now], self.data],
             capture_output=True,
@@ -68,7 +68,7 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> TwoVersions:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Read the data set all the while; afterwards require that every read saw one whole version."""
+    """Read the data set during the test. Then require that every read saw a single, complete version."""
     reader = subprocess.Popen(
         [sys.executable, str(_HERE / "data_set_reader.py"), str(folder)],
         stdout=subprocess.PIPE,
@@ -114,7 +114,7 @@ def test_killed_while_publishing(two_versions: TwoVersions, exchange: bool, kill
 
 
 def check_one_of(published: TwoVersions, number: int | None = None) -> None:
-    """Require that one of the two versions, or the given one, is published whole."""
+    """Require that one of the two versions, or the given version, is published completely."""
     found = verify(published.target)
     assert [f"{fault.file}: {fault.message}" for fault in found.faults] == []
     digests = digest_of(published.data)

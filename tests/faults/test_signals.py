@@ -36,7 +36,7 @@ def test_a_signalled_run_resumes(victim: Victim, number: signal.Signals, moment:
 
 @pytest.mark.skipif(not FULL, reason="only in a full run (make faults)")
 def test_signalled_twice(victim: Victim) -> None:
-    """An impatient user: the second Ctrl-C does not hit the end of the run."""
+    """A second Ctrl-C does not disturb the end of the run."""
     with counted("SIGINT twice") as figure:
         project = victim.fresh()
         process = project.start(MAIN)

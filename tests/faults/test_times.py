@@ -25,7 +25,7 @@ def _source(project: Project) -> Path:
 
 @contextlib.contextmanager
 def _edited(path: Path, times: tuple[int, int] | None) -> Iterator[None]:
-    """Change a file, not its size, and set its times."""
+    """Change the content of a file but not its size, and set its times."""
     before, text = os.stat(path), path.read_text()
     assert len(_OLD) == len(_NEW)
     assert _OLD in text
@@ -111,7 +111,7 @@ def test_the_clock_jumps_between_runs(victim: Victim, clock: str) -> None:
 
 @pytest.mark.skipif(not FULL, reason="only in a full run (make faults)")
 def test_the_clock_jumps_back_during_a_run(victim: Victim) -> None:
-    """The system's clock itself is not touched: libfaketime reads a file that the test changes."""
+    """The test does not set the system's clock: libfaketime reads a file that the test changes."""
     with counted("clock jumps back during a run") as figure:
         project = victim.fresh()
         clock = project.path / "clock"

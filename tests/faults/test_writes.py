@@ -30,7 +30,7 @@ def failing(project: Project, name: str, number: int, fault: str) -> tuple[int, 
 
 @pytest.fixture(scope="module")
 def calls(victim: Victim) -> Callable[[str], int]:
-    """How often an undisturbed run in one process calls a function."""
+    """Return how often an undisturbed run in one process calls a function."""
 
     @functools.cache
     def count(name: str) -> int:
@@ -88,7 +88,7 @@ def _mounted(folder: Path, *arguments: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # A worker that is about to end may still have its log open.
+        # A worker that is ending may still have its log open.
         subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=120)
 
 
@@ -139,7 +139,7 @@ def test_a_quota_on_the_size_of_a_file(victim: Victim, blocks: int) -> None:
     with counted("limit on the size of a file") as figure:
         project = victim.fresh()
         limited = ["bash", "-c", f'ulimit -f {blocks}; exec "$@"', "bash", *project.command(MAIN)]
-        # The output file itself is under the limit: nothing but the start of a long message is lost.
+        # The limit also applies to the captured output: only the start of a long message may be lost.
         run = run_as(project, limited)
         assert "Traceback" not in run.output, run.output
         if run.code:
@@ -162,7 +162,7 @@ _PLACES = [
 
 @pytest.mark.parametrize("place", sample(_PLACES, 2))
 def test_something_in_the_way(victim: Victim, place: str) -> None:
-    """A folder where a file is to go, or a file where a folder is."""
+    """A folder in place of an output file, or a file in place of a folder."""
     with counted("something in the way of an output") as figure:
         project = victim.fresh()
         obstacle = project.path / place

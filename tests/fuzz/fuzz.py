@@ -76,7 +76,7 @@ def fuzz_config(data: bytes) -> None:
 
 
 def fuzz_build_links(data: bytes) -> None:
-    """``premake5.lua``; nothing it says leads out of the extension."""
+    """``premake5.lua``; no link leads out of the extension."""
     for link in build_links.build_links(data, "a.b"):
         assert not link.source.startswith(("/", "..")) and not link.target.startswith(("/", ".."))
 
@@ -96,13 +96,13 @@ def _well_formed(uses: list[SettingUse]) -> None:
 
 
 def fuzz_settings(data: bytes) -> None:
-    """The settings in a Python file and in a manifest; no file takes more steps than are allowed."""
+    """The settings in a Python file and in a manifest; no file exceeds the step limit."""
     with contextlib.suppress(UnreadableSource):
         text = decode(data)
-        told: list[str] = []
+        warned: list[str] = []
         where = Where("my.ext", "my.ext", is_package=True)
-        _well_formed(python_uses(parse(text).tree, file="a.py", source=text, where=where, warn=told.append))
-        assert not told
+        _well_formed(python_uses(parse(text).tree, file="a.py", source=text, where=where, warn=warned.append))
+        assert not warned
     by_path: dict[str, list[Definition]] = {}
     for definition in toml_settings(data, file="a.toml", owner="a").definitions:
         by_path.setdefault(definition.path, []).append(definition)
@@ -133,7 +133,7 @@ def fuzz_exports(data: bytes) -> None:
 
 
 def fuzz_archives(data: bytes) -> None:
-    """A zip archive: unpacked as a whole or refused, and nothing is written beside it."""
+    """A zip archive: unpacked completely or refused, and nothing is written beside it."""
     archive, folder = FOLDER / "x.zip", FOLDER / "unpacked"
     archive.write_bytes(data)
     before = sorted(FOLDER.iterdir())
@@ -163,7 +163,7 @@ def _zipped() -> bytes:
     return buffer.getvalue()
 
 
-# Seeds of each target. From an empty input, the fuzzer would not get past the first bracket for hours.
+# Seeds of each target. From an empty input, the fuzzer would need hours to get beyond the first bracket.
 TARGETS: dict[str, tuple[Callable[[bytes], None], bytes]] = {
     "kit_toml": (
         fuzz_kit_toml,

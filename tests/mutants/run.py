@@ -230,7 +230,7 @@ def survives(mutation: Mutation, folder: Path) -> str:
 
 
 def main() -> int:
-    """Try all mutations; return the exit code."""
+    """Try all mutations. Return the exit code."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     survived = 0
     for mutation in MUTATIONS:

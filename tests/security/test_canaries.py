@@ -101,7 +101,7 @@ def _holding(folder: Path, secret: str) -> list[str]:
 
 @contextlib.contextmanager
 def _watching_processes(secret: str) -> Iterator[list[str]]:
-    """Collect the command lines in the system's list of processes that hold a secret."""
+    """Collect the command lines in the process list that contain a secret."""
     found: list[str] = []
     ended = threading.Event()
 
@@ -201,7 +201,7 @@ def test_files_have_the_mode_of_the_umask(project: Project, tmp_path: Path, umas
     ended = threading.Event()
 
     def watch() -> None:
-        """See that not even for a moment something is writable by everyone."""
+        """Check that no file is ever world-writable, not even temporarily."""
         while not ended.is_set():
             for folder in (temporary, project.work, project.data):
                 for place, folders, files in os.walk(folder):

@@ -37,7 +37,7 @@ NO_FILES: dict[str, list[str]] = {"python": [], "stubs": [], "toml": [], "cpp": 
 
 
 def _forge(project: Project, name: str, change: Change) -> None:
-    """Change a file of the work directory, and make doit's database say that this is how the task left it."""
+    """Change a file of the work directory, and record the change in doit's database as the output of the task."""
     path = project.work / name
     content = json.loads(path.read_text())
     change(content)
@@ -54,7 +54,7 @@ def _forge(project: Project, name: str, change: Change) -> None:
 
 
 def _healed(project: Project, run: Run, why: str, *arguments: str) -> None:
-    """The run says why it does not believe the file, makes it again, and publishes nothing of the secret."""
+    """The run gives the reason for the rejection, rebuilds the file, and publishes no part of the secret."""
     assert run.code == 0
     assert any(line.startswith("WARNING: ") and why in line for line in run.output.splitlines())
     assert "[2/8] preparation: done" in run.output

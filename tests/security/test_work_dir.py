@@ -41,7 +41,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def restored(finished: Project, tmp_path: Path) -> Project:
-    """A project whose work directory and data set come out of somebody's cache."""
+    """A project whose work directory and data set come from a foreign cache."""
     shutil.copytree(finished.path, tmp_path.resolve() / "restored")
     return Project(tmp_path.resolve() / "restored")
 

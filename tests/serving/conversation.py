@@ -35,13 +35,13 @@ Conversation = Callable[[Client], Awaitable[None]]
 
 @contextlib.contextmanager
 def one_server(project: Project, *arguments: str) -> Iterator[Callable[[Conversation], None]]:
-    """Start one server for many conversations, and return what holds one after the other."""
+    """Start a server, and yield a function that holds conversations with it, one after the other."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     connecting: asyncio.Future[Client] = loop.create_future()
     done = asyncio.Event()
 
-    # The connection is to be closed by the task that opened it.
+    # The task that opened the connection must close it.
     async def keep() -> None:
         try:
             async with client(project, *arguments) as connected:
@@ -71,14 +71,14 @@ def one_server(project: Project, *arguments: str) -> Iterator[Callable[[Conversa
 
 
 async def ask(connected: Client, tool: str, **arguments: Any) -> str:
-    """Return the answer to a question that has one."""
+    """Return the answer to a question. It must not be an error."""
     result = await connected.call_tool(tool, arguments)
     assert not result.is_error, text_of(result)
     return text_of(result)
 
 
 async def error_of(connected: Client, tool: str, **arguments: Any) -> str:
-    """Return the error of a question that has none."""
+    """Return the error for a question. It must be an error."""
     result = await connected.call_tool(tool, arguments)
     assert result.is_error, text_of(result)
     return text_of(result)
@@ -115,7 +115,7 @@ def http_server(project: Project, address: str = "127.0.0.1:0", **environ: str) 
 
 
 def memory_of(parent: int, word: str = "serve") -> int:
-    """Return the most memory that a child process has had, in KiB: the one whose command has a word in it."""
+    """Return the peak memory in KiB of the child process whose command contains a word."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             text = stat.read_text()

@@ -31,7 +31,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def post(url: str, **headers: str) -> tuple[int, str]:
-    """Post a question without the SDK; return status and body."""
+    """Post a question without the SDK. Return status and body."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}).encode()
     request = urllib.request.Request(
         url,
@@ -86,7 +86,7 @@ def test_requests_from_other_sites_are_refused(project: Project) -> None:
 @pytest.mark.long
 def test_ten_thousand_questions_are_all_answered_in_bounded_memory(project: Project) -> None:
     async def flood(url: str) -> None:
-        # The client's pool of connections goes through all waiting questions for each that is answered.
+        # For each answer, the client's connection pool iterates over all waiting questions.
         at_once = asyncio.Semaphore(500)
 
         async def one(connected: Client, number: int) -> bool:

@@ -1,4 +1,4 @@
-"""Lookups in a data set with nodes and app templates, without a process between."""
+"""Lookups in a data set with nodes and app templates, within the test's process."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def catalogue(folder: Path) -> Iterator[Catalogue]:
 
 
 def test_the_details_of_a_node_include_its_ports(catalogue: Catalogue) -> None:
-    told = lookup_tools.get_kit_node_details(catalogue, "Multiply, made.up02.Other")
-    assert "## made.up01.Multiply\nMultiplies two numbers." in told
-    assert "- shown as: Times" in told
-    assert "- a (double, default 1.5): A number." in told
-    assert "- b (double, optional): A number." in told
-    assert "## made.up02.Other" in told
+    answer = lookup_tools.get_kit_node_details(catalogue, "Multiply, made.up02.Other")
+    assert "## made.up01.Multiply\nMultiplies two numbers." in answer
+    assert "- shown as: Times" in answer
+    assert "- a (double, default 1.5): A number." in answer
+    assert "- b (double, optional): A number." in answer
+    assert "## made.up02.Other" in answer
     with pytest.raises(NotFound, match=r"did you mean made\.up01\.Multiply"):
         lookup_tools.get_kit_node_details(catalogue, "made.up01.Multiplly")
     assert "nodes: made.up01.Multiply" in lookup_tools.get_kit_extension_details(catalogue, "made.up01")
@@ -90,9 +90,9 @@ def test_an_app_template_is_found_and_shown(catalogue: Catalogue) -> None:
     assert "## apps/viewer\nviewer.kit" in found
     assert "No app templates were found." in search_tools.search_kit_app_templates(catalogue, "zebra")
     assert "No app templates" in search_tools.search_kit_app_templates(catalogue, "stream", category_filter="editor")
-    told = lookup_tools.get_kit_app_template_details(catalogue, "viewer")
-    assert "Streams a stage to a browser." in told
-    assert '```toml\n[dependencies]\n"made.up01" = {}\n' in told
+    answer = lookup_tools.get_kit_app_template_details(catalogue, "viewer")
+    assert "Streams a stage to a browser." in answer
+    assert '```toml\n[dependencies]\n"made.up01" = {}\n' in answer
     assert "- apps/viewer" in lookup_tools.get_kit_app_template_details(catalogue)
     with pytest.raises(NotFound, match="no app template"):
         lookup_tools.get_kit_app_template_details(catalogue, "../../../etc")
@@ -109,9 +109,9 @@ def test_an_app_template_is_not_guessed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_instructions_name_the_existing_sets(catalogue: Catalogue) -> None:
-    told = lookup_tools.get_kit_instructions(catalogue, ["kit_system", "data_set"])
-    assert "2 extensions, 4 settings, 2 nodes, 1 app templates" in told
-    assert "There is no instruction set kit_system here" in told
+    answer = lookup_tools.get_kit_instructions(catalogue, ["kit_system", "data_set"])
+    assert "2 extensions, 4 settings, 2 nodes, 1 app templates" in answer
+    assert "There is no instruction set kit_system here" in answer
 
 
 def test_test_examples_come_only_from_tests(catalogue: Catalogue) -> None:

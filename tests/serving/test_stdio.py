@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def hold(project: Project) -> Iterator[Callable[[Conversation], None]]:
-    """One server that answers all who only ask."""
+    """One server for all tests that only ask questions."""
     with one_server(project) as held:
         yield held
 
@@ -51,7 +51,7 @@ def talk(project: Project, conversation: Conversation, *arguments: str) -> None:
 def test_every_tool_describes_its_purpose_and_arguments(hold: Callable[[Conversation], None]) -> None:
     async def conversation(connected: Client) -> None:
         tools = (await connected.list_tools()).tools
-        # Those of the Kit MCP server of kit-usd-agents, with its arguments: prompts for it go on working.
+        # The names and arguments of the Kit MCP server of kit-usd-agents, so that its prompts work here too.
         known = {
             "search_kit_extensions": {"query", "top_k"},
             "get_kit_extension_details": {"extension_ids"},
@@ -172,11 +172,11 @@ def test_a_hostile_question_gets_an_answer_or_one_clear_error(project: Project, 
         for query in HOSTILE:
             for tool in ("search_kit_extensions", "search_kit_code_examples", "search_kit_settings"):
                 result = await connected.call_tool(tool, {"query": query})
-                told = str(result.content)
-                assert "Traceback" not in told
-                assert len(told) < 50_000
+                answer_text = str(result.content)
+                assert "Traceback" not in answer_text
+                assert len(answer_text) < 50_000
                 if result.is_error:
-                    assert "The query " in told, told
+                    assert "The query " in answer_text, answer_text
             for tool, argument in (
                 ("get_kit_extension_details", "extension_ids"),
                 ("get_kit_api_details", "api_references"),
@@ -185,16 +185,16 @@ def test_a_hostile_question_gets_an_answer_or_one_clear_error(project: Project, 
                 ("compare_kit_versions", "old_version"),
             ):
                 result = await connected.call_tool(tool, {argument: query})
-                told = str(result.content)
-                assert "Traceback" not in told
-                assert "root:" not in told
-                assert len(told) < 50_000
+                answer_text = str(result.content)
+                assert "Traceback" not in answer_text
+                assert "root:" not in answer_text
+                assert len(answer_text) < 50_000
         assert "top_k is 0" in await error_of(connected, "search_kit_extensions", query="x", top_k=0)
         assert "max_tokens is 5" in await error_of(connected, "search_kit_extensions", query="x", max_tokens=5)
         assert "at most 50" in await error_of(
             connected, "get_kit_api_details", api_references=[f"a@{number}" for number in range(1000)]
         )
-        # It is as good as before.
+        # The server answers as before.
         assert "made.up02" in await ask(connected, "search_kit_extensions", query="Extension 2")
 
     talk(project, conversation, "--mode", mode)
@@ -302,9 +302,9 @@ def test_two_versions_are_compared(compared_pair: tuple[Project, Project], tmp_p
     shutil.copytree(old.data / "107.3", new.data / "106.5")
 
     async def conversation(connected: Client) -> None:
-        told = await ask(connected, "compare_kit_versions", old_version="106.5", only_breaking=True)
-        assert "Parameter was added as required: e" in told
-        assert "made.api.Added" not in told
+        answer_text = await ask(connected, "compare_kit_versions", old_version="106.5", only_breaking=True)
+        assert "Parameter was added as required: e" in answer_text
+        assert "made.api.Added" not in answer_text
         one = await ask(
             connected, "compare_kit_versions", old_version="106.5", new_version="107.3", extension_ids="made.gone"
         )
@@ -330,7 +330,7 @@ def test_a_new_data_set_answers_from_then_on(tmp_path: Path) -> None:
         has_ended = False
         while not has_ended:
             has_ended = running.done()
-            # Every answer is whole, of the old data set or of the new one.
+            # Every answer comes completely from the old or from the new data set.
             answer = await ask(connected, "get_kit_extension_details", extension_ids="made.up01")
             titles.append("Renamed" if "Renamed: " in answer else "Extension 1")
             assert f"{titles[-1]}: " in answer
@@ -338,8 +338,8 @@ def test_a_new_data_set_answers_from_then_on(tmp_path: Path) -> None:
         assert titles == sorted(titles)
         assert (titles[0], titles[-1]) == ("Extension 1", "Renamed")
         assert "made.up01" in await ask(connected, "search_kit_extensions", query="Renamed", top_k=1)
-        told = await ask(connected, "compare_kit_versions", old_version="previous")
-        assert "Parameter was added as required: more" in told
+        answer_text = await ask(connected, "compare_kit_versions", old_version="previous")
+        assert "Parameter was added as required: more" in answer_text
 
     talk(project, conversation)
 

@@ -106,7 +106,7 @@ def an_extension(name: str, sources: dict[str, str], folder: Path) -> Extension:
 
 
 def chosen(extensions: list[Extension], work_dir: Path, **options: Any) -> dict[str, Any]:
-    """Extract, select and merge; return the example files by extension."""
+    """Extract, select and merge. Return the example files by extension."""
     options = {"mode": "regular", "min_lines": 50, "min_complexity": 3, **options}
     records.write_chosen(work_dir, extensions)
     for extension in extensions:

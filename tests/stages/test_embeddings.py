@@ -197,7 +197,7 @@ def test_nothing_to_embed(work_dir: Path, server: EmbeddingServer) -> None:
         embed("settings", work_dir=work_dir, options=options, api_key=None)
         assert numpy.load(work_dir / "embeddings" / "settings_embeddings.npy").shape == (0, dimension)
         assert list(read_documents(work_dir / "embeddings" / "settings_documents.json")) == []
-    # If the dimension is not known otherwise, the service is asked once.
+    # If the dimension is unknown, the stage sends one request to get it.
     assert len(server.requests) == 1
 
 

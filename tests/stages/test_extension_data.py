@@ -30,7 +30,7 @@ EXCLUDED = ["ogn", "pip_prebundle"]
 
 
 def prepare(exts: list[str], root: Path, work_dir: Path) -> list[Extension]:
-    """Run the stage before over folders of extensions."""
+    """Run the previous stage on folders of extensions."""
     work_dir.mkdir(parents=True, exist_ok=True)
     records.write_sources(work_dir, str(root), exts=exts)
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
@@ -69,7 +69,7 @@ def made(name: str, *modules: str, version: str = "1.0.0", more: str = "") -> st
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A work directory after the extraction of the made-up extensions and of one without Python."""
+    """A work directory after the extraction of the synthetic extensions, one of them without Python."""
     folder = tmp_path_factory.mktemp("extraction")
     for path in (FIXTURES / "python").iterdir():
         if path.is_dir():
@@ -133,7 +133,7 @@ def test_the_files_agree_with_one_another(fixture: str, request: pytest.FixtureR
             len(atlas[kind]) for kind in ("modules", "classes", "methods")
         ]
         assert set(summary["extensions"][name]["sha256"]) == {entry["codeatlas_path"], entry["api_docs_path"]}
-        # Every name that is listed leads to a record, and every record is listed once.
+        # Every listed name has a record, and every record is listed once.
         listed_classes = [f"{m}.{c}" for m, record in atlas["modules"].items() for c in record["class_names"]]
         listed_methods = [f"{m}.{f}" for m, record in atlas["modules"].items() for f in record["function_names"]]
         listed_methods += [f"{c}.{m}" for c, record in atlas["classes"].items() for m in record["methods"]]
@@ -314,7 +314,7 @@ def test_hostile_files_are_reported_and_the_rest_is_read(tmp_path: Path) -> None
     assert found["a/parentheses.py"][0] == "python-syntax"
     assert found["a/minus.py"] == ("python-nesting", 0)
     assert found["a/sum.py"] == ("python-nesting", 0)
-    # What is left in is left in whole; nothing is neither reported nor there.
+    # A file is either extracted completely or reported.
     for name in ("attributes", "default"):
         assert (f"a.{name}.deep" in atlas["methods"]) != (f"a/{name}.py" in found)
     assert report["files"]["unreadable"] == len(found)
@@ -381,7 +381,7 @@ def test_the_same_input_gives_the_same_bytes_in_any_folder(tmp_path: Path, made_
         "e.merge(work)\n"
     )
     prepare(["exts"], tmp_path / "elsewhere", tmp_path / "work")
-    # Another process has another seed for its hashes, and so another order of sets.
+    # Another process has another hash seed, and so another order of sets.
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "work")], check=True, cwd=ROOT)
     first, second = tree(made_up / "extension_data"), tree(tmp_path / "work/extension_data")
     assert first == second
@@ -452,7 +452,7 @@ def test_every_file_of_the_wheel_is_accounted_for(wheel_root: Path, wheel_work: 
 
 
 def _count(body: list[Any]) -> tuple[int, int]:
-    """Classes and functions that can be imported, by a recursion of its own over statements."""
+    """Return the importable classes and functions, from an independent recursion over statements."""
     classes = functions = 0
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -549,7 +549,7 @@ def test_test_modules_of_one_name_keep_their_functions(tmp_path: Path) -> None:
 
 
 def test_diamonds_of_star_exports_take_linear_time(tmp_path: Path) -> None:
-    """Each of 60 modules takes the ``__all__`` of the next two: as many paths as Fibonacci's numbers."""
+    """Each of 60 modules includes the ``__all__`` of the next two, so the number of paths is a Fibonacci number."""
     count = 60
     files: dict[str, bytes | str] = {
         "config/extension.toml": made("a.b", "a.b"),

@@ -1,4 +1,4 @@
-"""Fault containment: a bad file costs that file, a bad extension that extension, a machine fault the run."""
+"""Fault containment: a bad file affects that file, a bad extension that extension, a machine fault the run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def test_an_unexpected_exception_gives_a_warning_and_a_logged_traceback(caplog: 
     warnings: list[StageWarning] = []
     with caplog.at_level(logging.WARNING), contained(warnings, "a.b", "a/b.py"):
         raise KeyError("x")
-    (told,) = warnings
-    assert (told["kind"], told["extension"], told["file"]) == ("internal", "a.b", "a/b.py")
-    assert "KeyError: 'x'" in told["message"]
-    assert "report it" in told["message"]
+    (warning,) = warnings
+    assert (warning["kind"], warning["extension"], warning["file"]) == ("internal", "a.b", "a/b.py")
+    assert "KeyError: 'x'" in warning["message"]
+    assert "report it" in warning["message"]
     assert caplog.records[0].exc_info is not None
 
 
@@ -41,7 +41,7 @@ def test_errors_unrelated_to_the_input_propagate(error: BaseException) -> None:
 
 
 def test_an_extension_that_breaks_the_reader_stops_no_other(tmp_path: Path) -> None:
-    """The reader itself is broken for one name by a sitecustomize: which input would do it is not known."""
+    """A sitecustomize breaks the reader for one name, because no input is known that does."""
     project = make_project(tmp_path.resolve() / "project", count=2)
     (tmp_path / "sitecustomize.py").write_text(
         "import stages.python.resolver as resolver\n"

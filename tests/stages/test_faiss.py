@@ -40,7 +40,7 @@ def work_dir(embedded: Path, tmp_path: Path) -> Path:
 
 
 def made_up(work_dir: Path, count: int, dimension: int = 16, seed: int = 0) -> numpy.ndarray:
-    """Embeddings of ``count`` made-up documents in the work folder, as the stage before writes them."""
+    """Write embeddings of ``count`` synthetic documents, as the previous stage writes them."""
     vectors = numpy.random.default_rng(seed).standard_normal((count, dimension)).astype(numpy.float32)
     vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True) if count else 1
     folder = work_dir / "embeddings"
@@ -186,7 +186,7 @@ def test_mismatched_inputs_keep_the_old_index(work_dir: Path, how: str, message:
 
 
 def test_full_disk_gives_one_clear_error(work_dir: Path) -> None:
-    """A limit on the size of files stands for a disk that is full."""
+    """A limit on the file size simulates a full disk."""
     program = (
         "import resource, signal, sys\nfrom pathlib import Path\n"
         "from stages import faiss as faiss_index\nfrom stages.failures import StageError\n"
@@ -210,7 +210,7 @@ def test_full_disk_gives_one_clear_error(work_dir: Path) -> None:
 
 
 def test_langchain_loads_the_folder_and_answers(work_dir: Path) -> None:
-    """The community's own store, as a service would make it from the folder."""
+    """Return LangChain's store, as a service would load it from the folder."""
     docstores = pytest.importorskip(
         "langchain_community.docstore.in_memory", reason="langchain_community is not installed"
     )

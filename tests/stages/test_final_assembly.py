@@ -115,7 +115,7 @@ def test_the_layout_of_the_data_set(work: Work) -> None:
     for kind in KINDS:
         expected |= {f"107.3/{kind}/{kind}_faiss/{name}" for name in ("index.faiss", "index.json", "metadata.json")}
     assert expected <= set(work.made())
-    # An extension without Python has no code atlas; nothing that is for the pipeline alone is handed over.
+    # An extension without Python has no code atlas. Internal files of the pipeline are not copied.
     assert not [name for name in work.made() if "my.pure.cpp" in name and "extensions/" in name.split("107.3/")[1][:11]]
     assert not [name for name in work.made() if "report" in name or "entries" in name or "found" in name]
     assert (work.data / "107.3/VERSION.md").read_text() == "107.3.3\n"
@@ -249,7 +249,7 @@ def test_another_kit_version_gets_a_separate_data_set(work: Work) -> None:
     work.write()
     work.assemble()
     assert work.made() == sorted([*first, *work.targets()])
-    # Back again, the first one is still known and kept in order.
+    # With the first Kit version again, its files are still tracked.
     work.kit_version, work.extensions = "107.3.3", work.extensions[:1]
     work.write()
     work.assemble()
@@ -285,9 +285,9 @@ def test_the_manifest_lists_every_file_and_the_sources(work: Work) -> None:
     jsonschema.validate(manifest, json.loads((SCHEMAS / "manifest.schema.json").read_text()))
     names = {name.removeprefix("107.3/") for name in work.targets()} - {"MANIFEST.json"}
     assert manifest["files"].keys() == names
-    for name, told in manifest["files"].items():
+    for name, entry in manifest["files"].items():
         content = (work.data / "107.3" / name).read_bytes()
-        assert told == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        assert entry == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     assert manifest["kit_version"] == "107.3.3"
     assert manifest["sources"] == [{"kind": "path", "name": "made", "revision": "0" * 32, "kit_version": None}]
 
@@ -352,7 +352,7 @@ def test_the_replaced_data_set_is_kept_until_the_next_replacement(work: Work) ->
     work.assemble()
     kept = {f"107.3/{path.relative_to(previous)}": path.read_bytes() for path in previous.rglob("*") if path.is_file()}
     assert kept == first
-    # A file that is repaired does not make another generation.
+    # The repair of a file does not replace the previous data set.
     (work.data / "107.3/VERSION.md").unlink()
     work.assemble()
     assert read_json(previous / "MANIFEST.json")["files"].keys() == {name.removeprefix("107.3/") for name in first} - {

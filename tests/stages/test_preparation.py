@@ -20,7 +20,7 @@ SCHEMAS = Path(__file__).parents[2] / "stages" / "schemas"
 
 
 class Cache:
-    """A made-up Kit cache, and the stage run on it."""
+    """A synthetic Kit cache, and a run of the stage on it."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.root = tmp_path / "cache"
@@ -28,7 +28,7 @@ class Cache:
         self.root.mkdir()
 
     def add(self, folder: str, manifest: str | None = "[package]\nversion = '1.0.0'\n", **files: str | bytes) -> Path:
-        """Add an extension; the keywords are files, with ``__`` for ``/`` and ``_dot_`` for ``.``."""
+        """Add an extension. The keywords are files, with ``__`` for ``/`` and ``_dot_`` for ``.``."""
         path = self.root / folder
         content = {name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()}
         if manifest is not None:
@@ -210,7 +210,7 @@ def test_the_highest_version_wins(cache: Cache, tmp_path: Path) -> None:
     sources = [{"kind": "path", "path": str(root)} for root in (cache.root, other.root)]
     result = prepared(cache.work_dir, sources, [], -1)
     assert [(entry["id"], entry["version"], entry["source"]) for entry in result["extensions"]] == [
-        ("omni.a", "1.10.0", 0),  # of equal versions the source that is named first
+        ("omni.a", "1.10.0", 0),  # for equal versions, the first source wins
         ("omni.b", "2.0.1", 1),
     ]
     assert result["other_versions"] == {"omni.a": ["1.10.0", "1.10.0-rc.1", "1.9.0", "1.2"], "omni.b": ["2.0"]}
@@ -430,7 +430,7 @@ def test_single_file_extensions_and_apps(cache: Cache) -> None:
         ("app-shadowed", "old/my.app.kit"),
         ("app-shadowed", "same/my.app.kit"),
     ]
-    # Searched as a whole, the folder `apps` is known by its name.
+    # In a search of the whole source, the folder `apps` is recognized by its name.
     assert [app["version"] for app in cache.run()["apps"]] == ["1.0"]
 
 
@@ -673,7 +673,7 @@ def test_a_real_wheel(wheel_root: Path, tmp_path: Path) -> None:
         ("isaaclab_rl", "0.4.7", 24),
         ("isaaclab_tasks", "0.11.12", 405),
     ]
-    # A second way to count: every Python file below the six folders.
+    # An independent count: every Python file below the six folders.
     for entry in result["extensions"]:
         counted = sorted(path.relative_to(entry["folder"]).as_posix() for path in Path(entry["folder"]).rglob("*.py"))
         assert entry["files"]["python"] == counted
@@ -691,7 +691,7 @@ def test_a_real_wheel(wheel_root: Path, tmp_path: Path) -> None:
         "quality",
         "xr",
     ]
-    # The manifests name readmes that the wheel does not have.
+    # The manifests name readmes that are missing in the wheel.
     assert {warning["kind"] for warning in result["warnings"]} == {"app-shadowed", "readme-missing"}
     assert len(result["warnings"]) == 11
     assert result["extensions"][1]["metadata"] == {

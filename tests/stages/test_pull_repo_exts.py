@@ -79,7 +79,7 @@ cp source/apps/*.kit $out/apps/
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository as Kit applications have it, with a script that makes a realistic build."""
+    """A repository like that of a Kit application, with a script that makes a realistic build."""
     folder = tmp_path / "kit-app"
     extension(folder / "source/extensions/omni.mine", "1.2.0")
     write(folder / "source/apps/my.app.kit", "[package]\nversion = '1.0'\ntitle = 'Mine'\n")
@@ -132,7 +132,7 @@ def test_a_repository_without_a_build_command(tmp_path: Path, repository: Path) 
     assert sources["sources"][0]["exts_paths"] == [""]
     prepare(work_dir, excluded=[], max_extensions=-1)
     result = read(work_dir / "extensions.json", "extensions")
-    assert [found["id"] for found in result["extensions"]] == ["omni.mine"]  # the template is none
+    assert [found["id"] for found in result["extensions"]] == ["omni.mine"]  # the template does not count
     assert [app["id"] for app in result["apps"]] == ["my.app"]
 
 
@@ -472,7 +472,7 @@ def test_removed_zipped_extensions_are_unpacked_again(tmp_path: Path, cache: Pat
 def test_a_wheel_a_repository_and_a_cache_merged(
     tmp_path: Path, repository: Path, wheel_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # pip finds the wheel in a folder, so that no index is asked for it again.
+    # pip finds the wheel in a folder, so it does not query the index again.
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel_file.parent))
     extension(tmp_path / "cache/isaaclab_rl-9.0.0", "9.0.0")

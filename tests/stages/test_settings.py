@@ -98,7 +98,7 @@ def small(tmp_path: Path) -> dict[str, Any]:
     return found
 
 
-# ---- made-up extensions ---------------------------------------------------------------------------------------------
+# ---- synthetic extensions -------------------------------------------------------------------------------------------
 
 
 def test_synthetic_extensions_give_exactly_the_expected_settings(made: Path) -> None:
@@ -221,7 +221,7 @@ def test_only_the_broken_table_is_lost_and_it_is_reported_once(tmp_path: Path) -
     extension(tmp_path, "my.a", "[settings]\nexts.'my.a'.x = 1\nbroken = = 2\nexts.'my.a'.y = 2\n")
     write(tmp_path / "exts" / "my.a" / "config" / "extension.gen.toml", "[settings]\nexts.'my.a'.z = [1\n")
     assert set(small(tmp_path)) == {"/exts/my.a/x", "/exts/my.a/y"}
-    # The manifest's own is reported by the stage that reads it first.
+    # Warnings about the manifest are reported by the stage that reads it first.
     [warning] = read_json(tmp_path / "work" / settings.REPORT)["warnings"]
     assert (warning["kind"], warning["file"], warning["line"]) == ("toml-syntax", "config/extension.gen.toml", 2)
 
@@ -266,7 +266,7 @@ def test_a_foreign_file_in_place_of_an_owners_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        # Through the package's __init__, which passes the constant on.
+        # Through the package's __init__, which re-exports the constant.
         (
             {
                 "a/__init__.py": "from .keys import *\n",
@@ -279,7 +279,7 @@ def test_a_foreign_file_in_place_of_an_owners_is_named(tmp_path: Path) -> None:
         ({"a/keys.py": 'P = "/my/p"\n', "a/b/c.py": "from ..keys import P\nsettings.get(P)\n"}, "/my/p"),
         # By the importable name, which is not the path in a source tree.
         ({"python/keys.py": 'P = "/my/p"\n', "python/c.py": "from my.a.keys import P\nsettings.get(P)\n"}, "/my/p"),
-        # One constant made of another file's.
+        # A constant built from a constant of another file.
         (
             {
                 "r.py": 'R = "/my"\n',
@@ -634,7 +634,7 @@ def test_all_settings_of_one_real_app(wheel: Path) -> None:
 
 
 def test_the_apps_of_the_wheel_against_a_plain_text_search(wheel: Path) -> None:
-    """A second route: line by line, knowing only headers and ``key =``, against every definition that was found."""
+    """An independent, line-based search for headers and ``key =``, compared with every found definition."""
     checked = 0
     for app in artifacts.read(wheel / EXTENSIONS, Extensions).apps:
         text = Path(app.path).read_text(encoding="utf-8")
@@ -670,7 +670,7 @@ def test_numbers_of_the_wheel(wheel: Path) -> None:
         "isaaclab/isaaclab/app/app_launcher.py:858",
         "isaaclab/isaaclab/sim/simulation_context.py:176",
     ]
-    # Nothing that is a prim path of USD or a file's name became a setting.
+    # No USD prim path and no file name became a setting.
     assert not [path for path in summary["settings"] if re.match(r"/(World|Visuals|Looks|Robot|tmp|user)\b", path)]
 
 
@@ -679,7 +679,7 @@ def test_numbers_of_the_wheel(wheel: Path) -> None:
 
 @pytest.mark.long
 def test_a_full_kit_stays_within_the_memory_limit(tmp_path: Path) -> None:
-    """1,500 extensions with 60 settings each; the process that merges them stays below 400 MiB."""
+    """1,500 extensions with 60 settings each. The process that merges them stays below 400 MiB."""
     entries = [records.extension(f"big.ext{number:04}") for number in range(1500)]
     records.write_chosen(tmp_path, entries)
     records.write_sources(tmp_path, "x")

@@ -332,7 +332,7 @@ import carb
 
 
 class OgnCount:
-    """Counts what goes through."""
+    """Counts the passing items."""
 
     @staticmethod
     def compute(db) -> bool:
@@ -388,7 +388,7 @@ def test_a_configured_exclusion_leaves_nodes_out(tmp_path: Path, excluded: str) 
     assert "/exts/acme.nodes/limit" not in run.settings()
 
 
-# --- extensions of tests alone ---------------------------------------------------------------------------------------
+# --- extensions with only tests --------------------------------------------------------------------------------------
 
 
 def test_an_extension_that_has_only_tests(tmp_path: Path) -> None:

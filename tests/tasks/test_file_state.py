@@ -12,7 +12,7 @@ from tasks.file_state import FileStateChecker
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
-    """A file that was last changed a while ago, as far as its times can say."""
+    """A file whose times show a change some time ago."""
     path = tmp_path / "file"
     path.write_text("one")
     time.sleep(0.05)

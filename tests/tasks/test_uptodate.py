@@ -25,7 +25,7 @@ def test_changed_and_unchanged_options() -> None:
 
 
 class Source:
-    """Something a task reads: its content, and when it last changed."""
+    """An input of a task: its content, and the time of its last change."""
 
     def __init__(self) -> None:
         self.content, self.time = "a", 1
@@ -54,7 +54,7 @@ def test_a_steady_value_that_changed_during_the_task_makes_it_run_again() -> Non
     first = Freshness({}, source.state, steady=["time"])
     task = Task("t", None)
     assert not first(task, {})
-    source.write("b")  # which the task may have read
+    source.write("b")  # the task may have read this
     source.write("a")
     again = Freshness({}, source.state, steady=["time"])
     task_again = Task("t", None, uptodate=[again])

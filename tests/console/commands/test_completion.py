@@ -21,7 +21,7 @@ COMP_POINT=${#COMP_LINE}
 _doit 2>/dev/null
 printf '%s\\n' "${COMPREPLY[@]}"
 """
-# compadd works in a completion alone: here it prints what it is given.
+# compadd works only inside a completion. Here it prints its arguments.
 ASK_ZSH = """
 compset() { :; }
 _files() { ls; }
@@ -48,7 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def completed(project: Project, line: str, shell: str = "bash") -> list[str]:
-    """Return what the shell offers behind a line that is being typed."""
+    """Return the completions that the shell offers for a line."""
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     ask = {"bash": ASK_BASH, "zsh": ASK_ZSH}[shell]
@@ -63,7 +63,7 @@ def completed(project: Project, line: str, shell: str = "bash") -> list[str]:
     )
     assert done.returncode == 0, done.stderr
     found = [word for word in done.stdout.splitlines() if word]
-    if shell == "zsh":  # it matches by itself what it is offered
+    if shell == "zsh":  # zsh filters the offered words itself
         found = [word for word in found if word.startswith(line.rpartition(" ")[2])]
     return found
 
@@ -78,7 +78,7 @@ def test_commands_and_stages(project: Project, shell: str) -> None:
 
 
 def test_the_tasks_of_a_stage(project: Project) -> None:
-    # What bash replaces is what stands behind the colon.
+    # bash replaces only the part after the colon.
     assert completed(project, "doit extension_data:made") == ["made.up01", "made.up02"]
     assert completed(project, "doit info extension_data:made.up02") == ["made.up02"]
 

@@ -53,15 +53,15 @@ def test_one_extension_is_shown_in_detail(compared_pair: tuple[Project, Project]
 
 def test_json_has_the_same_changes(compared_pair: tuple[Project, Project]) -> None:
     done = diff(compared_pair[1], str(compared_pair[0].data), "107.3", "--json")
-    told = json.loads(done.stdout)
-    assert told["schema_version"] == 1
-    assert told["old"]["extensions"] == told["new"]["extensions"] == 2
-    assert told["breaking"] == sum(
-        bool(change["breakages"]) for extension in told["extensions"] for change in extension["changes"]
+    result = json.loads(done.stdout)
+    assert result["schema_version"] == 1
+    assert result["old"]["extensions"] == result["new"]["extensions"] == 2
+    assert result["breaking"] == sum(
+        bool(change["breakages"]) for extension in result["extensions"] for change in extension["changes"]
     )
     signature = next(
         change
-        for extension in told["extensions"]
+        for extension in result["extensions"]
         for change in extension["changes"]
         if change["name"] == "made.api.signature"
     )

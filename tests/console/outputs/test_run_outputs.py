@@ -33,9 +33,9 @@ def break_a_module(project: Project) -> None:
 def test_json_prints_one_summary_and_nothing_else(project: Project) -> None:
     done = run(project, "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["result"] == "complete"
-    assert [stage["name"] for stage in told["stages"]] == list(STAGES)
+    outcome = json.loads(done.stdout)
+    assert outcome["result"] == "complete"
+    assert [stage["name"] for stage in outcome["stages"]] == list(STAGES)
     again = json.loads(run(project, "--json").stdout)
     assert again["result"] == "nothing-to-do"
 
@@ -45,9 +45,9 @@ def test_json_of_a_failure_and_of_a_run_that_could_not_start(project: Project) -
     (project.work / "settings").write_text("in the way")
     failed = run(project, "--json")
     assert failed.returncode == 1
-    told = json.loads(failed.stdout)
-    assert told["result"] == "failed"
-    assert told["failures"][0]["stage"] == "settings"
+    outcome = json.loads(failed.stdout)
+    assert outcome["result"] == "failed"
+    assert outcome["failures"][0]["stage"] == "settings"
     refused = run(project, "--json", "max_extensions=many")
     assert refused.returncode == 2
     assert json.loads(refused.stdout)["result"] == "not-started"

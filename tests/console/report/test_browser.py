@@ -35,7 +35,7 @@ HOSTILE = "</script><script>document.title = 'broken'</script>"
 
 
 def chromium() -> str:
-    """Return the path of Chromium; skip where there is none, and fail in CI, which installs it."""
+    """Return the path of Chromium. Without it, skip the test, but fail in CI, which installs it."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not found:
         reason = "there is no Chromium here (apt-get install chromium, or set CHROMIUM to its path)"
@@ -56,7 +56,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a run with more extensions than one page of the table shows."""
+    """The report of a run with more extensions than a page of the table shows."""
     project = make_project(tmp_path_factory.mktemp("browser"), 105)
     first, second = (project.extensions / f"made.up{number:02}" for number in (1, 2))
     manifest = first / "config" / "extension.toml"
@@ -79,20 +79,20 @@ def page_of(project: Project) -> Path:
 
 @contextlib.contextmanager
 def opened(browser: Browser, report: Path, view: str = "#/", **options: Any) -> Iterator[Page]:
-    """Open a view; when it is left, nothing may have been asked of a network and nothing be in the console."""
+    """Open a view. At the end, assert that there were no network requests and no console messages."""
     with contextlib.closing(browser.new_context(offline=True, **options)) as context:
         page = context.new_page()
         asked: list[str] = []
-        told: list[str] = []
+        messages: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: told.append(message.text))
-        page.on("pageerror", lambda error: told.append(str(error)))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(report.as_uri() + view)
         expect(page.locator("[data-view][aria-busy]")).to_have_count(0)
         yield page
-        # Besides the file itself only its icon, which is in it.
+        # The page requests only itself and its embedded icon.
         assert [url for url in asked if not url.startswith(("data:", report.as_uri()))] == []
-        assert told == []
+        assert messages == []
 
 
 def shown_ids(page: Page) -> list[str]:
@@ -247,7 +247,7 @@ def test_axe_finds_no_accessibility_problem(browser: Browser, report: Path, view
     from axe_playwright_python.sync_playwright import Axe
 
     with opened(browser, report, view, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
-        # The page's own policy forbids scripts that are not its own; the checker comes in through the debugger.
+        # The page's policy forbids foreign scripts, so the checker is injected through the debugger.
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
 

@@ -23,7 +23,7 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 class Page(HTMLParser):
-    """A page as a browser's parser takes it apart: elements, their attributes, and the text of scripts by id."""
+    """A parsed page: elements, their attributes, and the text of scripts by id."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Page(HTMLParser):
         return json.loads(zlib.decompress(base64.b64decode(self.data[name], validate=True)))
 
     def states(self) -> dict[str, str]:
-        """Return the state of each stage as the table says it."""
+        """Return the state of each stage in the table."""
         rows = re.findall(r"<code>(\w+)</code><br>.*?badge state-(\w+)", self.text, re.DOTALL)
         return dict(rows)
 
@@ -132,7 +132,7 @@ def test_text_of_extensions_cannot_become_markup(page: Page) -> None:
 
 
 def test_markup_in_values_that_contradict_one_another_is_text(tmp_path: Path) -> None:
-    """These stand in the page itself; what the page's script shows is packed."""
+    """The HTML contains these values as text; the data for the script is packed."""
     project = make_project(tmp_path.resolve() / "project", 2)
     for number in (1, 2):
         manifest = project.extensions / f"made.up0{number}" / "config" / "extension.toml"

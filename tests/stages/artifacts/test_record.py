@@ -19,7 +19,7 @@ from stages.storage.jsonfile import to_json, write_json
 from tests import records
 from tests.project import Project, make_project
 
-# Caches of the storage room. No stage reads another stage's.
+# Caches of `stages.storage`. No stage reads the cache of another.
 _NO_RECORDS = ("code_examples/copies.json", "final_assembly/copies.json")
 
 
@@ -47,7 +47,7 @@ def same_bytes(content: bytes, value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value without `msgspec.Raw` in it, which orjson does not write."""
+    """Return a value without `msgspec.Raw`, which orjson cannot write."""
     return json.loads(msgspec.json.encode(value))
 
 

@@ -45,7 +45,7 @@ def test_dialect_file_by_hand() -> None:
 
 def test_filters_by_hand() -> None:
     document = read("filters.toml")
-    # The view of a release build on Linux, other platforms only where nothing else gives a value.
+    # The values of a release build on Linux. Other platforms count only if nothing else gives a value.
     assert document.values == {
         "dependencies": {"omni.ui": {}, "omni.windows.only": {}, "omni.linux.only": {"optional": True}},
         "settings": {"exts": {"omni.x": {"backend": "vulkan", "verbose": True, "paths": ["a", "b"]}}},
@@ -218,7 +218,7 @@ def to_toml(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(to_toml, value)) + "]"
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for astral characters and DEL.
+        # JSON and TOML have the same escapes, except for astral characters and DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return str(value).lower()

@@ -121,7 +121,7 @@ def test_the_language_and_the_file_that_implements_a_node(
     _, nodes = nodes_of(tmp_path, {"nodes/OgnCount.ogn": ogn(**given), **texts})
     node = nodes["acme.nodes.Count"]
     assert (node["language"], node["implementation_path"]) == (language, implementation)
-    assert node["class_full_name"] is None  # it lies outside of the declared module
+    assert node["class_full_name"] is None  # the class is outside the declared module
 
 
 def test_a_class_of_another_name_with_a_compute_method_implements_the_node(tmp_path: Path) -> None:

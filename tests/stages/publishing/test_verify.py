@@ -31,7 +31,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def copy(published: Project, tmp_path: Path) -> Path:
-    """A copy elsewhere, without a work directory or configuration, as a recipient has it."""
+    """A copy in another folder, without a work directory or configuration, as a recipient has it."""
     return Path(shutil.copytree(published.data / "107.3", tmp_path / "received"))
 
 
@@ -40,7 +40,7 @@ def faults(folder: Path) -> list[tuple[str, str]]:
 
 
 def replace(folder: Path, name: str, content: bytes) -> None:
-    """Replace a file, and its entry in the manifest: damage that only a look inside finds."""
+    """Replace a file and its entry in the manifest, so that only a check of the contents finds the damage."""
     write_bytes(folder / name, content)
     manifest = read_json(folder / "MANIFEST.json")
     manifest["files"][name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -150,9 +150,9 @@ def test_the_command(published: Project, copy: Path) -> None:
     code, out, err = run(str(copy))
     assert (code, out, err) == (1, f"{copy}/VERSION.md: has 4 bytes, the manifest says 8\n", "")
     code, out, err = run(str(copy.parent), "--json")
-    told = json.loads(out)
-    assert (code, told["whole"], [item["folder"] for item in told["data_sets"]]) == (1, False, [str(copy)])
-    assert told["data_sets"][0]["faults"] == [{"file": "VERSION.md", "message": "has 4 bytes, the manifest says 8"}]
+    result = json.loads(out)
+    assert (code, result["whole"], [item["folder"] for item in result["data_sets"]]) == (1, False, [str(copy)])
+    assert result["data_sets"][0]["faults"] == [{"file": "VERSION.md", "message": "has 4 bytes, the manifest says 8"}]
 
 
 @pytest.mark.parametrize("name", ["nothing-here", "empty"])
@@ -166,5 +166,5 @@ def test_a_missing_data_set_gives_one_line(tmp_path: Path, name: str) -> None:
 def test_a_folder_of_data_sets_is_all_of_them(copy: Path) -> None:
     other = copy.with_name("108.0")
     shutil.copytree(copy, other)
-    (other / "MANIFEST.json").unlink()  # a version's folder without one is a fault, not nothing
+    (other / "MANIFEST.json").unlink()  # a version folder without a manifest is a fault
     assert data_sets_in(copy.parent) == [other, copy]

@@ -27,7 +27,7 @@ def reset_all(seed: int = 0) -> None:
 
 
 def api_of(files: dict[str, str]) -> Api:
-    """Return the linked modules; a key is a module's name, one that ends in a dot is a package."""
+    """Return the linked modules. A key is the name of a module; a name that ends in a dot is a package."""
     modules = []
     for name, source in files.items():
         text, package = textwrap.dedent(source), name.endswith(".")
@@ -86,7 +86,7 @@ def documented(api: Api) -> dict[str, Any]:
     ids=lambda item: item[0],
 )
 def test_names_that_no_import_binds_are_public_in_the_package(package: tuple[str, str]) -> None:
-    # Another class of that name, in a module that the package does not speak of.
+    # Another class of that name, in a module that the package does not mention.
     api = api_of({"k.": package[1], "k.impl": IMPL, "k.aaa": "class Robot:\n    x: int\n"})
     docs = documented(api)
     assert docs["classes"]["Robot"]["full_name"] == "k.Robot"

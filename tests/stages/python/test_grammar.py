@@ -175,7 +175,7 @@ json.dump(result, sys.stdout)
 
 
 def newer_interpreters() -> list[str]:
-    """Return the newer interpreters that are installed here, on the path or beside this one."""
+    """Return the newer interpreters on the search path or beside the running interpreter."""
     found = []
     for minor in range(sys.version_info.minor + 1, sys.version_info.minor + 5):
         beside = sorted(Path(sys.base_prefix).parent.glob(f"3.{minor}.*/bin/python3.{minor}"))

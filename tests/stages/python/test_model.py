@@ -37,7 +37,7 @@ def function_of(source: str) -> Function:
 
 @pytest.fixture(scope="module", params=[8, pytest.param(1, marks=pytest.mark.long)], ids="1 in {}".format)
 def real_files(wheel_root: Path, request: pytest.FixtureRequest) -> list[tuple[str, str, ast.Module]]:
-    """Path, text and tree of the Python files of the wheel's extensions: of one in eight, or of every one."""
+    """Path, text and tree of the Python files of the wheel's extensions: of one in eight, or of all."""
     files = []
     paths = sorted(wheel_root.glob("isaaclab/source/**/*.py"))
     assert len(paths) == 969
@@ -69,7 +69,7 @@ def test_definitions_of_real_files_equal_a_plain_count(
 
 # Classes and functions inside functions, by the number of files.
 LOCAL = {969: (63, 118), 122: (0, 12)}
-# Least numbers of functions, of docstrings, and of functions of every fifth file, by the number of files.
+# Minimum numbers of functions, docstrings, and functions in every fifth file, by the number of files.
 LEAST = {969: (4000, 3000, 500), 122: (500, 400, 61)}
 
 
@@ -133,7 +133,7 @@ GRIFFE_KINDS = {"variadic positional": "variadic", "variadic keyword": "variadic
 
 
 def _same(text: str | None, other: Any) -> bool:
-    """Whether two expressions are the same; griffe leaves the quotes around an annotation."""
+    """Return True if two expressions are equal. griffe keeps the quotes around an annotation."""
     if text is None or other is None:
         return text is None and other is None
     tree = ast.parse(str(other), mode="eval").body
@@ -151,7 +151,7 @@ def test_dedented_source_of_real_functions_is_the_same_function(
         nodes = {node.lineno: node for node in importable(tree.body) if not isinstance(node, ast.ClassDef)}
         for function in functions_of(visit("m", path, is_package=False, parsed=Parsed(tree, text, {})).members):
             source = dedent(lines[function.start - 1 : function.end])
-            # Inside strings of several lines the indentation goes too, as it does in a docstring that is shown.
+            # The indentation is also removed inside multi-line strings, as in a cleaned docstring.
             again = ast.parse(source).body[0]
             assert _shape(again) == _shape(nodes[function.line]), f"{path}:{function.line}"
             compared += 1

@@ -26,7 +26,7 @@ VARIABLE_PARTS = ("type_annotation", "default_value", "docstring")
 
 
 def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[str, Extension]:
-    """Run the preparation and the extraction over a folder of extensions; return the extensions by id."""
+    """Run the preparation and the extraction on a folder of extensions. Return the extensions by id."""
     work_dir.mkdir(exist_ok=True)
     records.write_sources(work_dir, str(folder), exts=["."])
     preparation.prepare(work_dir, excluded=[], max_extensions=-1)
@@ -45,7 +45,7 @@ def collect(folder: Path, work_dir: Path, *, with_source: bool = False) -> dict[
 
 @pytest.fixture(scope="module")
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A work directory after the extraction of all made-up extensions."""
+    """A work directory after the extraction of all synthetic extensions."""
     folder = tmp_path_factory.mktemp("made-up")
     for path in FIXTURES.iterdir():
         if path.is_dir():

@@ -105,7 +105,7 @@ def test_vectors_are_the_same_in_another_process_with_other_threads(local: Local
 
 
 def test_one_token_is_the_librarys_own_vector(local: LocalBackend) -> None:
-    """The files are read as the library reads them: where no weights come in, the vectors are the same."""
+    """The files are read as the library reads them: for a text of one token, the vectors are equal."""
     program = (
         "import sys, pathlib, wordllama;"
         "model = wordllama.WordLlama.load(cache_dir=pathlib.Path(wordllama.__file__).parent, disable_download=True);"
@@ -279,7 +279,7 @@ TRANSIENT = {
 
 
 def _patience(mode: str) -> int:
-    """Return the timeout in seconds: short where a test waits for it, else long enough for a busy machine."""
+    """Return the timeout in seconds: short if a test waits for it, else long enough for a busy machine."""
     return 1 if mode in ("hang", "drip") else 30
 
 

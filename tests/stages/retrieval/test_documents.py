@@ -171,7 +171,7 @@ def test_words_of_identifiers(name: str, expected: str) -> None:
 
 @given(st.text())
 def test_words_contain_every_letter_and_digit(text: str) -> None:
-    # Of a letter and its accent, the word has the one character that both are.
+    # A letter and its combining accent become one composed character.
     text = unicodedata.normalize("NFC", text)
     kept = "".join(character for character in text if character.isalnum())
     found = "".join(character for character in "".join(words(text)) if unicodedata.category(character)[0] != "M")

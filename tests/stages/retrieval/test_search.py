@@ -82,8 +82,8 @@ def test_the_command_prints_hits_and_json(project: Project) -> None:
     shown = command(project, "Extension 2 number 2", "--in", "extensions", "-k", "1")
     assert shown.returncode == 0, shown.stderr
     assert "made.up02" in shown.stdout
-    told = command(project, "Extension 2 number 2", "--in", "extensions", "-k", "2", "--json")
-    assert len(json.loads(told.stdout)) == 2
+    printed = command(project, "Extension 2 number 2", "--in", "extensions", "-k", "2", "--json")
+    assert len(json.loads(printed.stdout)) == 2
 
 
 def test_the_command_answers_an_invalid_query_with_one_line(project: Project) -> None:

@@ -21,7 +21,7 @@ HEAD = "import carb.settings\nsettings = carb.settings.get_settings()\n"
 
 
 def uses(source: str, file: str = "pkg/module.py", where: Where = NOWHERE) -> list[SettingUse]:
-    """Return the uses without the constants that only another file may make a path of."""
+    """Return the uses without the constants that may be part of a path in another file."""
     found = python_uses(ast.parse(source), file=file, source=source, where=where)
     return [use for use in found if use.kind != "text"]
 
@@ -97,7 +97,7 @@ def test_each_method(call: str, kind: UseKind, type_: SettingType | None, defaul
         'import carb\nx = carb.settings.get_settings() if carb else None\nx.get("/a/b")',
         'from carb.settings import ISettings\ndef f(x: ISettings):\n    x.get("/a/b")',
         'def f(x: "carb.settings.ISettings"):\n    x.get("/a/b")',
-        # The attribute is given its value in another method, after its use.
+        # Another method sets the attribute, after its use.
         "import carb\nclass A:\n    def use(self):\n        self._s.get('/a/b')\n"
         "    def start(self):\n        self._s = carb.settings.get_settings()",
         'class A:\n    def f(self):\n        self._settings.get("/a/b")',
@@ -338,7 +338,7 @@ def test_the_wheel_against_a_plain_text_search(sources: dict[str, str]) -> None:
         for use in uses(source, file)
         if use.kind not in {"candidate", "prefix"}
     }
-    # A search that knows nothing of Python: anything quoted, or behind `--`, below a root that settings have here.
+    # A plain text search: anything in quotes or after `--`, below a known root of settings.
     roots = "|".join(sorted({re.escape(path.split("/")[1]) for _, _, path in found}))
     searched = {
         (file, number, match[1].rstrip("/"))
@@ -349,13 +349,13 @@ def test_the_wheel_against_a_plain_text_search(sources: dict[str, str]) -> None:
     assert len(found) > 140
     assert found - searched == set()
     only_searched = sorted(searched - found)
-    # One is a regular expression for an argument; the dots in it are escaped, so it is no path.
+    # One is a regular expression for an argument. Its escaped dots show that it is not a path.
     assert (
         "isaaclab/isaaclab/app/app_launcher.py",
         831,
         r"/plugins/carb\.tasking\.plugin/threadCount",
     ) in only_searched
-    # All the others stand in docstrings, in double backticks.
+    # All others are in docstrings, in double backticks.
     documented = [place for place in only_searched if "\\" not in place[2]]
     assert {file for file, _, _ in documented} == {
         "isaaclab/isaaclab/sim/simulation_cfg.py",
@@ -399,7 +399,7 @@ STARTUP = "import carb\nimport omni.ext\ns = carb.settings.get_settings()\nclass
         ('s.get(f"/exts/{__package__}/x")', "/exts/omni.kit.loop.window/x"),
         ('s.get("/exts/" + ".".join(__name__.split(".")[:-1]) + "/x")', "/exts/omni.kit.loop/x"),
         ('s.get("/exts/" + __name__.replace(".window", "") + "/x")', "/exts/omni.kit.loop/x"),
-        # The whole id holds a version, which is not known.
+        # The full id contains a version, which is unknown.
         ('s.get(f"/exts/{ext_id}/x")', "/exts/{ext_id}/x"),
     ],
 )

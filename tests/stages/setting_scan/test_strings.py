@@ -11,7 +11,7 @@ from stages.setting_scan.scopes import Bindings
 
 
 def steps_of(text: str) -> tuple[int, int]:
-    """Return the steps that a file takes, and its number of nodes."""
+    """Return the number of steps for a file, and its number of nodes."""
     tree = ast.parse(text)
     names = Bindings()
     names.collect(tree)
@@ -42,8 +42,8 @@ def test_the_step_limit_grows_with_the_nodes(text: str) -> None:
 
 def test_a_file_above_the_limit_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strings, "MAX_STEPS", 10)
-    told: list[str] = []
+    warned: list[str] = []
     text = HOSTILE["a string that grows"] + "s.get('/exts/a/b')\n"
-    calls.python_uses(ast.parse(text), file="a.py", source=text, warn=told.append)
-    assert len(told) == 1
-    assert "more than 10 steps" in told[0]
+    calls.python_uses(ast.parse(text), file="a.py", source=text, warn=warned.append)
+    assert len(warned) == 1
+    assert "more than 10 steps" in warned[0]

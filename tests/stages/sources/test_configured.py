@@ -1,4 +1,4 @@
-"""The types of configured sources agree with the configuration's schema, and refuse what it does not know."""
+"""The types of configured sources agree with the configuration's schema, and refuse all other values."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_tables_of_a_configuration_become_sources(tmp_path: Path) -> None:
         GitSource(url="https://example.com/x.git", build_command=["./build.sh"], exts_path=["exts"]),
         WheelSource(requirement="made-up==1.0.0"),
     ]
-    # They travel to the workers.
+    # The workers receive them as pickles.
     assert pickle.loads(pickle.dumps(found)) == found
 
 

@@ -31,7 +31,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 class Repository:
-    """A real repository of made-up extensions."""
+    """A real repository of synthetic extensions."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -58,7 +58,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 class _GitBackend(BaseHTTPRequestHandler):
-    """git's own http-backend behind a small server; ``stall_after`` bytes it waits for good."""
+    """git's http-backend behind a small server. After ``stall_after`` bytes, the server waits forever."""
 
     root: Path
     stall_after: int | None
@@ -143,14 +143,14 @@ def test_clone_and_update(tmp_path: Path, repository: Repository, server: Any, f
     again, commit = get(tmp_path, url)
     assert again == root
     if form == "http":
-        # Without `update` no network is touched.
+        # Without `update`, the pull does not access the network.
         assert (commit, server.requests) == (repository.first, asked)
     else:
         assert commit == second
     _, commit = get(tmp_path, url, update=True)
     assert commit == second
     assert manifest(root) == "[package]\nversion = '2.0.0'\n"
-    # The remote is shallow: history before the commit is not there.
+    # The clone is shallow: it has no history before the commit.
     assert git(root, "rev-list", "--all", "HEAD", "--count") in ("1", "2")
 
 
@@ -294,7 +294,7 @@ def test_a_killed_clone_is_continued(tmp_path: Path, repository: Repository, ser
     assert run.wait() == -signal.SIGKILL
     (root,) = (path for path in (tmp_path / "work/sources").iterdir() if path.is_dir())
     assert not (root / "large.bin").exists()
-    # The leftovers of a git that was killed at other times.
+    # Leftovers of a git process that was killed at other times.
     for name in ("shallow.lock", "index.lock", "HEAD.lock", "config.lock"):
         (root / ".git" / name).write_text("")
     (root / ".git/marker").write_text("the same clone")
@@ -311,7 +311,7 @@ def test_a_killed_clone_is_continued(tmp_path: Path, repository: Repository, ser
 def test_a_killed_checkout_is_continued(tmp_path: Path, repository: Repository, server: Any) -> None:
     url = f"{server.address}/kit-app/.git"
     root, _ = get(tmp_path, url)
-    # Killed after git moved HEAD, before the files were there and the commit was recorded.
+    # Killed after git moved HEAD, before it wrote the files and the commit was recorded.
     (state_file,) = (tmp_path / "work/sources").glob("*.json")
     state = json.loads(state_file.read_bytes())
     del state["commit"]

@@ -72,7 +72,7 @@ def test_version_of_a_build_comes_before_that_of_its_dependencies(tmp_path: Path
     version = tmp_path / "_build/linux-x86_64/release/kit/VERSION"
     write(version, "107.3.3+isaac.229672.69cbf6ad.gl.manylinux_2_35_x86_64.release\n")
     assert kit_version(tmp_path) == ("107.3.3", str(version))
-    # A cache beside the Kit, and Kit's own.
+    # A cache beside the Kit, and the Kit's cache.
     assert kit_version(tmp_path / "_build/linux-x86_64/release/exts") == ("107.3.3", str(version))
     (version.parent / "extscore").mkdir()
     assert kit_version(version.parent / "extscore") == ("107.3.3", str(version))

@@ -1,4 +1,4 @@
-"""The evaluation follows values as far as they are known, ends on every input, and calls what it is given."""
+"""The evaluation resolves known values, ends on every input, and calls the given functions."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def test_constant_fields_keep_their_values() -> None:
 
 
 def test_the_work_is_bounded() -> None:
-    # Two loops of 400 items each take more steps than are allowed: nothing after them is read.
+    # Two loops of 400 items each exceed the step limit: nothing after them is read.
     loops = "for _, a in ipairs(t) do for _, b in ipairs(t) do y = a .. b end end"
     assert seen(f"t = {{{'1,' * 400}}} see('before') {loops} see('after')") == ["before"]
     # A function that calls itself is followed a few calls deep.
     assert 0 < len(seen("function f() see('x') f() end f()")) < 100
-    # A string that doubles soon is unknown, and so is what is nested too deeply.
+    # A repeatedly doubled string soon becomes unknown, and so does a value that is nested too deeply.
     (doubled,) = seen("a = 'x'" + " a = a .. a" * 64 + " see(a)")
     assert isinstance(doubled, str)
     assert len(doubled) <= LONGEST

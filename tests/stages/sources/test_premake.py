@@ -137,7 +137,7 @@ def test_endless_recursion_ends() -> None:
     ],
 )
 def test_a_hostile_file_ends(text: str) -> None:
-    # The bound is on the size and on steps; this only has to come back.
+    # The size and the steps are limited. This only has to return.
     assert build_links(text.encode()[: 2 * MAX_BYTES], "x") == []
 
 

@@ -39,7 +39,7 @@ def test_order_and_skipped_files(tmp_path: Path) -> None:
 def test_links_without_loops(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write(root / "real/a.py", tmp_path / "elsewhere/b.py", tmp_path / "file.py")
-    (root / "alias").symlink_to("real")  # sorts before the real one, which wins all the same
+    (root / "alias").symlink_to("real")  # sorts before the real folder, which still wins
     (root / "up").symlink_to("..")
     (root / "self").symlink_to(".")
     (root / "real/back").symlink_to(root)
@@ -93,7 +93,7 @@ def test_an_unreadable_folder_is_reported(tmp_path: Path) -> None:
     for folder in walk(str(tmp_path), inside=None, problems=problems):
         found += [folder.below(entry.name) for entry in folder.files]
         if not folder.relative:
-            # It goes away between being listed and being read; root may read anything, so no mode would do.
+            # The folder is removed between listing and reading. A mode has no effect on root.
             (tmp_path / "a/x.py").unlink()
             (tmp_path / "a").rmdir()
     assert found == ["b/y.py"]

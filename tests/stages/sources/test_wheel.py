@@ -42,7 +42,7 @@ def sha256(path: Path) -> str:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is pip's whole package index."""
+    """A folder that is pip's only package index."""
     folder = tmp_path / "index"
     folder.mkdir()
     configured = tmp_path / "pip.conf"
@@ -79,7 +79,7 @@ def test_a_download_is_used_again_in_another_work_directory(tmp_path: Path, inde
     wheel = make_wheel(index)
     for source in ({"sha256": sha256(wheel)}, {}):
         get(tmp_path, **source)
-    wheel.unlink()  # the index has nothing any more
+    wheel.unlink()  # the index is now empty
     assert get(tmp_path, work="other", sha256=get(tmp_path)[1])[0].is_dir()
     assert get(tmp_path, work="third")[0].is_dir()
 

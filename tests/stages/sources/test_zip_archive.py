@@ -127,7 +127,7 @@ def test_bombs_are_refused_before_anything_is_written(tmp_path: Path) -> None:
 
 def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     archive = make(tmp_path / "a.zip", {"zeros": b"\0" * 1_000_000})
-    # The size stands in the local header and in the directory; both say 10 bytes now.
+    # The size is in the local header and in the directory; now both are 10 bytes.
     size = (1_000_000).to_bytes(4, "little")
     data = archive.read_bytes()
     assert data.count(size) == 2
@@ -138,7 +138,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_written_bytes_are_counted_regardless_of_the_directory(tmp_path: Path) -> None:
-    """Python's zipfile stops at the declared size; the count does not rely on it."""
+    """Python's zipfile stops at the declared size. The count does not rely on this."""
     archive = make(tmp_path / "a.zip", {"a.py": b"x" * 600, "b.py": b"x" * 600})
     with zipfile.ZipFile(archive) as opened:
         entries = zip_archive._checked(opened.infolist(), 10_000, 10)

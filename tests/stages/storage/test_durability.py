@@ -53,7 +53,7 @@ def test_a_file_is_synced_before_it_is_renamed(
     before = path.stat().st_ino
     write(path, b"new")
     inode = path.stat().st_ino
-    assert inode != before  # a reader that has the old one open goes on reading it
+    assert inode != before  # a reader with the old file open continues to read it
     assert calls == [("fsync", inode, b"new"), ("replace", inode, b"new")]
 
 

@@ -61,7 +61,7 @@ def test_a_kill_between_two_renames_is_recovered(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="Input/output"):
         swap(new, published, aside)
     assert (published / "file").read_text() == "old"
-    # A kill there cannot put it back; the next start does.
+    # A killed process cannot restore the folder. The next start does.
     rename(published, aside)
     monkeypatch.setattr(os, "replace", rename)
     assert recover(published, aside)

@@ -84,8 +84,8 @@ class Cluster:
         self.ask(lambda client: client.wait_for_workers(count, timeout=120))
 
     def used_workers(self) -> int:
-        """How many of the workers have worked for a run."""
-        # Evaluated there, since they cannot import the tests.
+        """Return the number of workers that ran a task of a run."""
+        # Evaluated by the workers, which cannot import the tests.
         seen = "len(__import__('tasks.workers.dask', fromlist=['']).__dict__['_seen_work_dirs'])"
         answers = self.ask(lambda client: client.run(eval, seen))
         return sum(bool(number) for number in answers.values())
@@ -99,7 +99,7 @@ class Cluster:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster in which nothing is started yet."""
+    """A cluster without running processes."""
     cluster = Cluster(tmp_path.resolve() / "cluster")
     try:
         yield cluster
@@ -119,7 +119,7 @@ def cluster(bare: Cluster) -> Cluster:
 
 
 def outputs(project: Project) -> dict[str, str]:
-    """Digests of all that a run makes: the data set and the intermediate files of every stage."""
+    """Digests of all outputs of a run: the data set and the intermediate files of every stage."""
     made = {f"data/{name}": digest for name, digest in project.data_digest().items()}
     for name, digest in digest_of(project.work).items():
         if not Path(name).name.startswith(".") and Path(name).suffix not in (".log", ".sqlite3"):

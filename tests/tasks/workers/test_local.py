@@ -34,7 +34,7 @@ def test_workers_start_for_any_length_of_the_temporary_folder(tmp_path: Path, le
 
 
 def die_while_logging(marker: Path) -> None:
-    """In a worker: the first call dies as a worker killed in the middle of a log record does."""
+    """Run in a worker: the first call dies like a worker that is killed while it writes a log record."""
     if not marker.exists():
         lock_the_log(marker)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -42,7 +42,7 @@ def die_while_logging(marker: Path) -> None:
 
 
 def lock_the_log(marker: Path) -> None:
-    """In a worker: lock the queue of the log records, and wait if the marker's name asks for it."""
+    """Run in a worker: lock the queue of the log records, and wait if the marker's name requests it."""
     handler = logging.getLogger().handlers[0]
     assert isinstance(handler, logging.handlers.QueueHandler)
     queue: Any = handler.queue
@@ -53,7 +53,7 @@ def lock_the_log(marker: Path) -> None:
 
 
 def run_until_the_worker_dies(marker: Path) -> None:
-    """In a process of its own: run a task on workers of which one dies while it logs."""
+    """Run in a separate process: run a task on workers, one of which dies while it logs."""
     logging.basicConfig(stream=sys.stdout)
     workers = LocalWorkers()
     workers.run(die_while_logging, marker)
@@ -61,7 +61,7 @@ def run_until_the_worker_dies(marker: Path) -> None:
 
 
 def stop_a_worker_that_logs(marker: Path) -> None:
-    """In a process of its own: kill a worker while it logs."""
+    """Run in a separate process: kill a worker while it logs."""
     workers = LocalWorkers()
     threading.Thread(target=workers.run, args=(lock_the_log, marker), daemon=True).start()
     while not marker.exists():
@@ -91,13 +91,13 @@ def test_a_worker_that_dies_while_logging_blocks_nothing(tmp_path: Path, functio
 
 
 def note_the_process(folder: Path, number: int) -> None:
-    """In a worker: write the process to a file."""
+    """Run in a worker: write the process id to a file."""
     time.sleep(0.2)
     (folder / str(number)).write_text(str(os.getpid()))
 
 
 def run_three_tasks_on_one_process(folder: Path) -> None:
-    """In a process of its own: wait for three tasks at once; print the seconds of all and of each."""
+    """Run in a separate process: wait for three concurrent tasks; print the seconds of all and of each."""
     workers = LocalWorkers()
     workers.processes = 1
     began = time.monotonic()
