@@ -202,7 +202,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--update", action="store_true", help="fetch newer commits of git sources")
     parser.add_argument("--no-cache", action="store_true", help="ignore the embedding cache and embed every text again")
     parser.add_argument("--yes", action="store_true", help="spend more than embeddings.max_cost on a service")
-    parser.add_argument("--dry-run", action="store_true", help="show what would run and why, and change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show the tasks that would run, and why; change nothing")
     parser.add_argument(
         "--show-checkpoint", action="store_true", help="show the checkpoint and the tasks that a resume would run"
     )

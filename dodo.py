@@ -54,7 +54,7 @@ def task_pull_repo_exts() -> Task:
         recorded=lambda: pipeline.pulled_fingerprint(fingerprint.pulled_signature),
         targets=[at(SOURCES)],
         always="update is requested" if pipeline.request.update else "",
-        alone=True,
+        in_process=True,
         folders=[at("sources")],
     )
 
@@ -74,7 +74,7 @@ def task_preparation() -> Task:
         steady=["times"],
         file_dep=[at(SOURCES)],
         targets=[at(EXTENSIONS)],
-        alone=True,
+        in_process=True,
     )
 
 

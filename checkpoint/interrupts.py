@@ -19,7 +19,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.number = 0
-        self.at_work = False
+        self.tasks_started = False
         self._ending = False
         self._former: dict[int, Any] = {}
 
@@ -46,7 +46,7 @@ class Interrupts:
         if self._ending or self.number:
             return
         self.number = number
-        if not self.at_work:
+        if not self.tasks_started:
             sys.stderr.write("Interrupted before any task ran.\n")
         raise SystemExit(128 + number)
 

@@ -89,7 +89,7 @@ class PipelineRun:
         except (*NOT_STARTED, InvalidCommand) as error:
             return self._not_started(str(error))
         self.reporter.attach(self.account, self.pipeline.graph, chosen)
-        self.interrupts.at_work = True
+        self.interrupts.tasks_started = True
         if options["par_type"] == "thread":
             options = options | {"num_process": self.pipeline.placement.share(options["num_process"])}
         code = EXIT_FAILED
@@ -124,7 +124,7 @@ class PipelineRun:
             self.pipeline.api_key()
         lock.remove_leftovers(self.config.work_dir)
         self.database.open_for_writing()
-        self.pipeline.tell = lambda message: self.account.notice("info", message)
+        self.pipeline.notify = lambda message: self.account.notice("info", message)
         self.shown_log = log_to_file(self.config, self.console.display)
         self.console.display.begin(list(self.account.stages.values()))
         made_elsewhere = invocation.made_elsewhere(self.database.former)

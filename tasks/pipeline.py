@@ -36,7 +36,7 @@ class Pipeline:
         placement: The workers of each stage.
         fallback_kit_version: The Kit version of the resumed run, for sources of unknown version.
         pinned: Stages whose outputs the run does not check, each with the reason.
-        tell: Shows a message to the user.
+        notify: Shows a message to the user.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Pipeline:
         self.placement = Placement(config)
         self.fallback_kit_version = fallback_kit_version
         self.pinned = dict(pinned or {})
-        self.tell: Callable[[str], None] = lambda message: None
+        self.notify: Callable[[str], None] = lambda message: None
         self._paying = threading.Lock()
         self._agreed: Estimate | StageError | None = None
         self._target_dir = short_path(config.target_dir)
@@ -207,7 +207,7 @@ class Pipeline:
         try:
             found = self.embedding_cost()
             if found is not None:
-                self.tell(f"embeddings: {found}")
+                self.notify(f"embeddings: {found}")
                 found.refuse_above(None if self.request.yes else self.config.effective["embeddings"]["max_cost"])
         except StageError as error:
             return error

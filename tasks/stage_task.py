@@ -64,7 +64,7 @@ class StageTask:
         steady: Collection[str] = (),
         recorded: Callable[[], dict[str, Any]] | None = None,
         always: str = "",
-        alone: bool = False,
+        in_process: bool = False,
         others: Iterable[str] = (),
         folders: Iterable[str] = (),
         published: bool = False,
@@ -86,7 +86,7 @@ class StageTask:
                 runs again in the next run.
             recorded: Called after a success. Returns the values to record instead of those of ``checked``.
             always: Why the task runs even if nothing changed; empty if it does not.
-            alone: Run the function in this process, not in a worker process.
+            in_process: Run the function in this process, not in a worker process.
             others: Files that the task creates besides its targets, for ``doit clean``.
             folders: Folders below the work directory that the task creates. ``doit clean`` removes their contents.
             published: The targets are the published data set. ``doit clean`` removes them, ``--force`` does not.
@@ -102,7 +102,9 @@ class StageTask:
         freshness = Freshness(made_with, live, always, steady=steady, recorded=recorded)
         targets = list(targets)
         task: dict[str, Any] = {
-            "actions": [StageAction(function, args, {**options, **(unchecked or {})}, None if alone else self.workers)],
+            "actions": [
+                StageAction(function, args, {**options, **(unchecked or {})}, None if in_process else self.workers)
+            ],
             "file_dep": [] if self.pinned else list(file_dep),
             "targets": targets,
             "uptodate": [PinnedFreshness() if self.pinned else freshness],
@@ -156,7 +158,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         begin = time.monotonic()
         try:
             kwargs = self._known()
-            if self.workers is None or _alone():
+            if self.workers is None or _runs_in_process():
                 self.function(*self.args, **kwargs)
                 seconds = time.monotonic() - begin
             else:
@@ -239,5 +241,5 @@ class CleanAction(BaseAction):  # type: ignore[misc]
         return f"remove {len(self.files)} files" + (f" and {', '.join(self.folders)}" if self.folders else "")
 
 
-def _alone() -> bool:
+def _runs_in_process() -> bool:
     return multiprocessing.parent_process() is not None or threading.current_thread() is threading.main_thread()

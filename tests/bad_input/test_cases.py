@@ -30,7 +30,7 @@ _rows: dict[int, str] = {}
 def document() -> Iterator[None]:
     yield
     if _WRITE:
-        table = "| input | what is wrong | message | exit code |\n|---|---|---|---:|\n"
+        table = "| input | case | message | exit code |\n|---|---|---|---:|\n"
         table += "".join(_rows[number] + "\n" for number in sorted(_rows))
         before, _, rest = DOCUMENT.read_text().partition(_BEGIN)
         DOCUMENT.write_text(before + _BEGIN + "\n" + table + "\n" + _END + rest.partition(_END)[2])

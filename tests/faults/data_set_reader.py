@@ -2,7 +2,7 @@
 
     python data_set_reader.py FOLDER
 
-It opens the folder, then the files by that folder: a folder that is replaced meanwhile stays what it was. Ends on
+It opens the folder, then the files relative to it, so a replacement of the folder does not affect a read. Ends on
 SIGTERM with the number of reads on standard output. At the first mixture it ends with exit code 1 and says what is
 wrong.
 """

@@ -156,7 +156,7 @@ def row_of(line: str) -> tuple[str, str]:
 
 def as_table(lines: dict[str, str]) -> str:
     """Return rows as a table in Markdown."""
-    head = ["| fault | tried | survived | how the run that was hit ended |", "|---|---:|---:|---|"]
+    head = ["| fault | tried | survived | outcome of the disturbed runs |", "|---|---:|---:|---|"]
     return "\n".join([*head, *(lines[kind] for kind in sorted(lines))]) + "\n"
 
 

@@ -50,7 +50,7 @@ def test_on_one_work_directory(victim: Victim, runs: int, attempt: int) -> None:
         for code, output in zip(codes, outputs, strict=True):
             assert (code == 2) == ("another run is using this directory" in output), output
         victim.check_results()
-        figure.ended["one worked, the others were told"] += 1
+        figure.ended["one succeeded, the others were refused"] += 1
         victim.check_resume()
 
 
@@ -69,7 +69,7 @@ def test_on_different_work_directories(victim: Victim, tmp_path: Path, runs: int
         wanted = {name: digest for name, digest in victim.undisturbed.items() if name.startswith("data/")}
         for project in projects:
             assert {n: d for n, d in results_of(project).items() if n.startswith("data/")} == wanted
-        figure.ended["all worked"] += 1
+        figure.ended["all succeeded"] += 1
 
 
 @pytest.mark.parametrize("runs", [2, 4] if FULL else [2])
@@ -112,4 +112,4 @@ def test_on_one_target_directory(victim: Victim, tmp_path: Path, runs: int) -> N
         codes = _ends(processes)
         assert codes == [0] * runs, [(project.path / f"output-{n}.txt").read_text() for n in range(runs)]
         assert digest_of(project.data) in wanted
-        figure.ended["the data set of one of them, whole"] += 1
+        figure.ended["the complete data set of one"] += 1

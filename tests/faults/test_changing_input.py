@@ -51,8 +51,8 @@ def _without_sizes(project: Project) -> dict[str, str]:
 _CHANGES = {
     "a Python file is edited": _touch_up,
     "a manifest is edited": _manifest,
-    "an extension comes and goes": _come_and_go,
-    "a file comes and goes": _delete,
+    "an extension appears and disappears": _come_and_go,
+    "a file is deleted and restored": _delete,
 }
 
 
@@ -76,7 +76,7 @@ def test_input_that_changes_during_a_run(victim: Victim, tmp_path: Path, change:
         assert "unexpected " not in run.output, run.output
         assert run.code in (0, 1), run.output
         assert number > 10
-        figure.ended["one clear error" if run.code else "went on to the end"] += 1
+        figure.ended["one clear error" if run.code else "completed"] += 1
         last = project.run(MAIN, "--resume")
         assert last.code == 0, last.output
         found = _without_sizes(project)

@@ -12,15 +12,15 @@ import pytest
 from tests.faults.harness import KILLS, MAIN, Victim, counted, end, one_clear_error, workers_of
 from tests.project import children
 
-# Half of the kills hit everything at once, as a power cut does; the others the run alone, a worker alone, the server
-# that workers are forked from.
+# Half of the kills hit all processes at once, like a power cut. The others hit only the main process, a worker, or the
+# fork server of the workers.
 _WHOLE, _ALONE, _WORKER, _SERVER = range(4)
 _PATTERN = (_WHOLE, _WORKER, _WHOLE, _ALONE, _WHOLE, _WORKER, _WHOLE, _SERVER)
 _NAMES = {
     _WHOLE: "kill -9 of all processes",
-    _ALONE: "kill -9 of the run alone",
+    _ALONE: "kill -9 of only the main process",
     _WORKER: "kill -9 of a worker process",
-    _SERVER: "kill -9 of the workers' server",
+    _SERVER: "kill -9 of the workers' fork server",
 }
 _HOW = ((), ("-n", "2"), ("-n", "0"))
 
@@ -48,7 +48,7 @@ def test_a_killed_run_resumes(victim: Victim, number: int, kind: int, moment: fl
             else:
                 process.kill()
                 code = process.wait(timeout=60)
-            figure.ended["killed" if code == -signal.SIGKILL else "had ended"] += 1
+            figure.ended["killed" if code == -signal.SIGKILL else "already ended"] += 1
         else:
             deadline = time.monotonic() + 60
             while not workers_of(process) and process.poll() is None and time.monotonic() < deadline:
@@ -62,6 +62,6 @@ def test_a_killed_run_resumes(victim: Victim, number: int, kind: int, moment: fl
             assert "Traceback" not in run.output, run.output
             if run.code:
                 one_clear_error(run)
-            ended = "went on to the end" if run.code == 0 else "one clear error"
+            ended = "completed" if run.code == 0 else "one clear error"
             figure.ended[ended if there else "no such process any more"] += 1
         victim.check_resume()

@@ -20,7 +20,7 @@ _FILES = 256
 
 @pytest.mark.timeout(3600)
 def test_a_cold_run_within_limits(tmp_path: Path) -> None:
-    with counted(f"{_COUNT} extensions, cold, 2 GiB of address space a process and {_FILES} open files") as figure:
+    with counted(f"{_COUNT} extensions, cold, 2 GiB of address space per process and {_FILES} open files") as figure:
         project = Project(tmp_path.resolve() / "project")
         project.path.mkdir()
         project.configure(logging__level="INFO", processing__parallel_workers=None)
@@ -45,6 +45,6 @@ def test_too_little_memory_is_reported(tmp_path: Path, megabytes: int) -> None:
         run = run_as(project, ["bash", "-c", limited, "bash", *project.command(MAIN)], seconds=120)
         if run.code:
             one_clear_error(run)
-        figure.ended["one clear error" if run.code else "enough"] += 1
+        figure.ended["one clear error" if run.code else "enough memory"] += 1
         last = project.run(MAIN, "--resume")
         assert last.code == 0, last.output

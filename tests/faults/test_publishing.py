@@ -100,7 +100,7 @@ def test_killed_while_publishing(two_versions: TwoVersions, exchange: bool, kill
         for number in range(kills):
             with counted(f"kill -9 in final_assembly, {'exchange' if exchange else 'two renames'}") as figure:
                 killed = two_versions.publish_other(1 + number * calls // kills, exchange=exchange)
-                figure.ended["killed" if killed.returncode == -signal.SIGKILL else "had ended"] += 1
+                figure.ended["killed" if killed.returncode == -signal.SIGKILL else "already ended"] += 1
                 if exchange or two_versions.target.exists():
                     check_one_of(two_versions)
                 again = two_versions.publish_other(exchange=exchange)

@@ -29,7 +29,7 @@ def test_a_signalled_run_resumes(victim: Victim, number: signal.Signals, moment:
             assert "Traceback" not in run.output, run.output
             assert "interrupted" in run.output.lower()
         early = run.code == -number or "before any task ran" in run.output or run.output == "Interrupted.\n"
-        ended = "had ended" if run.code == 0 else "ended before it began" if early else "interrupted, in order"
+        ended = "already ended" if run.code == 0 else "ended before the first task" if early else "interrupted in order"
         figure.ended[ended] += 1
         victim.check_resume()
 
@@ -46,5 +46,5 @@ def test_signalled_twice(victim: Victim) -> None:
             time.sleep(0.02)
         run = project.finish(process, 60)
         assert "Traceback" not in run.output, run.output
-        figure.ended["interrupted, in order" if run.code == 130 else "had ended"] += 1
+        figure.ended["interrupted in order" if run.code == 130 else "already ended"] += 1
         victim.check_resume()

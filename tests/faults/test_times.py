@@ -64,7 +64,7 @@ def test_an_edit_with_a_false_time_is_detected(victim: Victim, kind: str) -> Non
         with _edited(source, times):
             assert project.run(MAIN).code == 0
             _require_the_edit(project, victim)
-        figure.ended["seen"] += 1
+        figure.ended["detected"] += 1
         victim.check_resume()
 
 
@@ -82,7 +82,7 @@ def test_an_edited_output_with_a_restored_time_is_rebuilt(victim: Victim, name: 
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         assert path.read_bytes() != content
         assert os.stat(path).st_size == before.st_size
-        figure.ended["made again"] += 1
+        figure.ended["rebuilt"] += 1
         victim.check_resume()
 
 
@@ -105,7 +105,7 @@ def test_the_clock_jumps_between_runs(victim: Victim, clock: str) -> None:
             _require_the_edit(project, victim)
         again = run_as(project, _faked(project, clock))
         assert again.code == 0, again.output
-        figure.ended["right"] += 1
+        figure.ended["correct result"] += 1
         victim.check_resume()
 
 
@@ -129,5 +129,5 @@ def test_the_clock_jumps_back_during_a_run(victim: Victim) -> None:
             run = run_as(project, command)
         assert run.code == 0, run.output
         victim.check_results()
-        figure.ended["right"] += 1
+        figure.ended["correct result"] += 1
         victim.check_resume()

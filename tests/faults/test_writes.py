@@ -55,7 +55,7 @@ def test_the_nth_call_fails(victim: Victim, calls: Callable[[str], int], name: s
             assert code in (1, 2), output
             assert os.strerror(getattr(__import__("errno"), fault)) in output
             assert "unexpected " not in output, output
-        figure.ended["one clear error" if code else "went on to the end"] += 1
+        figure.ended["one clear error" if code else "completed"] += 1
         victim.check_resume()
 
 
@@ -150,12 +150,12 @@ def test_a_quota_on_the_size_of_a_file(victim: Victim, blocks: int) -> None:
 
 _PLACES = [
     "work/settings",
-    "work/sources.json/in the way",
-    "work/extension_data/entries/made.up03.json/in the way",
-    "work/embeddings/settings_embeddings.npy/in the way",
-    "work/pipeline.log/in the way",
+    "work/sources.json/blocked",
+    "work/extension_data/entries/made.up03.json/blocked",
+    "work/embeddings/settings_embeddings.npy/blocked",
+    "work/pipeline.log/blocked",
     "work",
-    "data/107.3/settings/setting_summary.json/in the way",
+    "data/107.3/settings/setting_summary.json/blocked",
     "data",
 ]
 
@@ -163,7 +163,7 @@ _PLACES = [
 @pytest.mark.parametrize("place", sample(_PLACES, 2))
 def test_something_in_the_way(victim: Victim, place: str) -> None:
     """A folder in place of an output file, or a file in place of a folder."""
-    with counted("something in the way of an output") as figure:
+    with counted("a blocked output path") as figure:
         project = victim.fresh()
         obstacle = project.path / place
         obstacle.parent.mkdir(parents=True, exist_ok=True)
@@ -176,6 +176,6 @@ def test_something_in_the_way(victim: Victim, place: str) -> None:
         assert obstacle.read_text() == "mine"
         figure.ended["one clear error"] += 1
         obstacle.unlink()
-        if place.endswith("in the way"):
+        if place.endswith("blocked"):
             obstacle.parent.rmdir()
         victim.check_resume()

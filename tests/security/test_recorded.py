@@ -124,8 +124,8 @@ def test_a_forged_root_is_rejected(project: Project, tmp_path: Path) -> None:
     assert project.data_digest() == before
 
 
-@pytest.mark.parametrize("what", ["file", pytest.param("folder", marks=pytest.mark.long)])
-def test_a_link_that_was_planted_in_a_clone_is_not_followed(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("kind", ["file", pytest.param("folder", marks=pytest.mark.long)])
+def test_a_link_that_was_planted_in_a_clone_is_not_followed(tmp_path: Path, kind: str) -> None:
     project = make_project(tmp_path.resolve() / "project", count=1)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/README.md").write_text(SECRET)
@@ -136,7 +136,7 @@ def test_a_link_that_was_planted_in_a_clone_is_not_followed(tmp_path: Path, what
     assert project.run("doit").code == 0
     (readme,) = (project.work / "sources").rglob("README.md")
     readme.unlink()
-    if what == "file":
+    if kind == "file":
         readme.symlink_to(tmp_path / "docs/README.md")
     else:
         readme.parent.rmdir()
