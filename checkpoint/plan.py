@@ -58,7 +58,7 @@ def plan(tasks: list[Task], selected: Iterable[str], dependencies: Any, *, force
         if forced and stage in selected:
             action, why = "run", ["forced"]
         else:
-            action, why = _judge(task, by_name, dependencies, makers, actions)
+            action, why = _planned_action(task, by_name, dependencies, makers, actions)
         actions[task.name] = action
         found.append(PlannedTask(task.name, stage, action, why))
     return found
@@ -72,7 +72,7 @@ def stages_up_to_date(planned: Iterable[PlannedTask]) -> list[str]:
     return [stage for stage in STAGES if seen.get(stage)]
 
 
-def _judge(
+def _planned_action(
     task: Task, by_name: dict[str, Task], dependencies: Any, makers: dict[str, str], actions: dict[str, str]
 ) -> tuple[str, list[str]]:
     checks = [check for check in uptodate_checks(task) if isinstance(check, Freshness)]
@@ -90,11 +90,11 @@ def _judge(
     why += [f"{name} does not exist yet" for name in status.reasons.get("missing_file_dep", ())]
     if why:
         return "run", why
-    upstream = sorted({makers[name] for name in task.file_dep if actions.get(makers.get(name, ""), "") in _OPEN})
+    upstream = sorted({makers[name] for name in task.file_dep if actions.get(makers.get(name, ""), "") in _MAY_CHANGE})
     if upstream:
         more = f" and {len(upstream) - 1} more" if len(upstream) > 1 else ""
         return "maybe", [f"{upstream[0]}{more} may change its input"]
     return "up-to-date", []
 
 
-_OPEN = ("run", "maybe")
+_MAY_CHANGE = ("run", "maybe")

@@ -164,26 +164,26 @@ def _bases(class_: Class) -> str:
 
 def _compare_members(before: Class, after: Class, old: DataSet, new: DataSet) -> Iterator[Change]:
     own_before, own_after = before.members, after.members
-    gone = {name: member for name, member in own_before.items() if name not in own_after}
-    come = {name: member for name, member in own_after.items() if name not in own_before}
+    removed = {name: member for name, member in own_before.items() if name not in own_after}
+    added = {name: member for name, member in own_after.items() if name not in own_before}
     # Members that move to or from a base class are neither removed nor added for callers.
-    inherited_after = _inherited(after, gone, new)
-    inherited_before = _inherited(before, come, old)
+    inherited_after = _inherited(after, removed, new)
+    inherited_before = _inherited(before, added, old)
     pairs = [(name, member, own_after.get(name)) for name, member in own_before.items()]
     pairs = [(name, member, other or inherited_after.get(name)) for name, member, other in pairs]
-    pairs += [(name, inherited_before[name], member) for name, member in come.items() if name in inherited_before]
+    pairs += [(name, inherited_before[name], member) for name, member in added.items() if name in inherited_before]
     for name, member, other in pairs:
         # Only the name of an attribute from a private base class is known.
         is_known = name in own_before and name in own_after
         if other is not None and (is_known or (isinstance(member, Function) and isinstance(other, Function))):
             yield from _compare_one(_subject_of_member(member), f"{before.full_name}.{name}", member, other)
-    gone = {name: member for name, member in gone.items() if name not in inherited_after}
-    come = {name: member for name, member in come.items() if name not in inherited_before}
-    renamed = _renamed(gone, come)
-    for name, member in gone.items():
+    removed = {name: member for name, member in removed.items() if name not in inherited_after}
+    added = {name: member for name, member in added.items() if name not in inherited_before}
+    renamed = _renamed(removed, added)
+    for name, member in removed.items():
         subject, full_name = _subject_of_member(member), f"{before.full_name}.{name}"
         if name in renamed:
-            other = come.pop(renamed[name])
+            other = added.pop(renamed[name])
             yield Change(
                 subject=subject,
                 action="moved",
@@ -195,7 +195,7 @@ def _compare_members(before: Class, after: Class, old: DataSet, new: DataSet) ->
             )
         else:
             yield Change(subject=subject, action="removed", name=full_name, old=member.signature, breakages=[REMOVED])
-    for name, member in come.items():
+    for name, member in added.items():
         subject, full_name = _subject_of_member(member), f"{after.full_name}.{name}"
         yield Change(subject=subject, action="added", name=full_name, new=member.signature)
 
@@ -212,10 +212,10 @@ def _inherited(class_: Class, names: Mapping[str, Member], data_set: DataSet) ->
     return found
 
 
-def _renamed(gone: Mapping[str, Member], come: Mapping[str, Member]) -> dict[str, str]:
+def _renamed(removed: Mapping[str, Member], added: Mapping[str, Member]) -> dict[str, str]:
     """Return the renamed methods, old name -> new name: both have the same docstring or code."""
     renamed: dict[str, str] = {}
-    before, after = _by_text(gone), _by_text(come)
+    before, after = _by_text(removed), _by_text(added)
     for text, names in before.items():
         if len(names) == 1 and len(after.get(text, ())) == 1 and names[0] not in renamed:
             renamed.setdefault(names[0], after[text][0])

@@ -78,7 +78,7 @@ def _of_parameters(old: list[Argument], new: list[Argument]) -> Iterator[Breakag
     kinds = {argument.kind for argument in new}
     for place, before in enumerate(old):
         if _bare(before) not in places:
-            if not _swallowed(before, kinds):
+            if not _still_accepted(before, kinds):
                 yield Breakage(BreakageKind.PARAMETER_REMOVED, before.name)
             continue
         new_place = places[_bare(before)]
@@ -115,7 +115,7 @@ def _is_required(argument: Argument) -> bool:
     return argument.default_value is None and argument.kind not in _VARIADIC
 
 
-def _swallowed(argument: Argument, kinds: set[str]) -> bool:
+def _still_accepted(argument: Argument, kinds: set[str]) -> bool:
     """Return True if ``*args`` and ``**kwargs`` of the new signature accept a removed parameter."""
     match argument.kind:
         case "keyword_only":

@@ -30,7 +30,7 @@ def compare(old: DataSet, new: DataSet) -> Comparison:
     Raises:
         StageError: A file of a data set is missing or malformed.
     """
-    found = _Found(old, new)
+    found = _Changes(old, new)
     for extension in sorted(old.extensions.keys() | new.extensions.keys()):
         found.compare_api(extension)
         found.compare_examples(extension)
@@ -40,7 +40,7 @@ def compare(old: DataSet, new: DataSet) -> Comparison:
     return found.comparison()
 
 
-class _Found:
+class _Changes:
     """The changes so far, by extension."""
 
     def __init__(self, old: DataSet, new: DataSet) -> None:
@@ -48,8 +48,8 @@ class _Found:
         self._changes: defaultdict[str, list[Change]] = defaultdict(list)
         self._removed: dict[tuple[str, str], api.Symbol] = {}
         self._added: dict[tuple[str, str], api.Symbol] = {}
-        self._lost: list[moves.Candidate] = []
-        self._gained: list[moves.Candidate] = []
+        self._removed_examples: list[moves.Candidate] = []
+        self._added_examples: list[moves.Candidate] = []
 
     def compare_api(self, extension: str) -> None:
         changes, unmatched = api.compare(extension, self._old, self._new)
@@ -64,8 +64,8 @@ class _Found:
         before = {example.full_name: example.source_code for example in self._old.examples(extension)}
         after = {example.full_name: example.source_code for example in self._new.examples(extension)}
         for names, codes, pool in (
-            (before.keys() - after.keys(), before, self._lost),
-            (after.keys() - before.keys(), after, self._gained),
+            (before.keys() - after.keys(), before, self._removed_examples),
+            (after.keys() - before.keys(), after, self._added_examples),
         ):
             pool += [
                 moves.Candidate(_EXAMPLE, extension, name, (("code", moves.digest(codes[name].partition("(")[2])),))
@@ -96,9 +96,9 @@ class _Found:
         self._changes[extension].append(msgspec.structs.replace(change, **value))
 
     def _pair_examples(self) -> None:
-        lost = {(one.extension, one.name): one for one in self._lost}
-        gained = {(one.extension, one.name): one for one in self._gained}
-        for one, other in moves.pairs(self._lost, self._gained):
+        lost = {(one.extension, one.name): one for one in self._removed_examples}
+        gained = {(one.extension, one.name): one for one in self._added_examples}
+        for one, other in moves.pairs(self._removed_examples, self._added_examples):
             del lost[(one.extension, one.name)], gained[(other.extension, other.name)]
             self._changes[one.extension].append(
                 Change(

@@ -76,7 +76,7 @@ def _table(comparison: Comparison) -> Iterator[str]:
 def _entry(change: Change) -> str:
     mark = "**!** " if change.breakages else ""
     line = f"- {mark}{change.subject} {change.action}: `{_code(change.name)}`"
-    if to := wording.where_to(change):
+    if to := wording.move_target(change):
         line += f" → `{_code(to)}`"
     if change.breakages:
         line += " — " + "; ".join(_text(wording.reason(breakage)) for breakage in change.breakages)

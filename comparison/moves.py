@@ -60,14 +60,14 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
         if not before or not after:
             return
         # A mark must be unique among all candidates. If it is not, the last unpaired item with it stays ambiguous.
-        there = _alone(added, word, tail)
-        for key, one in _alone(removed, word, tail).items():
+        there = _unique(added, word, tail)
+        for key, one in _unique(removed, word, tail).items():
             other = there.get(key)
             if one is not None and other is not None and one.key in before and other.key in after:
                 del before[one.key], after[other.key]
-                _note(places, one, other)
+                _record_move(places, one, other)
                 yield one, other
-    named = _alone(after.values(), "", 0)
+    named = _unique(after.values(), "", 0)
     for one in list(before.values()):
         other = next((named[key] for key in _expected(places, one) if named.get(key)), None)
         if other is not None and other.key in after:
@@ -75,7 +75,7 @@ def pairs(removed: Iterable[Candidate], added: Iterable[Candidate]) -> Iterator[
             yield one, other
 
 
-def _note(places: dict[str, Counter[str]], one: Candidate, other: Candidate) -> None:
+def _record_move(places: dict[str, Counter[str]], one: Candidate, other: Candidate) -> None:
     """Record the move of a module or class that a pair implies: the two names without their common end."""
     before, after = one.name.split("."), other.name.split(".")
     while before and after and before[-1] == after[-1]:
@@ -96,7 +96,7 @@ def _expected(places: dict[str, Counter[str]], one: Candidate) -> Iterator[tuple
 _ORDER = ("code", "members", "docstring", "signature")
 
 
-def _alone(candidates: Iterable[Candidate], word: str, tail: int) -> dict[tuple[object, ...], Candidate | None]:
+def _unique(candidates: Iterable[Candidate], word: str, tail: int) -> dict[tuple[object, ...], Candidate | None]:
     """Return candidates by subject, mark and last parts of the name; None for ambiguous keys."""
     found: dict[tuple[object, ...], Candidate | None] = {}
     for one in candidates:

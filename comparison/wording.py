@@ -56,7 +56,7 @@ def plural(subject: str) -> str:
     return {"class": "classes"}.get(subject, f"{subject}s")
 
 
-def where_to(change: Change) -> str:
+def move_target(change: Change) -> str:
     """Return the target of a move: the new name, and the extension if it differs; empty without a move."""
     to = change.new_name
     if change.new_extension:
@@ -72,6 +72,6 @@ def reason(breakage: Breakage) -> str:
     return text
 
 
-def by_weight(changes: list[Change]) -> list[Change]:
+def breaking_first(changes: list[Change]) -> list[Change]:
     """Return the breaking changes, then the others. Each group keeps its order."""
     return sorted(changes, key=lambda change: not change.breakages)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from config.former import now_at
+from config.former import replacement_of
 from config.schema import config_schema, known_keys
 from config.secrets import without_credentials
 
@@ -40,7 +40,7 @@ def unknown_key(name: str, siblings: Mapping[str, Any] | None = None) -> str:
     """
     import difflib
 
-    now = now_at(name)
+    now = replacement_of(name)
     if now:
         return f"{one_line(name)}: a key of the former pipeline, {now}."
     table, _, last = name.rpartition(".")

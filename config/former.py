@@ -31,7 +31,7 @@ def former_keys(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return list(_found(document))
 
 
-def now_at(key: str) -> str:
+def replacement_of(key: str) -> str:
     """Return the replacement of a former key, given in full or by its last part; empty if it is not a former key."""
     for former, now in FORMER_KEYS.items():
         if key and key in (former, former.partition(".")[2]):

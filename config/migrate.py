@@ -36,12 +36,12 @@ class Migration:
     Attributes:
         text: The new file.
         changed: A line for each moved or changed key.
-        left: A line for each key that could not be converted, with the reason.
+        not_converted: A line for each key that could not be converted, with the reason.
     """
 
     text: str = ""
     changed: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    not_converted: list[str] = field(default_factory=list)
 
 
 def migrate(path: Path) -> Migration:
@@ -59,11 +59,11 @@ def migrate(path: Path) -> Migration:
         raise ConfigError(f"{shown_path(path)}: not usable as TOML ({one_line(str(error))}).") from None
     if any(key is not None and key.is_dotted() for key, _ in document.body):
         document = tomlkit.parse(tomlkit.dumps(document.unwrap()))  # merges split sections
-    migration = _Migrating().run(document)
-    return migration if migration.changed or migration.left else Migration(read_text(path))
+    migration = _Conversion().run(document)
+    return migration if migration.changed or migration.not_converted else Migration(read_text(path))
 
 
-class _Migrating:
+class _Conversion:
     """A running conversion. Keeps the order of sections, keys and comments."""
 
     def __init__(self) -> None:
@@ -78,11 +78,11 @@ class _Migrating:
                 new.add(item)
             elif name in FORMER_KEYS:
                 inner = [f"{name}.{one}" for one in item] if isinstance(item, Table) else [name]
-                self.result.left += [f"{one_line(one)}: {FORMER_KEYS[name]}." for one in inner]
+                self.result.not_converted += [f"{one_line(one)}: {FORMER_KEYS[name]}." for one in inner]
             elif name not in known:
-                self.result.left.append(f"[{one_line(name)}]: not a section of this pipeline.")
+                self.result.not_converted.append(f"[{one_line(name)}]: not a section of this pipeline.")
             elif not isinstance(item, Table):
-                self.result.left.append(f"{name}: expected a table such as [{name}].")
+                self.result.not_converted.append(f"{name}: expected a table such as [{name}].")
             else:
                 new.append(name, self._section(name, item))
         former = {name for name, _ in former_keys(document.unwrap())}
@@ -97,13 +97,13 @@ class _Migrating:
         try:
             validate(tomli.loads(self.result.text), "the new file")
         except (ConfigError, tomli.TOMLDecodeError) as error:
-            self.result.left.append(f"{error} Correct this before you use the file.")
+            self.result.not_converted.append(f"{error} Correct this before you use the file.")
 
     def _report_relative(self, document: dict[str, Any]) -> None:
         folders = [(f"output.{key}", document.get("output", {}).get(key)) for key in ("work_dir", "target_dir")]
         sources = document.get("input", {}).get("sources", [])
         folders += [(f"input.sources[{number}].path", source.get("path")) for number, source in enumerate(sources)]
-        if not (self.result.changed or self.result.left):
+        if not (self.result.changed or self.result.not_converted):
             return
         relative = [key for key, path in folders if isinstance(path, str) and not path.startswith(("/", "~", "${"))]
         if relative:
@@ -161,7 +161,7 @@ class _Migrating:
             self._changed(f"{dotted} is now {quoted(_SCAN_MODES[value])}.")
             yield name, _in_place_of(item, _SCAN_MODES[value])
         elif (section, name) not in known_keys():
-            self.result.left.append(f"{one_line(dotted)}: not a key of this pipeline.")
+            self.result.not_converted.append(f"{one_line(dotted)}: not a key of this pipeline.")
         elif self._is_valid({section: {name: value}}):
             yield name, item
 
@@ -169,7 +169,7 @@ class _Migrating:
         try:
             validate(document, "")
         except ConfigError as error:
-            self.result.left.append(str(error).removeprefix(": "))
+            self.result.not_converted.append(str(error).removeprefix(": "))
             return False
         return True
 
@@ -177,7 +177,7 @@ class _Migrating:
         text = item.unwrap()
         if isinstance(text, str) and only_variables(text):
             return _in_place_of(item, text)
-        self.result.left.append(
+        self.result.not_converted.append(
             "embeddings.nvidia_api_key: the file contains the key itself, which is not copied. Set the environment "
             "variable NVIDIA_API_KEY, which embeddings.api_key now names."
         )
@@ -198,12 +198,14 @@ class _Migrating:
         if "repo_url" in values:
             found.append(self._git(_repository(values["repo_url"], branch), "input"))
         elif branch is not None and not isinstance(repos, str):
-            self.result.left.append(f"input.branch: {FORMER_KEYS['input.branch']}; the file has no repo_url for it.")
+            self.result.not_converted.append(
+                f"input.branch: {FORMER_KEYS['input.branch']}; the file has no repo_url for it."
+            )
         for key in ("kit_cache_path", "exts_path", "exts_paths"):
             value = values.get(key, [])
             found += [self._folder(one, key) for one in (value if isinstance(value, list) else [value])]
         if "app_template_path" in values:
-            self.result.left.append(f"input.app_template_path: {FORMER_KEYS['input.app_template_path']}.")
+            self.result.not_converted.append(f"input.app_template_path: {FORMER_KEYS['input.app_template_path']}.")
         return [source for source in found if source is not None]
 
     def _folder(self, folder: Any, key: str) -> Table | None:
@@ -218,7 +220,7 @@ class _Migrating:
     def _git(self, repo: Any, where: str) -> Table | None:
         """Return the source for a former repository, with its comments."""
         if not isinstance(repo, Table | InlineTable) or not _is_text(repo.unwrap().get("url")):
-            self.result.left.append(
+            self.result.not_converted.append(
                 f"{where}: expected an address, or a table with a url, for an [[input.sources]] table."
             )
             return None
@@ -232,9 +234,9 @@ class _Migrating:
             if name == "has_version":
                 self._changed(f"{where}.has_version is left out: the pipeline looks for a Kit version in every source.")
             elif name not in REPO_KEYS:
-                self.result.left.append(f"{one_line(f'{where}.{name}')}: not a key of this pipeline.")
+                self.result.not_converted.append(f"{one_line(f'{where}.{name}')}: not a key of this pipeline.")
             elif name == "url" and without_credentials(value) != value:
-                self.result.left.append(
+                self.result.not_converted.append(
                     f"{where}.url: its credentials are not copied. Give them to git (a credential helper)."
                 )
                 body.append((name, _in_place_of(item, without_userinfo(value))))

@@ -27,9 +27,9 @@ def resume_command(argv: Sequence[str], executable: str, search_path: str | None
     if name in _SCRIPTS:
         start = [_script_python(executable, search_path), os.path.relpath(program)]
     elif name == "doit":
-        start = [_typed(program, search_path)]
+        start = [_shown_program(program, search_path)]
     elif name == "__main__.py" and os.path.basename(os.path.dirname(program)) == "doit":
-        start = [_typed(executable, search_path), "-m", "doit"]
+        start = [_shown_program(executable, search_path), "-m", "doit"]
     else:
         return ""
     return shlex.join([*start, *_kept(words), "--resume"])
@@ -52,10 +52,10 @@ def _kept(words: Sequence[str]) -> list[str]:
 def _script_python(executable: str, search_path: str | None) -> str:
     """Return the Python to type before a script. Any Python works: a script switches to the project's environment."""
     names = (name for name in ("python", "python3") if shutil.which(name, path=search_path))
-    return next(names, None) or _typed(executable, search_path)
+    return next(names, None) or _shown_program(executable, search_path)
 
 
-def _typed(program: str, search_path: str | None) -> str:
+def _shown_program(program: str, search_path: str | None) -> str:
     """Return a program's name if a shell finds that program by it, else its path."""
     for name in dict.fromkeys((os.path.basename(program), "python" if "python" in os.path.basename(program) else "")):
         found = shutil.which(name, path=search_path) if name else None

@@ -16,7 +16,7 @@ from checkpoint.progress import Display, RunOutcome, StageProgress
 from console.display import choose
 from console.display.text import warning_text
 from console.hint import current_resume_command
-from console.outputs.delivery import Wanted, deliver
+from console.outputs.delivery import RequestedOutputs, deliver
 from console.outputs.warnings import WarningsOfRun
 from console.source_table import source_table
 from stages.failures import StageError
@@ -45,7 +45,7 @@ class RunConsole:
         request = invocation.request
         self._invocation = invocation
         self._stream = stream
-        self._wanted = Wanted.of(request, started_in(), os.environ)
+        self._requested = RequestedOutputs.of(request, started_in(), os.environ)
         self.display: Display = choose(
             sys.stderr if request.json else stream, quiet=request.quiet, verbose=request.verbose
         )
@@ -57,7 +57,7 @@ class RunConsole:
         if stage.name == "preparation" and stage.ran:
             for line in source_table(self._invocation.config.work_dir).lines():
                 self.display.notice("info", line)
-        if not (stage.ran or self._wanted or self._invocation.request.strict):
+        if not (stage.ran or self._requested or self._invocation.request.strict):
             return
         found = self._warnings.read(stage.name)
         stage.warnings = len(found)
@@ -75,11 +75,11 @@ class RunConsole:
             hint = current_resume_command() if outcome.result in ("failed", "interrupted") else ""
             if hint and not self._invocation.request.quiet:
                 self.display.notice("info", f"Hint: {hint}")
-            warnings = self._warnings.located(self._wanted.origin)
+            warnings = self._warnings.located(self._requested.origin)
             outcome = dataclasses.replace(outcome, warnings=warnings, places=self._places())
-        if self._wanted:
+        if self._requested:
             try:
-                deliver(outcome, self._wanted, started_at, self._stream, sys.stderr)
+                deliver(outcome, self._requested, started_at, self._stream, sys.stderr)
             except StageError as error:
                 self.display.notice("error", str(error))
         return outcome
@@ -88,8 +88,8 @@ class RunConsole:
         """Write the HTML page for ``--report``, with the final checkpoint."""
         from console.commands.report import write_page
 
-        wanted = self._invocation.request.report
-        path = None if wanted == "-" else started_in() / wanted
+        named = self._invocation.request.report
+        path = None if named == "-" else started_in() / named
         with contextlib.suppress(CheckpointCorrupt):
             self._invocation.found = checkpoint_file.load(self._invocation.config.work_dir)
         try:

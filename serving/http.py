@@ -97,14 +97,14 @@ class _Limited:
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
         self._most = most
-        self._seats: asyncio.Semaphore | None = None
+        self._slots: asyncio.Semaphore | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        self._seats = self._seats or asyncio.Semaphore(self._most)
-        async with self._seats:
+        self._slots = self._slots or asyncio.Semaphore(self._most)
+        async with self._slots:
             await self._app(scope, receive, send)
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from serving.arguments import MOST_NAMES, Names, WrongArgument, name_of, names_of, tokens_of, within
 from serving.budget import DEFAULT_TOKENS, fitted
 from serving.catalogue import Catalogue, NotFound
-from serving.rendering import NO_NODES, NO_TEMPLATES, api_parts, extension_part, fenced, node_part, packed, symbol_part
+from serving.rendering import NO_NODES, NO_TEMPLATES, api_parts, extension_part, fenced, grouped, node_part, symbol_part
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def extensions_list(catalogue: Catalogue, max_tokens: int = DEFAULT_TOKENS) -> s
         for name, extension in sorted(catalogue.extensions.items())
     ]
     head = f"{len(lines)} extensions of Kit {catalogue.kit_version}."
-    return fitted(head, packed(lines), tokens_of(max_tokens), nouns="groups of extensions")
+    return fitted(head, grouped(lines), tokens_of(max_tokens), nouns="groups of extensions")
 
 
 def get_kit_extension_dependencies(
@@ -64,7 +64,7 @@ def get_kit_extension_dependencies(
     if needed_by:
         lines += ["", f"Needed by: {', '.join(needed_by)}"]
     return fitted(
-        f"Dependencies of {name}, {depth} levels deep.", packed(lines), tokens_of(max_tokens), nouns="groups of lines"
+        f"Dependencies of {name}, {depth} levels deep.", grouped(lines), tokens_of(max_tokens), nouns="groups of lines"
     )
 
 
@@ -100,7 +100,7 @@ def get_kit_extension_apis(catalogue: Catalogue, extension_ids: Names = None, ma
             if extension.api_docs_path
         ]
         return fitted(
-            "Extensions with a Python API.", packed(lines), tokens_of(max_tokens), nouns="groups of extensions"
+            "Extensions with a Python API.", grouped(lines), tokens_of(max_tokens), nouns="groups of extensions"
         )
     budget = tokens_of(max_tokens)
     parts = [part for name in names for part in api_parts(catalogue, name)]

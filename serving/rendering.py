@@ -147,7 +147,7 @@ def _written(member: Member) -> str:
     )
 
 
-def packed(lines: Sequence[str], size: int = 20) -> list[str]:
+def grouped(lines: Sequence[str], size: int = 20) -> list[str]:
     """Return lines in groups, because counting the tokens of each line would be slow."""
     return ["\n".join(lines[start : start + size]) for start in range(0, len(lines), size)]
 

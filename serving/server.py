@@ -74,11 +74,11 @@ _READ_ONLY = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempo
 _T = TypeVar("_T")
 
 
-def make_server(desk: Desk, versions: Versions, *, version: str = "") -> MCPServer:
+def make_server(dispatcher: Dispatcher, versions: Versions, *, version: str = "") -> MCPServer:
     """Return the server with its tools and resources.
 
     Args:
-        desk: Answers the questions.
+        dispatcher: Answers the questions.
         versions: The data sets to compare.
         version: The version of the program.
     """
@@ -89,23 +89,23 @@ def make_server(desk: Desk, versions: Versions, *, version: str = "") -> MCPServ
         version=version,
         log_level="WARNING",
         subscriptions=False,
-        middleware=[desk.seated],
+        middleware=[dispatcher.track],
     )
     for tool in TOOLS:
-        _add(server, tool, functools.partial(desk.ask, tool))
-    _add(server, versions.compare, functools.partial(desk.compare, versions), name="compare_kit_versions")
-    _add_resources(server, desk)
+        _add(server, tool, functools.partial(dispatcher.ask, tool))
+    _add(server, versions.compare, functools.partial(dispatcher.compare, versions), name="compare_kit_versions")
+    _add_resources(server, dispatcher)
     return server
 
 
-class Desk:
+class Dispatcher:
     """Answers questions one after the other, in a separate thread, so that the protocol is not blocked."""
 
     MOST_WAITING = 64
     """Most concurrent questions."""
 
     def __init__(self, current: Current) -> None:
-        """Create a desk with an empty queue.
+        """Create a dispatcher with an empty queue.
 
         Args:
             current: The data set to answer from.
@@ -128,7 +128,7 @@ class Desk:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def seated(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    async def track(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Count a message as waiting until its answer is ready (a middleware of the server)."""
         self._waiting += 1
         try:
@@ -192,7 +192,7 @@ def _add(server: MCPServer, tool: Callable[..., str], ask: Callable[..., Awaitab
     )
 
 
-def _add_resources(server: MCPServer, desk: Desk) -> None:
+def _add_resources(server: MCPServer, dispatcher: Dispatcher) -> None:
     @server.resource(
         "kit://catalogue",
         name="catalogue",
@@ -200,13 +200,13 @@ def _add_resources(server: MCPServer, desk: Desk) -> None:
         mime_type="application/json",
     )
     async def catalogue() -> str:
-        return await _resource(desk.ask(_catalogue))
+        return await _resource(dispatcher.ask(_catalogue))
 
     @server.resource(
         "kit://version", name="version", description="The Kit version and the sources.", mime_type="application/json"
     )
     async def version() -> str:
-        return await _resource(desk.ask(_version))
+        return await _resource(dispatcher.ask(_version))
 
     @server.resource(
         "kit://extensions/{extension_id}",
@@ -216,7 +216,7 @@ def _add_resources(server: MCPServer, desk: Desk) -> None:
     )
     async def extension(extension_id: str) -> str:
         return await _resource(
-            desk.ask(lookup_tools.get_kit_extension_details, extension_ids=[extension_id], max_tokens=20_000)
+            dispatcher.ask(lookup_tools.get_kit_extension_details, extension_ids=[extension_id], max_tokens=20_000)
         )
 
 

@@ -157,7 +157,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         del out, err
         begin = time.monotonic()
         try:
-            kwargs = self._known()
+            kwargs = self._resolved_kwargs()
             if self.workers is None or _runs_in_process():
                 self.function(*self.args, **kwargs)
                 seconds = time.monotonic() - begin
@@ -186,9 +186,9 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         """Drop the workers, and resolve the callables. In another process, the function runs in that process."""
-        return {**self.__dict__, "kwargs": self._known(), "workers": None, "task": None}
+        return {**self.__dict__, "kwargs": self._resolved_kwargs(), "workers": None, "task": None}
 
-    def _known(self) -> dict[str, Any]:
+    def _resolved_kwargs(self) -> dict[str, Any]:
         return {key: value() if callable(value) else value for key, value in self.kwargs.items()}
 
     def __str__(self) -> str:

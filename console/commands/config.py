@@ -75,7 +75,9 @@ def _migrate(path: Path) -> int:
         sys.stderr.write(f"ERROR: {error}\n")
         return EXIT_NOT_STARTED
     sys.stdout.write(migration.text)
-    lines = [f"changed: {line}" for line in migration.changed] + [f"LEFT OUT: {line}" for line in migration.left]
+    lines = [f"changed: {line}" for line in migration.changed] + [
+        f"LEFT OUT: {line}" for line in migration.not_converted
+    ]
     if not lines:
         lines = [f"{path}: it has no keys of the former pipeline; it is printed unchanged."]
     sys.stderr.write("".join(f"{line}\n" for line in lines))

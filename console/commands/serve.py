@@ -81,7 +81,7 @@ def _serve(config: Config, options: dict[str, Any]) -> None:
 
     from serving import stdio
     from serving.current import Current
-    from serving.server import Desk, make_server
+    from serving.server import Dispatcher, make_server
     from serving.versions import Versions
 
     try:
@@ -96,10 +96,10 @@ def _serve(config: Config, options: dict[str, Any]) -> None:
         api_key=config.secret("embeddings.api_key"),
     )
     try:
-        desk = Desk(current)
-        server = make_server(desk, Versions(target_dir, config.work_dir / PREVIOUS), version=release)
+        dispatcher = Dispatcher(current)
+        server = make_server(dispatcher, Versions(target_dir, config.work_dir / PREVIOUS), version=release)
         if address is None:
-            stdio.serve(server, desk)
+            stdio.serve(server, dispatcher)
         else:
             http.serve(server, *address, token, ready=lambda url: print(f"Serving {url}", file=sys.stderr, flush=True))
     finally:

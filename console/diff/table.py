@@ -36,7 +36,7 @@ def show(comparison: Comparison, *, in_detail: bool) -> None:
         for extension in comparison.largest_first():
             if extension.changes:
                 console.print(Text(f"{_plain(extension.id)} {_plain(wording.version(extension))}", style="bold"))
-                for change in wording.by_weight(extension.changes):
+                for change in wording.breaking_first(extension.changes):
                     for line in _lines(change):
                         console.print(line)
                 console.print()
@@ -67,7 +67,7 @@ def _table(comparison: Comparison, *, ascii_only: bool) -> Table:
 def _lines(change: Change) -> Iterator[Text]:
     mark = "!" if change.breakages else " "
     line = f"{mark} {wording.SIGNS[change.action]} {change.subject} {_plain(change.name)}"
-    if to := wording.where_to(change):
+    if to := wording.move_target(change):
         line += f" > {_plain(to)}"
     yield Text(line, style=_STYLES[change.action])
     if change.action == "changed" or (change.action == "moved" and change.old != change.new):

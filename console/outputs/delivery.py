@@ -22,7 +22,7 @@ from tasks.doit_internals import started_in
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedOutputs:
     """The requested outputs of a command line.
 
     Attributes:
@@ -41,7 +41,7 @@ class Wanted:
         return self.json or self.annotate or self.junit is not None
 
     @classmethod
-    def of(cls, request: Request, started_in: Path, environ: Mapping[str, str]) -> Wanted:
+    def of(cls, request: Request, started_in: Path, environ: Mapping[str, str]) -> RequestedOutputs:
         """Return the requested outputs of a command line.
 
         Args:
@@ -70,21 +70,21 @@ def not_started(message: str, variables: Mapping[str, str]) -> None:
         request = Request.from_variables(requested, Path())
     except ConfigError:
         return
-    deliver_not_started(message, Wanted.of(request, started_in(), os.environ))
+    deliver_not_started(message, RequestedOutputs.of(request, started_in(), os.environ))
 
 
-def deliver_not_started(message: str, wanted: Wanted) -> None:
+def deliver_not_started(message: str, requested: RequestedOutputs) -> None:
     """Write the outputs of a run that could not start, so that no outputs of an earlier run remain."""
-    if not wanted:
+    if not requested:
         return
     now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     try:
-        deliver(RunOutcome("not-started", message), wanted, now, sys.stdout, sys.stderr)
+        deliver(RunOutcome("not-started", message), requested, now, sys.stdout, sys.stderr)
     except StageError as error:
         write_line(f"ERROR: {error}", sys.stderr)
 
 
-def deliver(outcome: RunOutcome, wanted: Wanted, timestamp: str, stdout: TextIO, stderr: TextIO) -> None:
+def deliver(outcome: RunOutcome, requested: RequestedOutputs, timestamp: str, stdout: TextIO, stderr: TextIO) -> None:
     """Print and write the requested outputs.
 
     If the JSON summary goes to standard output, annotations go to standard error. GitHub's runner reads both.
@@ -92,13 +92,13 @@ def deliver(outcome: RunOutcome, wanted: Wanted, timestamp: str, stdout: TextIO,
     Raises:
         StageError: The JUnit file cannot be written.
     """
-    if wanted.annotate:
+    if requested.annotate:
         for line in workflow_commands(outcome):
-            write_line(line, stderr if wanted.json else stdout)
-    if wanted.json:
+            write_line(line, stderr if requested.json else stdout)
+    if requested.json:
         for line in summary_text(outcome).splitlines():
             write_line(line, stdout)
-    if wanted.junit is not None:
+    if requested.junit is not None:
         from console.outputs.junit import junit
 
-        write_bytes(wanted.junit, junit(outcome, timestamp))
+        write_bytes(requested.junit, junit(outcome, timestamp))

@@ -265,19 +265,19 @@ def _details(content: Content, files: DataFiles) -> list[Markup]:
                     "readme": entry.get("long_description") or "",
                     "python_modules": entry.get("python_modules") or [],
                     "classes": [
-                        _only({"name": name, **described}, _API_KEYS)
-                        | {"methods": [_only(method, _API_KEYS[:4]) for method in described.get("methods", ())]}
+                        _with_keys({"name": name, **described}, _API_KEYS)
+                        | {"methods": [_with_keys(method, _API_KEYS[:4]) for method in described.get("methods", ())]}
                         for name, described in sorted(api.get("classes", {}).items())
                     ],
-                    "functions": [_only(function, _API_KEYS[:4]) for function in api.get("methods", ())],
-                    "examples": [_only(example, _EXAMPLE_KEYS) for example in examples],
+                    "functions": [_with_keys(function, _API_KEYS[:4]) for function in api.get("methods", ())],
+                    "examples": [_with_keys(example, _EXAMPLE_KEYS) for example in examples],
                 }
             )
         )
     return packed
 
 
-def _only(value: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+def _with_keys(value: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: value[key] for key in keys if value.get(key) not in (None, "", [])}
 
 

@@ -99,7 +99,7 @@ def test_comments_are_kept(tmp_path: Path) -> None:
 
 def test_keys_without_a_replacement_are_listed(tmp_path: Path) -> None:
     result = migrated(tmp_path, FORMER)
-    assert result.left == [
+    assert result.not_converted == [
         "processing.speed: not a key of this pipeline.",
         f"faiss.index_type: {FORMER_KEYS['faiss']}.",
     ]
@@ -164,7 +164,11 @@ def test_repositories_that_are_addresses(tmp_path: Path) -> None:
         ("git", "https://host/a.git", None),
         ("git", "git@host:b.git", None),
     ]
-    assert [line.partition(":")[0] for line in result.left] == ["input.repo[2]", "input.repo[3]", "input.branch"]
+    assert [line.partition(":")[0] for line in result.not_converted] == [
+        "input.repo[2]",
+        "input.repo[3]",
+        "input.branch",
+    ]
 
 
 def test_an_address_beside_repo_url(tmp_path: Path) -> None:
@@ -178,7 +182,7 @@ def test_an_address_beside_repo_url(tmp_path: Path) -> None:
         ("https://host/b.git", "main"),
     ]
     assert "canary" not in result.text
-    assert [line.partition(":")[0] for line in result.left] == ["input.repo.url"]
+    assert [line.partition(":")[0] for line in result.not_converted] == ["input.repo.url"]
 
 
 def test_folders_become_sources(tmp_path: Path) -> None:
@@ -198,23 +202,29 @@ def test_no_secret_is_copied(tmp_path: Path) -> None:
         '[embeddings]\nnvidia_api_key = "nvapi-canary"\nmodel = "m"\n'
     )
     result = migrated(tmp_path, text)
-    assert "canary" not in result.text + "".join(result.changed + result.left)
+    assert "canary" not in result.text + "".join(result.changed + result.not_converted)
     document = tomli.loads(result.text)
     assert document["input"]["sources"][0]["url"] == "https://host/a.git"
     assert document["embeddings"]["api_key"] == "${NVIDIA_API_KEY}"
-    assert [line.partition(":")[0] for line in result.left] == ["input.repo[0].url", "embeddings.nvidia_api_key"]
+    assert [line.partition(":")[0] for line in result.not_converted] == [
+        "input.repo[0].url",
+        "embeddings.nvidia_api_key",
+    ]
 
 
 def test_sources_that_are_not_a_list_are_left_out_and_listed(tmp_path: Path) -> None:
     result = migrated(tmp_path, '[input]\nrepo_url = "x"\nsources = false\n')
     assert [source["url"] for source in tomli.loads(result.text)["input"]["sources"]] == ["x"]
-    assert [line.partition(":")[0] for line in result.left] == ["input.sources"]
+    assert [line.partition(":")[0] for line in result.not_converted] == ["input.sources"]
 
 
 def test_a_wrong_value_is_left_out_and_listed(tmp_path: Path) -> None:
     result = migrated(tmp_path, '[embeddings]\nnvidia_api_key = ""\nencoding_model = "p50k_base"\nbatch_size = 0\n')
     assert set(tomli.loads(result.text)["embeddings"]) == {"backend", "api_key"}
-    assert [line.partition(":")[0] for line in result.left] == ["embeddings.encoding_model", "embeddings.batch_size"]
+    assert [line.partition(":")[0] for line in result.not_converted] == [
+        "embeddings.encoding_model",
+        "embeddings.batch_size",
+    ]
 
 
 def test_a_file_of_this_pipeline_is_unchanged(tmp_path: Path) -> None:

@@ -272,12 +272,12 @@ NOISY = """
 import os, pathlib, sys
 from serving import stdio
 from serving.current import Current
-from serving.server import Desk, make_server
+from serving.server import Dispatcher, make_server
 from serving.versions import Versions
 
 place = pathlib.Path(sys.argv[1])
-desk = Desk(Current(place))
-server = make_server(desk, Versions(place))
+dispatcher = Dispatcher(Current(place))
+server = make_server(dispatcher, Versions(place))
 
 @server.tool()
 def noisy() -> str:
@@ -285,7 +285,7 @@ def noisy() -> str:
     os.system("echo noise of a program")
     return "an answer"
 
-stdio.serve(server, desk)
+stdio.serve(server, dispatcher)
 """
 
 
