@@ -1,4 +1,4 @@
-"""The sources as the configuration describes them, one type a kind."""
+"""The configured sources, one type for each kind of source."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class _Located(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=
     """A source, and where its extensions lie.
 
     Attributes:
-        kind: What the source is.
-        exts_path: Folders of extensions, relative to the source; globs allowed. None: they are looked for.
+        kind: The kind of source.
+        exts_path: Folders of extensions, relative to the source; globs allowed. None to detect them.
         apps_path: Folders of apps, in the same form.
         app_template_path: Folder of app templates, in the same form; empty or null if there is none.
     """
@@ -53,7 +53,7 @@ class GitSource(_Located, frozen=True, tag="git"):
         url: Its address, or the absolute path of a local one.
         branch: Branch, tag or commit; null for the repository's default branch.
         build_command: The program that builds the clone, and its arguments; empty if nothing is built.
-        build_timeout_seconds: The longest that the build may take.
+        build_timeout_seconds: The time limit of the build.
     """
 
     kind: ClassVar[Kind] = "git"
@@ -69,7 +69,7 @@ class GitSource(_Located, frozen=True, tag="git"):
 
 
 class PathSource(_Located, frozen=True, tag="path"):
-    """A folder that is there already.
+    """A local folder.
 
     Attributes:
         path: Its absolute path.
@@ -82,9 +82,9 @@ class PathSource(_Located, frozen=True, tag="path"):
 
     @property
     def followed_links(self) -> Links:
-        """Which links in the source are followed: ``any``, or ``inside`` for those alone that stay in it.
+        """The links in the source to follow: ``any``, or ``inside`` for links that stay in the source.
 
-        What is not the user's own must not make the pipeline read the user's other files.
+        Content from elsewhere must not make the pipeline read the user's other files.
         """
         return self.links
 

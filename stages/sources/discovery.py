@@ -1,4 +1,4 @@
-"""Find the extensions and apps below the folders of a source, before anything of them is chosen."""
+"""Find all extensions and apps below the folders of a source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stages.sources.walk import Folder, Problem, printable, walk
 
 MANIFESTS = ("config/extension.toml", "extension.toml")
 _LONGEST_REMARK = 4096
-# Only a `-` and a version begin the version in a folder's name: ids have dashes of their own (`omni.kit.loop-isaac`).
+# The version in a folder's name follows a `-`. Ids may have dashes as well (`omni.kit.loop-isaac`).
 _NAME = re.compile(r"(?P<id>.+?)-(?P<version>[0-9]+(?:\.[0-9].*|[-+].*)?)", re.DOTALL)
 _VERSION = re.compile(r"v?([0-9]+(?:\.[0-9]+)*)(?:[-._]?([0-9A-Za-z][0-9A-Za-z.\-_]*))?(?:\+.*)?", re.DOTALL)
 
@@ -28,7 +28,7 @@ class Found:
         kind: ``folder``, ``kit`` (a single ``.kit`` file), ``archive`` (a zip file), or ``app``.
         path: Path of the folder or file.
         manifest: The manifest's path relative to the folder; for a file its name.
-        relative: Path relative to the folder that was searched, with ``/``; empty for that folder itself.
+        relative: Path relative to the searched folder, with ``/``; empty for that folder itself.
         archived: True if it is in a zip archive.
     """
 
@@ -51,10 +51,10 @@ def split_name(name: str) -> tuple[str, str]:
 
 @total_ordering
 class VersionKey:
-    """Orders versions as Semantic Versioning does, taking also the partial and odd ones that extensions have.
+    """Sort key for versions in the order of Semantic Versioning. Accepts partial and malformed versions.
 
-    ``1.0`` equals ``1.0.0``; a pre-release is lower than its release; build metadata does not count; what is no
-    version at all is lower than any version.
+    ``1.0`` equals ``1.0.0``; a pre-release is lower than its release; build metadata does not count; a text that is
+    not a version is lower than any version.
     """
 
     def __init__(self, version: str) -> None:
@@ -83,11 +83,11 @@ class VersionKey:
 
 
 def manifest_in(folder: Folder, problems: list[Problem]) -> str:
-    """Return the path of a folder's manifest relative to it; empty if it is no extension.
+    """Return the path of a folder's manifest, relative to the folder; empty if the folder is not an extension.
 
     Args:
         folder: The folder.
-        problems: Gets manifests without content.
+        problems: Receives manifests without content.
     """
     found = []
     if "config" in folder.folders and os.path.isfile(f"{folder.path}/{MANIFESTS[0]}"):
@@ -97,9 +97,9 @@ def manifest_in(folder: Folder, problems: list[Problem]) -> str:
     for manifest in found:
         if _has_content(f"{folder.path}/{manifest}"):
             return manifest
-        message = "the manifest has no content, so that the folder is taken for no extension"
+        message = "the manifest is empty, so the folder does not count as an extension"
         problem = Problem("empty-manifest", folder.below(manifest), message)
-        if problem not in problems:  # `config` is looked at for itself as well
+        if problem not in problems:  # the walk also visits `config` itself
             problems.append(problem)
     return ""
 
@@ -120,25 +120,25 @@ def find_extensions(
 ) -> list[Found]:
     """Return the extensions at and below a folder, in a fixed order.
 
-    Below an extension only its folders named ``exts`` are searched for more. ``.kit`` files are extensions of their
-    own, but in a folder named ``apps`` they are apps.
+    Inside an extension only its folders named ``exts`` are searched. A ``.kit`` file is an extension, or an app if it
+    is in a folder named ``apps``.
 
     Args:
         root: The folder to search.
         inside: See `stages.sources.walk.walk`.
-        leave_out: Real paths of folders that are not searched, by links neither.
+        leave_out: Real paths of folders that are not searched, not even through links.
         problems: Receives the problems found.
     """
     found: list[Found] = []
-    told = len(problems)
+    seen = len(problems)
     for folder in walk(root, inside=inside, problems=problems, leave_out=leave_out):
-        new, told = problems[told:], len(problems)
+        new, seen = problems[seen:], len(problems)
         manifest = manifest_in(folder, problems)
         if manifest:
             # Problems in an extension's folder are reported when its files are listed.
             own = printable(folder.relative)
-            problems[told - len(new) :] = [problem for problem in new if problem.path.rpartition("/")[0] != own]
-            told = len(problems)
+            problems[seen - len(new) :] = [problem for problem in new if problem.path.rpartition("/")[0] != own]
+            seen = len(problems)
             found.append(Found("folder", folder.path, manifest, folder.relative))
             folder.folders[:] = [name for name in folder.folders if name == "exts"]
             continue
@@ -162,13 +162,13 @@ def _add_archive(entry: os.DirEntry[str], relative: str, found: list[Found], pro
     if any(name.rpartition("/")[2] == MANIFESTS[1] for name in names):
         found.append(Found("archive", entry.path, "", relative))
     elif any(name.lower().endswith(".zip") for name in names):
-        problems.append(Problem("archive", relative, "the archive holds archives, which are not read; unpack it"))
+        problems.append(Problem("archive", relative, "the archive contains archives, which are not read; unpack it"))
 
 
 def find_apps(
     root: str, *, inside: str | None, problems: list[Problem], leave_out: Collection[str] = ()
 ) -> list[Found]:
-    """Return the ``.kit`` files at and below a folder, those nearest to it first; see `find_extensions`."""
+    """Return the ``.kit`` files at and below a folder, the least nested first; see `find_extensions`."""
     found = [
         Found("app", entry.path, entry.name, folder.below(entry.name))
         for folder in walk(root, inside=inside, problems=problems, leave_out=leave_out)

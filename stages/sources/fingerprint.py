@@ -21,20 +21,20 @@ from stages.sources.location import detected_kit, locate, recorded_root
 from stages.sources.recorded import is_inner_path
 from stages.sources.walk import Folder, walk
 
-# The end of a zip file holds the checksums of what is in it.
+# The end of a zip file contains the checksums of its entries.
 _ZIP_TAIL = 65_536
-# An entry changed this recently may change again with the same time.
+# A file changed this recently may change again with the same time.
 _TICK_NS = 20_000_000
 
 
 class State(NamedTuple):
-    """The state of the sources, as far as it is known without network access.
+    """The state of the sources, computed without network access.
 
     Attributes:
-        signature: Hexadecimal digits. They change when a ``path`` source is another folder; when it gains, loses or
-            renames a file, or one of its manifests, build files, ``.kit`` files, zip archives or the files that tell
-            its Kit version changes; when a local git repository has another commit; and when a clone or an unpacked
-            wheel that a former run made is gone. Edits of other files do not change them.
+        signature: Hexadecimal digits. They change when a ``path`` source is another folder; when a file is added,
+            removed or renamed in it; when one of its manifests, build files, ``.kit`` files, zip archives or Kit
+            version files changes; when a local git repository has another commit; and when a clone or an unpacked
+            wheel of an earlier run is missing. Edits of other files do not change them.
         times: Hexadecimal digits that also differ after a change that was undone.
     """
 
@@ -43,7 +43,7 @@ class State(NamedTuple):
 
 
 class ChangeTimes:
-    """ChangeTimes of change, collected on the way through a source: they tell that a file came and went in between."""
+    """Digest of change times, collected in a walk. It reveals files that were added and removed again."""
 
     def __init__(self) -> None:
         self._digest = hashlib.blake2b(digest_size=16)
@@ -56,9 +56,9 @@ class ChangeTimes:
         self._newest = max(self._newest, status.st_ctime_ns)
 
     def hexdigest(self) -> str:
-        """Return the digest of all change times; no other run has it if one of them is too young to be trusted."""
+        """Return the digest of all change times. It is unique to this run if a change is too recent to be trusted."""
         if self._newest > self._begin - _TICK_NS:
-            self._digest.update(b"%d" % self._begin)  # so recent that another change may have the same time
+            self._digest.update(b"%d" % self._begin)  # another change may have the same time
         return self._digest.hexdigest()
 
 
@@ -70,13 +70,13 @@ def state_of(
     search_from: Iterable[Path] = (),
     outputs: Iterable[Path] = (),
 ) -> State:
-    """Return the state of the sources, without any network.
+    """Return the state of the sources, without network access.
 
     Args:
-        sources: The configured sources. With none, a built Kit is looked for.
+        sources: The configured sources. If empty, a built Kit is searched for.
         work_dir: The work directory.
         project: See `pull`.
-        search_from: Folders near which a built Kit is looked for.
+        search_from: Folders to search for a built Kit.
         outputs: See `pull`.
     """
     times = ChangeTimes()
@@ -103,14 +103,14 @@ def state_of(
     signature = _signature(states, work_dir)
     recorded = _recorded([state[-1] for state in states], work_dir)
     if recorded is not None and _signature(recorded, work_dir) != signature:
-        signature += " differs from sources.json"  # whatever is recorded of the pull
+        signature += " differs from sources.json"  # makes stage 1 run
     return State(signature, times.hexdigest())
 
 
 def pulled_signature(sources: Sequence[ConfiguredSource], work_dir: Path) -> str:
     """Return the signature of the sources in ``sources.json``, as `pull` read them.
 
-    It equals that of `state_of` as long as nothing has changed since, a change during the pull included.
+    It equals the signature of `state_of` unless something has changed since the pull began.
 
     Args:
         sources: The configured sources.
@@ -127,12 +127,12 @@ def _local_commit(source: ConfiguredSource) -> str:
 def _recorded(commits: list[str], work_dir: Path) -> list[list[Any]] | None:
     """Return the state of each source in ``sources.json``, in the form of `state_of`; None if there is no such file.
 
-    The file may come from someone else: of a fetched source, a root outside the work directory is not believed.
+    The file may come from someone else: the root of a fetched source is only trusted inside the work directory.
     """
     if not os.path.lexists(work_dir / SOURCES):
         return None
     entries = _recorded_sources(work_dir)
-    # With no source configured, `pull` recorded one that it found: a folder, which has no commit.
+    # Without configured sources, `pull` recorded the Kit that it detected: a folder, which has no commit.
     commits = [*commits, *[""] * (len(entries) - len(commits))]
     return [_recorded_state(entry, commit) for entry, commit in zip(entries, commits, strict=False)]
 
@@ -164,7 +164,7 @@ def _signature(states: list[list[Any]], work_dir: Path) -> str:
 
 
 class Bounds(NamedTuple):
-    """Where the walk through a source does not go.
+    """Limits of the walk through a source.
 
     Attributes:
         inside: See `stages.sources.walk.walk`.
@@ -184,10 +184,10 @@ class Bounds(NamedTuple):
 def listing_digest(root: Path, folders: list[str], bounds: Bounds, times: ChangeTimes) -> str:
     """Return a digest of a folder's files, hexadecimal.
 
-    It is of the names of all files; of the content of manifests, build files, apps and the directories of zips; and
-    of the Kit version that a ``VERSION`` or packman file tells.
+    It covers the names of all files; the content of manifests, build files, apps and zip directories; and the Kit
+    version in a ``VERSION`` or packman file.
 
-    The times of change of folders and of the files that are read are added to ``times``.
+    The change times of folders and of the files read are added to ``times``.
     """
     digest = hashlib.blake2b(digest_size=16)
     for path in folders:

@@ -25,7 +25,7 @@ _DOC_NAMES = ("readme", "overview", "changelog")
 _COMPILED = re.compile(r"^([^.]+)(?:\..+)?\.(?:so|pyd)$")
 # The folders that `python setup.py build` and `pip wheel` leave in `build`.
 _BUILD_COPIES = re.compile(r"lib(?:\.[^/]+)?|bdist\.[^/]+")
-# More files than any extension has: a link that leads astray.
+# No extension has more files. A folder that has more contains a stray link.
 _MAX_FILES = 200_000
 
 
@@ -36,7 +36,7 @@ class Listing:
     Attributes:
         files: Paths of its files by kind (``python``, ``stubs``, ``toml``, ``cpp``, ``docs``, ``ogn``), relative to the
             extension with ``/``, sorted.
-        folders: Paths of all its folders, ``""`` for itself.
+        folders: Paths of all its folders, ``""`` for the extension's own.
         modules: Paths of its Python, stub and compiled files without suffixes.
         size: Bytes of its Python files.
         build_file: True if it has a build file, see `premake`.
@@ -60,7 +60,7 @@ def list_files(
         candidate: An extension that is a folder.
         inside: See `stages.sources.walk.walk`.
         leave_out: See `stages.sources.walk.walk`.
-        counts: Its ``files_<kind>`` grow by the files that are seen.
+        counts: Its ``files_<kind>`` are increased by the number of files.
         notes: Receives the problems found.
     """
     listing = Listing()
@@ -70,8 +70,8 @@ def list_files(
     declared = declared_documents(candidate.values)
     for folder in walk(candidate.folder, inside=inside, problems=problems, leave_out=leave_out):
         if not folder.relative:
-            _leave_nested(candidate, folder.folders, inside)
-        _leave_build_copies(folder)
+            _prune_nested(candidate, folder.folders, inside)
+        _prune_build_copies(folder)
         listing.folders.add(folder.relative)
         for entry in folder.files:
             kind = _classify(folder.relative, entry.name)
@@ -99,19 +99,19 @@ def list_files(
     notes.add_problems(problems, candidate.id)
     readme = declared.get("readme")
     if readme is not None and readme not in files["docs"] and " " not in readme:
-        message = f"The readme {readme!r} is not there, or no text. Correct `readme` in [package]."
+        message = f"The readme {readme!r} is missing or not a text file. Correct `readme` in [package]."
         notes.warn("readme-missing", candidate.id, candidate.found.manifest, message)
     return listing
 
 
-def _leave_build_copies(folder: Folder) -> None:
-    """Remove the copies that setuptools made in a ``build`` folder."""
+def _prune_build_copies(folder: Folder) -> None:
+    """Exclude the copies that setuptools made in a ``build`` folder from the walk."""
     if os.path.basename(folder.relative) == "build" and not any(entry.name == "__init__.py" for entry in folder.files):
         folder.folders[:] = [name for name in folder.folders if not _BUILD_COPIES.fullmatch(name)]
 
 
-def _leave_nested(candidate: Candidate, folders: list[str], inside: str | None) -> None:
-    """Remove an ``exts`` folder with nested extensions, which are entries of their own."""
+def _prune_nested(candidate: Candidate, folders: list[str], inside: str | None) -> None:
+    """Exclude an ``exts`` folder with nested extensions, which are found separately."""
     if "exts" in folders and find_extensions(
         os.path.join(candidate.folder, "exts"), inside=inside, leave_out=set(), problems=[]
     ):
@@ -125,7 +125,7 @@ def _classify(folder: str, name: str) -> str:
     if suffix == "toml" and (
         folder == "config" or folder.startswith("config/") or (not folder and stem.startswith("extension"))
     ):
-        # Settings stand in the manifest and the files that Kit merges into it, not in tools' own TOML files.
+        # Only the manifest and the files that Kit merges into it contain settings. Other TOML files are for tools.
         kind = "toml"
     elif (suffix in ("md", "rst") and (not folder or folder.lower().split("/")[0] == "docs")) or (
         suffix in ("md", "rst", "txt") and stem.startswith(_DOC_NAMES)
@@ -138,4 +138,4 @@ def _size(entry: os.DirEntry[str]) -> int:
     try:
         return entry.stat().st_size
     except OSError:
-        return 0  # deleted since it was listed; the stage that reads it reports that
+        return 0  # deleted since the listing; the stage that reads it reports that

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 def built_folder(root: Path) -> Path | None:
     """Return the platform folder of a build: ``_build/linux-x86_64/release``, then debug, then any other.
 
-    A folder whose folders of extensions are empty, as a build that broke off leaves it, is none.
+    A failed build leaves empty folders of extensions. A folder with only such folders does not count.
     """
     build = root / "_build"
     candidates = [build / _PLATFORM / config for config in _CONFIGS]
@@ -47,10 +47,10 @@ def built_folder(root: Path) -> Path | None:
 
 
 def kit_folders(root: Path) -> tuple[list[str], list[str]]:
-    """Return where extensions and apps lie in a folder, relative to it with ``/``.
+    """Return the folders of extensions and apps in a folder, relative to it with ``/``.
 
-    In a build or an installed Kit application these are its ``exts…`` folders and ``apps``, its own and its Kit's. Of
-    any other folder everything is searched for extensions: ``[""]``.
+    In a build or an installed Kit application these are the ``exts…`` and ``apps`` folders of the application and of
+    its Kit. In any other folder everything is searched for extensions: ``[""]``.
     """
     build = built_folder(root)
     start = build or root
@@ -64,9 +64,9 @@ def kit_folders(root: Path) -> tuple[list[str], list[str]]:
 
 
 def unbuilt_folders(root: Path) -> list[str]:
-    """Return the folders of a source tree that hold its extensions before they are built, if it has a build as well.
+    """Return the folders of unbuilt extensions in a source tree; empty if it has no build.
 
-    A build that broke off, or is older, may lack some of them.
+    A failed or older build may lack some of the extensions.
     """
     return [name for name in SOURCE_FOLDERS if (root / name).is_dir()] if built_folder(root) is not None else []
 
@@ -74,15 +74,15 @@ def unbuilt_folders(root: Path) -> list[str]:
 def kit_version(root: Path) -> tuple[str, str] | None:
     """Detect the Kit version of a source.
 
-    Looked at, in this order: the ``VERSION`` file of a built or installed Kit, a ``*kit-sdk*.packman.xml`` dependency
-    file, the Isaac Sim that a wheel requires, the names of the folder and of the cached extensions in it, what these
-    were published for.
+    The evidence, in order of precedence: the ``VERSION`` file of a built or installed Kit, a ``*kit-sdk*.packman.xml``
+    dependency file, the Isaac Sim that a wheel requires, the names of the folder and of the cached extensions in it,
+    and the Kit version in the metadata of these extensions.
 
     Args:
         root: Folder of the source.
 
     Returns:
-        The version without build metadata, and where it was found; None if nowhere.
+        The version without build metadata, and a description of its source; None if there is no evidence.
     """
     for found in _versions(root):
         version = _VERSION.match(found[0].strip())
@@ -94,17 +94,17 @@ def kit_version(root: Path) -> tuple[str, str] | None:
 def version_evidence(root: Path) -> str:
     """Return the Kit version in a ``VERSION`` or packman file of a source, for up-to-date checks.
 
-    Versions that names tell are part of the source's listing, and cost too much to be read at each check.
+    Versions in names are part of the source's listing. To search for them at each check would take too long.
     """
     text, where = next(_versions(root), ("", ""))
     return text.strip() if where.endswith(("VERSION", ".packman.xml")) else ""
 
 
 def detect(search_from: list[Path]) -> tuple[Path | None, list[str]]:
-    """Look for a built or installed Kit near some folders and in the usual places.
+    """Search for a built or installed Kit near some folders and in the usual places.
 
     Returns:
-        Its folder or None, and every place that was looked at.
+        The Kit's folder or None, and every place that was searched.
     """
     looked: list[str] = []
     for place, why in _places(search_from):
@@ -206,10 +206,10 @@ def _dependency_files(root: Path) -> Iterator[Path]:
 
 
 def _cached_versions(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the Kit version that cached extensions were made for.
+    """Yield the Kit version of cached extensions.
 
-    Their names end in it, as in ``omni.x-1.0.0+107.3.0.lx64.r``, or, of those that come with Kit itself, in a hash.
-    Then ``config/extension.gen.toml``, which publishing adds, tells it.
+    Their names end with it, as in ``omni.x-1.0.0+107.3.0.lx64.r``. The names of extensions that come with Kit end with
+    a hash instead. Their Kit version is in ``config/extension.gen.toml``, which is written on publishing.
     """
     cached = [
         child
@@ -217,19 +217,19 @@ def _cached_versions(root: Path) -> Iterator[tuple[str, str]]:
         for child in _children(root / path)
         if split_name(child.name)[1] and "+" in child.name
     ]
-    named = _likeliest(child.name.split("+", 1)[1] for child in cached)
-    if named:
-        yield named, f"the names of the extensions in {root}"
+    version = _common_version(child.name.split("+", 1)[1] for child in cached)
+    if version:
+        yield version, f"the names of the extensions in {root}"
     published = (_PUBLISHED_FOR.search(_text(child / "config/extension.gen.toml")) for child in cached)
-    told = _likeliest(match[1] for match in published if match)
-    if told:
-        yield told, f"what the extensions in {root} were published for"
+    version = _common_version(match[1] for match in published if match)
+    if version:
+        yield version, f"the extension.gen.toml files of the extensions in {root}"
 
 
-def _likeliest(versions: Iterable[str]) -> str:
-    """Return the Kit version that things made for these versions belong to; empty if none of them is one.
+def _common_version(versions: Iterable[str]) -> str:
+    """Return the highest patch version of the most frequent minor version; empty without a valid version.
 
-    That is the highest of the most frequent minor version: what was made for 107.3.0 also runs on 107.3.3.
+    An extension for Kit 107.3.0 also runs on 107.3.3.
     """
     found = (re.match(r"([0-9]{3})\.([0-9]{1,9})\.([0-9]{1,9})", version) for version in versions)
     counts = Counter(tuple(map(int, match.groups())) for match in found if match)

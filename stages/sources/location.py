@@ -1,4 +1,4 @@
-"""Where a source has its extensions and apps, and how that is recorded."""
+"""The folders of extensions and apps in a source."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Places(NamedTuple):
 
     @property
     def all(self) -> list[str]:
-        """All of them."""
+        """All folders."""
         return [*self.exts, *self.apps, *self.unbuilt]
 
 
 def locate(source: ConfiguredSource, root: Path) -> Places:
-    """Find the extensions and apps of a source: where the configuration says, or else where a Kit has them.
+    """Return the folders of extensions and apps in a source: the configured ones, or else the usual ones of a Kit.
 
     Args:
         source: One of the ``[[input.sources]]``.
         root: Its folder.
 
     Raises:
-        StageError: A configured folder is not there, or leads out of the source.
+        StageError: A configured folder does not exist, or leads out of the source.
     """
     name = str(root)
     if isinstance(source, WheelSource):
@@ -58,7 +58,7 @@ def locate(source: ConfiguredSource, root: Path) -> Places:
 
 
 def resolve_folders(root: Path, key: str, patterns: list[str], name: str) -> list[str]:
-    """Return the folders that patterns stand for: below the source, or else below the platform folder of its build."""
+    """Return the folders that match some patterns, below the source or else below the platform folder of its build."""
     found: list[str] = []
     for pattern in patterns:
         check_pattern(key, pattern)
@@ -68,10 +68,10 @@ def resolve_folders(root: Path, key: str, patterns: list[str], name: str) -> lis
             if build is not None:
                 matches = [f"{build.relative_to(root).as_posix()}/{match}" for match in _matches(build, pattern)]
         if not matches:
-            there = ", ".join(sorted(child.name for child in root.iterdir() if child.is_dir())[:20]) or "no folder"
+            existing = ", ".join(sorted(child.name for child in root.iterdir() if child.is_dir())[:20]) or "no folders"
             raise StageError(
                 f"input.sources: {name}: {key}: there is no folder {pattern!r} in it. Correct {key}, or build the"
-                f" source (build_command). It has: {there}."
+                f" source (build_command). It has: {existing}."
             )
         found += [match for match in matches if match not in found]
     return found
@@ -90,7 +90,7 @@ def check_pattern(key: str, pattern: str) -> None:
     """Require that a configured path or glob stays below its source.
 
     Raises:
-        StageError: It does not.
+        StageError: It leads out of the source.
     """
     parts = pattern.replace("\\", "/").split("/")
     if os.path.isabs(pattern) or pattern.startswith("~") or ".." in parts or "\0" in pattern:
@@ -101,23 +101,23 @@ def detected_kit(search_from: list[Path]) -> Path:
     """Return the folder of a built Kit near some folders.
 
     Raises:
-        StageError: There is none; the message lists the places.
+        StageError: There is none; the message lists the searched places.
     """
-    found, looked = kit_detection.detect([Path(os.path.abspath(folder)) for folder in search_from])
+    found, searched = kit_detection.detect([Path(os.path.abspath(folder)) for folder in search_from])
     if found is None:
-        places = "\n".join(f"    {place}" for place in looked)
+        places = "\n".join(f"    {place}" for place in searched)
         raise StageError(
             "No source is configured and no built Kit was found. Name one with --kit-cache PATH or [[input.sources]]."
-            f" Looked in:\n{places}"
+            f" Searched:\n{places}"
         )
     return found
 
 
 def recorded_root(root: Path, work_dir: Path, project: Path | None) -> str:
-    """Return a source's resolved folder as the JSON holds it.
+    """Return a source's resolved folder in the form of ``sources.json``.
 
-    It is relative to the work directory if it lies in it, or if both lie in the project: these move together. Else it
-    is absolute.
+    It is relative to the work directory if it lies in it, or if both lie in the project, so that the project can be
+    moved. Otherwise it is absolute.
     """
     real, work = os.path.realpath(root), os.path.realpath(work_dir)
     inside = project is not None and all(is_within(path, os.path.realpath(project)) for path in (real, work))

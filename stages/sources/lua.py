@@ -1,8 +1,8 @@
-"""Evaluate a file in Lua as far as its values are known, without running it.
+"""Partial evaluation of a Lua file, without running it.
 
-The values of variables are followed: strings, tables, fields, concatenation, loops over tables, functions of the file.
-What else a file computes is unknown, and so is whatever contains an unknown value. All branches of an ``if`` are read.
-The work is bounded in steps.
+The evaluation covers strings, tables, fields, concatenation, loops over tables, and functions of the file. All other
+values are unknown, and so are values computed from them. All branches of an ``if`` are evaluated. The number of steps
+is limited.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
-# A mark in a string for an unknown part. The caller may use the other two for parts whose value it does not tell.
+# Marks an unknown part of a string. The caller may use the other two marks for parts that it defines.
 UNKNOWN = "\2"
 MARKS = "\1\2\3"
 LONGEST = 4096
@@ -40,7 +40,7 @@ class Table:
     Attributes:
         items: Its positional items.
         fields: Its named fields.
-        constant: Names of fields that an assignment does not change.
+        constant: Names of fields that assignments do not change.
     """
 
     __slots__ = ("constant", "fields", "items")
@@ -77,15 +77,15 @@ Builtin = Callable[[list[Value]], Value]
 
 
 class _StepsSpent(Exception):
-    """The file takes more steps than any real one."""
+    """The evaluation reached the limit of steps."""
 
 
 class Evaluation:
     """One pass through a file.
 
     Args:
-        names: The variables that are known at its start.
-        builtin: Returns what a function does that the file calls by a name; None if it is not known.
+        names: The initial values of variables.
+        builtin: Returns the implementation of a named function; None for an unknown name.
     """
 
     def __init__(self, names: dict[str, Value], builtin: Callable[[str], Builtin | None]) -> None:
@@ -106,14 +106,14 @@ class Evaluation:
         }
 
     def run(self, code: bytes) -> None:
-        """Evaluate the statements of a file, until they are at their end or take too many steps."""
+        """Evaluate the statements of a file, up to the limit of steps."""
         try:
             self._block(_parser().parse(code).root_node, 0)
         except _StepsSpent:
             return
 
     def step(self) -> None:
-        """Count a step. A builtin calls this in its loops. Beyond the bound it ends the evaluation."""
+        """Count a step. A builtin calls this in its loops. The evaluation ends at the limit."""
         self._steps += 1
         if self._steps > _MAX_STEPS:
             raise _StepsSpent
@@ -229,7 +229,7 @@ class Evaluation:
         return right if operator == "and" else None
 
     def _concatenation(self, node: Node, depth: int) -> str:
-        # `..` binds to the right, so that a long sum is a long chain.
+        # `..` is right-associative: a long concatenation is a deeply nested tree.
         parts: list[str] = []
         rest: Node | None = node
         while (
@@ -301,7 +301,7 @@ def _string(node: Node) -> str:
 
 
 def text_of(values: list[Value]) -> str:
-    """Return the first of some values converted to a string, as in a concatenation."""
+    """Return the first value if it is a string, else `UNKNOWN`."""
     return values[0] if values and isinstance(values[0], str) else UNKNOWN
 
 
@@ -311,7 +311,7 @@ def is_known(text: str) -> bool:
 
 
 def first(arguments: list[Value]) -> Value:
-    """Return the first argument, as a builtin does that changes nothing of importance."""
+    """Return the first argument: the implementation of builtins whose effect does not matter here."""
     return arguments[0] if arguments else None
 
 
@@ -324,7 +324,7 @@ def _format(arguments: list[Value]) -> Value:
 
 
 def _gsub(arguments: list[Value]) -> Value:
-    """Replace a plain text; patterns with a meaning of their own are not understood."""
+    """Replace a plain text; Lua patterns are not supported."""
     if len(arguments) < 3 or not all(isinstance(argument, str) for argument in arguments[:3]):
         return None
     text, pattern, replacement = (str(argument) for argument in arguments[:3])
@@ -335,7 +335,7 @@ def _gsub(arguments: list[Value]) -> Value:
     return value if len(value) <= LONGEST else None
 
 
-# The functions of Lua's own libraries. ``ipairs`` and ``pairs`` stand for the table that a loop goes over.
+# The functions of Lua's standard library. ``ipairs`` and ``pairs`` return the table itself.
 _STANDARD: dict[str, Builtin] = {
     "string.format": _format,
     "string.gsub": _gsub,

@@ -1,4 +1,4 @@
-"""Read a manifest: the id, version, metadata and declared modules of an extension or app that was found."""
+"""Read a manifest: the id, version, metadata and declared modules of an extension or app."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Template:
     """A manifest with unfilled template placeholders. It is not an extension.
 
     Attributes:
-        file: The manifest, relative to the folder that was searched.
-        placeholder: One of them.
+        file: The manifest, relative to the searched folder.
+        placeholder: The first placeholder.
         is_app: True for the manifest of an app.
     """
 
@@ -43,15 +43,15 @@ class Template:
 
 @dataclass(slots=True)
 class Candidate:
-    """An extension or app whose id and version are known.
+    """An extension or app with its id and version, before selection.
 
     Attributes:
         id: Its id, fit for a file name.
         version: Its version, fit for a file name.
         source: Number of its source.
-        found: Where it was found.
-        place: The same relative to the source, for messages.
-        folder: Path of its folder; of a single file the folder that holds it.
+        found: Its location.
+        place: Its location relative to the source, for messages.
+        folder: Path of its folder, or of the folder that contains a single file.
         values: The values of its manifest.
         warnings: Problems of its manifest, reported only if it is selected.
     """
@@ -75,12 +75,12 @@ def read_candidate(
         item: A folder or file.
         source: Number of its source.
         place: Where it was found, relative to the source.
-        name: The folder's or file's name; empty where it says nothing.
+        name: The folder's or file's name; empty if it does not contain the id.
         fallback_name: The id if neither a name nor the manifest gives one.
-        notes: Gets why it is left out.
+        notes: Receives the reason for an exclusion.
 
     Returns:
-        The candidate, or the template that it is; None if it is left out.
+        The candidate or template; None if it is excluded.
     """
     folder = item.path if item.kind == "folder" else os.path.dirname(item.path)
     manifest = os.path.join(folder, item.manifest)
@@ -97,7 +97,7 @@ def read_candidate(
     reason = why_no_id(id_)
     if reason:
         where = f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest
-        notes.warn("extension-id", "", where, f"'{printable(id_)}' cannot be an extension's id: {reason}; left out.")
+        notes.warn("extension-id", "", where, f"'{printable(id_)}' is not a valid extension id: {reason}; left out.")
         return None
     placeholder = _placeholder(id_, values, whole=item.kind != "folder")
     if placeholder:
@@ -108,9 +108,8 @@ def read_candidate(
         warnings.append(warning("toml-syntax", id_, item.manifest, broken.line, message))
     unquoted = sorted({id_ for id_, _, bare in _dependencies(table(values, "dependencies")) if bare})
     if unquoted:
-        message = (
-            f"[dependencies] has ids without quotes, which TOML takes for tables: {', '.join(unquoted)}. Quote them."
-        )
+        ids = ", ".join(unquoted)
+        message = f"[dependencies] has ids without quotes, which are nested tables in TOML: {ids}. Quote them."
         warnings.append(warning("dependency-unquoted", id_, item.manifest, 0, printable(message)))
     if not package and item.kind == "folder":
         warnings.append(warning("no-package", id_, item.manifest, 0, "The manifest has no [package] table."))
@@ -187,7 +186,7 @@ def _document(given: Any, docs: list[str], names: tuple[str, ...]) -> str | None
 def _dependencies(given: dict[str, Any]) -> list[tuple[str, bool, bool]]:
     """Return the id of each dependency, and two flags: optional, and written without quotes.
 
-    Without quotes TOML takes a dotted id for tables in one another: what holds tables is part of an id.
+    In TOML a dotted id without quotes is a chain of nested tables: the key of a table of tables is part of an id.
     """
     found = []
     waiting = [(id_, options, False) for id_, options in given.items()]
@@ -198,7 +197,7 @@ def _dependencies(given: dict[str, Any]) -> list[tuple[str, bool, bool]]:
         waiting += [(f"{id_}.{key}", value, True) for key, value in inner.items()]
         if not inner or len(inner) < len(options):
             optional = options.get("optional") is True
-            # A pinned id: the version is no part of it.
+            # A pinned id ends with a version.
             found.append((split_name(id_)[0], optional, unquoted))
     return sorted(found)
 
@@ -233,7 +232,10 @@ def _version(given: Any, from_name: str, id_: str, item: Found, warnings: list[S
 
 
 def why_no_id(id_: str) -> str:
-    """Return why a text is not a valid extension id; empty if it is. Ids become parts of file names."""
+    """Return the reason why a text is not a valid extension id; empty if it is valid.
+
+    Ids become parts of file names.
+    """
     if not id_.strip():
         return "it is empty"
     if _BAD_ID.search(id_) or not id_.isprintable():
@@ -246,7 +248,7 @@ def why_no_id(id_: str) -> str:
 def _placeholder(id_: str, values: dict[str, Any], *, whole: bool) -> str:
     """Return the first unfilled template placeholder (``{{ version }}``); empty if there is none.
 
-    Of an extension's manifest only what identifies it counts; its settings may hold templates for other things.
+    In an extension's manifest only the identifying values count. Its settings may contain templates for other purposes.
 
     Args:
         id_: The id.
@@ -278,7 +280,7 @@ def is_version(id_: str, version: str) -> bool:
 
 
 def table(values: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a table of a manifest; empty if it is missing or no table."""
+    """Return a table of a manifest; empty if it is missing or not a table."""
     value = values.get(key)
     return value if isinstance(value, dict) else {}
 

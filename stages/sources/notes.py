@@ -1,4 +1,4 @@
-"""The warnings that the rooms of this folder collect while they look through the sources."""
+"""Collection of warnings about the sources."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Notes:
     """Warnings in order of occurrence.
 
     Attributes:
-        warnings: All of them so far.
+        warnings: All warnings so far.
     """
 
     def __init__(self) -> None:
         self.warnings: list[StageWarning] = []
 
     def warn(self, kind: str, extension: str, file: str, message: str, line: int = 0) -> None:
-        """Add a warning; the file's name is made printable."""
+        """Add a warning. Escapes unprintable characters in the file's name."""
         self.warnings.append(failures.warning(kind, extension, printable(file), line, message))
 
     def add_problems(self, problems: Iterable[Problem], extension: str, prefix: str = "") -> None:
@@ -28,8 +28,8 @@ class Notes:
 
         Args:
             problems: The problems of one walk.
-            extension: The extension that was walked; empty if it was a folder of several.
-            prefix: The folder that was walked, relative to the source; put before each path.
+            extension: The id of the walked extension; empty for a folder of extensions.
+            prefix: The walked folder, relative to the source; put before each path.
         """
         for problem in problems:
             path = f"{prefix}/{problem.path}".strip("/") if prefix else problem.path

@@ -1,15 +1,15 @@
 """The files that an extension's build links and copies, read from its ``premake5.lua``. The file is never run.
 
-In a source tree that is not built, a Python file often lies elsewhere than Kit would import it from, and its place says
-little about its name: ``python/impl/stage.py`` may become ``isaacsim.core.utils.stage`` or
-``isaacsim.core.nodes.impl.stage``. The build file tells, in these calls of Kit's build tools:
+In a source tree that is not built, the location of a Python file often differs from its import name:
+``python/impl/stage.py`` may become ``isaacsim.core.utils.stage`` or ``isaacsim.core.nodes.impl.stage``. The build file
+defines the names in these calls of Kit's build tools:
 
 - ``repo_build.prebuild_link`` and ``repo_build.prebuild_copy``: pairs of source and target;
-- ``project_ext_bindings``, whose ``*.py`` files come along with the bindings;
+- ``project_ext_bindings``: the folder of the bindings, with its ``*.py`` files;
 - ``add_ogn_dependencies(ogn, {"python/nodes"})``: folders of OmniGraph nodes, which go below ``ogn`` in the package;
-- ``get_current_extension_info`` and ``get_ogn_project_information``, which give the paths that the others use.
+- ``get_current_extension_info`` and ``get_ogn_project_information``: paths that the other calls use.
 
-`stages.sources.lua` follows the values of the variables; this module says what the calls mean for an extension.
+`stages.sources.lua` evaluates the variables; this module implements the calls.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_BYTES = 32 * 1024
 # Marks in a string for the built extension's folder and for the folder of the build file.
 _TARGET = "\1"
 _HERE = "\3"
-# In a path of the build or of the source these leave unknown which file it is.
+# A path with one of these does not identify a file.
 _UNUSABLE = f"{MARKS}%$*\0"
 _GLOBS = frozenset({"*", "*.*", "*.py", "**", "**.*", "**.py"})
 # The folder of fetched packages. Paths below it are not part of the source tree.
@@ -39,7 +39,7 @@ class BuildLink(NamedTuple):
 
     Attributes:
         source: A file or folder, relative to the extension's folder, with ``/``; empty for that folder itself.
-        target: Where it is in the built extension, relative to it; empty for that itself.
+        target: Path in the built extension, relative to it; empty for the extension's folder itself.
         what: ``all`` contents of the folder, only its ``files``, or ``it``, one file or folder.
     """
 
@@ -53,7 +53,7 @@ class FetchedLink(NamedTuple):
 
     Attributes:
         package: The path in the build, as far as known.
-        target: Where it is in the built extension, relative to it; empty for that itself.
+        target: Path in the built extension, relative to it; empty for the extension's folder itself.
     """
 
     package: str
@@ -64,9 +64,9 @@ class BuildPlan(NamedTuple):
     """The links and copies of a build file.
 
     Attributes:
-        links: Those from the extension's own folder, in the file's order.
-        fetched: Those from elsewhere.
-        ogn_folders: Folders of OmniGraph nodes, relative to the extension; they are among the links as well.
+        links: Links from the extension's own folder, in the file's order.
+        fetched: Links from fetched packages.
+        ogn_folders: Folders of OmniGraph nodes, relative to the extension; also among the links.
     """
 
     links: list[BuildLink]
@@ -92,7 +92,7 @@ def build_plan(data: bytes, extension: str) -> BuildPlan:
 
 
 class _BuildTools:
-    """What Kit's build tools do in the calls of one build file."""
+    """Kit's build tools, as called by one build file."""
 
     def __init__(self, extension: str) -> None:
         self.extension = extension
@@ -107,7 +107,7 @@ class _BuildTools:
                 "path": _HERE,
                 "bin_dir": f"{_TARGET}/bin",
             },
-            # A build file may give another place, but for the same extension.
+            # A build file may set another folder for the same extension.
             constant=frozenset({"target_dir"}),
         )
         self.functions: dict[str, Builtin] = {
@@ -135,7 +135,7 @@ class _BuildTools:
         self.lua = Evaluation(names, self.function)
 
     def function(self, name: str) -> Builtin | None:
-        """Return what a function of the build tools does; None if the name is not one of theirs."""
+        """Return the implementation of a build tools' function; None for an unknown name."""
         return self.pairs if name.endswith(("prebuild_link", "prebuild_copy")) else self.functions.get(name)
 
     def ogn_project(self, arguments: list[Value]) -> Value:
@@ -170,7 +170,7 @@ class _BuildTools:
                 self.link(plain, f"{package}/ogn/{plain}")
 
     def pairs(self, arguments: list[Value]) -> None:
-        """Take the pairs of a table, or the one pair that it is."""
+        """Add the pairs of a table, or a single pair."""
         waiting = [argument for argument in arguments if isinstance(argument, Table)]
         while waiting:
             self.lua.step()
@@ -207,7 +207,7 @@ class _BuildTools:
         self.links.append(BuildLink("" if source == "." else source, place, what))
 
     def in_extension(self, target: str) -> str | None:
-        """Return a path of the build relative to the built extension; None if it is elsewhere."""
+        """Return a path of the build relative to the built extension; None if it is outside."""
         if target.startswith(_TARGET):
             place = target[1:]
         else:

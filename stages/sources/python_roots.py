@@ -16,12 +16,12 @@ from stages.sources.notes import Notes
 
 
 class PythonLayout(NamedTuple):
-    """Where the Python modules of an extension lie.
+    """The locations of an extension's Python modules.
 
     Attributes:
-        roots: Folder or file (``""``: the extension itself) -> dotted name of its contents (``""``: none). With
-            ``/*`` after it a folder stands for its files without what lies deeper.
-        modules: The declared modules, and in place of those that are not there, the packages that are.
+        roots: Folder or file (``""``: the extension itself) -> dotted name of its contents (``""``: none). A folder
+            followed by ``/*`` stands for its files without its subfolders.
+        modules: The declared modules; existing packages replace missing ones.
     """
 
     roots: dict[str, str]
@@ -29,11 +29,11 @@ class PythonLayout(NamedTuple):
 
 
 def python_layout(candidate: Candidate, modules: list[PythonModule], listing: Listing, notes: Notes) -> PythonLayout:
-    """Return where the Python modules of an extension lie.
+    """Return the locations of an extension's Python modules.
 
-    Declared modules are looked for, in this order: where Kit looks for them; where the build file puts them; in
-    ``bindings/python``; below a folder from which they could be imported; in ``python``, whose content then is the
-    declared module. Where not one of them is there, the packages that are there stand in for them.
+    Declared modules are searched for in this order: in the folders that Kit searches; in the source folders of the
+    build file's links; in ``bindings/python``; below a folder from which they could be imported; in ``python``, whose
+    content then is the declared module. If none is found, the existing packages are used instead.
 
     Args:
         candidate: The extension.
@@ -48,7 +48,7 @@ def python_layout(candidate: Candidate, modules: list[PythonModule], listing: Li
         if base in listing.folders:
             roots.setdefault(base, "")
     missing = [module for module in modules if not _is_there(_path_of(module), listing)]
-    # In a source tree the build has yet to put the modules where they are declared.
+    # In a source tree, modules are not yet in their declared folders.
     roots.update(_build_roots(plan, modules, listing))
     missing = [module for module in missing if not _is_placed(module.name, roots, listing)]
     _add_unbuilt_roots(roots, candidate.id, [module.name for module in missing], listing)
@@ -62,11 +62,11 @@ def python_layout(candidate: Candidate, modules: list[PythonModule], listing: Li
         taken = _packages(listing)
         roots.update((package.path, "") for package in taken if package.path != ".")
     for name, package in fetched.items():
-        message = f"The declared Python module {name!r} is not there"
+        message = f"The declared Python module {name!r} is missing"
         if package:
-            message += f": it comes with the build, which takes it from {package}. Build the source to have it."
+            message += f": the build copies it from {package}. Build the source to get it."
         elif taken:
-            message += f"; taken instead: {', '.join(package.name for package in taken)}."
+            message += f"; used instead: {', '.join(package.name for package in taken)}."
         else:
             message += "."
         notes.warn("python-module-missing", candidate.id, candidate.found.manifest, message)
@@ -83,17 +83,17 @@ def _build_plan(candidate: Candidate, listing: Listing, notes: Notes) -> premake
         notes.warn("unreadable", candidate.id, premake.FILE, f"Cannot be read ({error.strerror or error}).")
         return premake.BuildPlan([], [], [])
     if len(data) > premake.MAX_BYTES:
-        message = f"The build file is larger than {premake.MAX_BYTES:,} bytes; the rest of it is not read."
+        message = f"The build file is larger than {premake.MAX_BYTES:,} bytes; the rest is not read."
         notes.warn("build-file-size", candidate.id, premake.FILE, message)
     return premake.build_plan(data, candidate.id)
 
 
 def _build_roots(plan: premake.BuildPlan, modules: list[PythonModule], listing: Listing) -> dict[str, str]:
-    """Return the folders and files that the build would put where Python looks, with their names there."""
+    """Return the folders and files that the build would put on Python's path, with their import names."""
     bases = sorted({module.path for module in modules} - {"."}, key=len, reverse=True)
     tops = {module.name.split(".")[0] for module in modules}
     roots = {}
-    # A folder of nodes may be linked twice: Kit loads the nodes by the name below `ogn`, so that this one counts.
+    # A folder of nodes may be linked twice. The link below `ogn` counts, because Kit loads nodes from there.
     for link in sorted(plan.links, key=lambda link: _is_ogn_link(link, plan)):
         base = next((base for base in bases if f"{link.target}/".startswith(f"{base}/")), "")
         target = link.target[len(base) :].lstrip("/")
@@ -110,7 +110,7 @@ def _build_roots(plan: premake.BuildPlan, modules: list[PythonModule], listing: 
         elif link.what == "files":
             source = f"{source}/*" if source else "*"
         # A link to a folder on Python's path: its contents have no name prefix.
-        onto_path = not target and link.what != "files" and (bool(base) or _holds_one_of(source, modules, listing))
+        onto_path = not target and link.what != "files" and (bool(base) or _contains_any(source, modules, listing))
         if source and source != link.target and (onto_path or target.split("/")[0] in tops):
             roots[source] = target.replace("/", ".")
     return roots
@@ -121,7 +121,7 @@ def _is_ogn_link(link: premake.BuildLink, plan: premake.BuildPlan) -> bool:
 
 
 def _add_unbuilt_roots(roots: dict[str, str], id_: str, missing: list[str], listing: Listing) -> None:
-    """Add where declared modules lie in a source tree whose build file does not tell."""
+    """Add the locations of declared modules in a source tree, if the build file does not define them."""
     for name in missing:
         if f"bindings/python/{name}" in listing.folders:
             roots.setdefault(f"bindings/python/{name}/*", name)
@@ -144,7 +144,7 @@ def _is_there(path: str, listing: Listing) -> bool:
     return path in listing.modules or path in listing.folders
 
 
-def _holds_one_of(folder: str, modules: list[PythonModule], listing: Listing) -> bool:
+def _contains_any(folder: str, modules: list[PythonModule], listing: Listing) -> bool:
     return any(_is_there(f"{folder}/{module.name.replace('.', '/')}", listing) for module in modules)
 
 
@@ -177,7 +177,7 @@ def _is_placed(name: str, roots: dict[str, str], listing: Listing) -> bool:
             if folder and _is_there(path, listing):
                 return True
             continue
-        # The location of the tests does not tell the location of the modules under test.
+        # The location of the tests says nothing about the modules under test.
         if parent == name or (parent.startswith(f"{name}.") and not parent.endswith(".tests")):
             return True
         if name.startswith(f"{parent}.") and not root.endswith(".py"):
@@ -202,7 +202,7 @@ def _is_main(module: PythonModule) -> bool:
 
 
 def _packages(listing: Listing) -> list[PythonModule]:
-    """Return the topmost packages in an extension as modules are declared, or else its topmost modules."""
+    """Return the topmost packages of an extension, or else its topmost modules, in the form of declared modules."""
     packages: list[PythonModule] = []
     taken: list[str] = []
     for folder in sorted(listing.folders, key=lambda folder: (folder.count("/"), folder)):

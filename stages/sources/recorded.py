@@ -13,7 +13,7 @@ from stages.failures import StageError
 from stages.sources.manifest import is_version, why_no_id
 from stages.sources.walk import is_within
 
-# The archives that preparation unpacks.
+# Folder of the archives unpacked by preparation.
 _UNPACKED = "sources/unpacked"
 
 
@@ -27,11 +27,11 @@ def check_prepared(prepared: Extensions, sources: list[Source] | None, work_dir:
 
     Args:
         prepared: The content of ``extensions.json``.
-        sources: The ``sources`` of ``sources.json``; None if there is no such file, and all that is checked are names.
+        sources: The ``sources`` of ``sources.json``; None without such a file: then only names are checked.
         work_dir: The work directory, absolute.
 
     Raises:
-        StageError: They do not; one line names the extension and what is wrong.
+        StageError: A path or name is invalid; the message names the extension and the path or name.
     """
     for extension in prepared.extensions:
         if why_no_id(extension.id) or not is_version(extension.id, extension.version):
@@ -67,7 +67,7 @@ def _check_owner(owner: Owner, folder: str, files: Iterable[str], sources: list[
 
 
 def _check_links(owner: Owner, path: str, files: Iterable[str], root: str, work_dir: Path) -> None:
-    """Require that no link leads a file of a fetched source out of it; such a link was planted after the fetch."""
+    """Require that no link leads out of a fetched source. Such a link was added after the fetch."""
     unpacked = os.path.realpath(work_dir / _UNPACKED)
     folders: dict[str, bool] = {}
     for file in files:
@@ -84,4 +84,4 @@ def _check_links(owner: Owner, path: str, files: Iterable[str], root: str, work_
 
 
 def _refused(work_dir: Path, owner: Owner, why: str) -> StageError:
-    return StageError(f"{work_dir / 'extensions.json'}: {owner.id!r}: {why}; the file is not believed.")
+    return StageError(f"{work_dir / 'extensions.json'}: {owner.id!r}: {why}; the file is not used.")

@@ -17,8 +17,8 @@ from stages.sources.manifest import Candidate, Template, read_candidate
 from stages.sources.notes import Notes
 from stages.sources.walk import Problem, is_within, printable
 
-# So many links of a folder are told one by one.
-_LINKS_TOLD = 3
+# If a folder has more links than this, one warning covers them all.
+_MAX_LINK_WARNINGS = 3
 
 
 class SourceSearch:
@@ -34,8 +34,8 @@ class SourceSearch:
     Attributes:
         work_dir: As given.
         outputs: Real paths of the pipeline's output folders, which are not searched.
-        sources: The sources as ``sources.json`` describes them.
-        searched: Paths of the folders that were searched.
+        sources: The sources in ``sources.json``.
+        searched: Paths of the searched folders.
         templates: Number of templates found. They are not extensions.
     """
 
@@ -65,14 +65,14 @@ class SourceSearch:
         """Return the extensions and the apps, in the order of the sources and paths.
 
         Raises:
-            StageError: The folder of a source is gone, or an archive cannot be unpacked for want of room.
+            StageError: The folder of a source is missing, or there is no room to unpack an archive.
         """
         for number, source in enumerate(self.sources):
             self._search(number, source)
         return self._extensions, self._apps
 
     def bounds(self, source: int) -> str | None:
-        """Return the real path that links of a source may not lead out of; None if they may lead anywhere."""
+        """Return the real path that a source's links must not leave; None if they may lead anywhere."""
         if self.sources[source].links != "inside":
             return None
         return os.path.realpath(self._root(source))
@@ -101,7 +101,7 @@ class SourceSearch:
         self._add_unbuilt(
             number, {path: self._found(root, path, inside, leave_out) for path in source.unbuilt_paths}, seen
         )
-        self._tell_templates()
+        self._warn_about_templates()
 
     def _found(self, root: str, path: str, inside: str | None, leave_out: set[str]) -> list[Found]:
         folder = os.path.normpath(os.path.join(root, path))
@@ -109,13 +109,13 @@ class SourceSearch:
         problems: list[Problem] = []
         found = find_extensions(folder, inside=inside, leave_out=leave_out, problems=problems)
         self._notes.add_problems(problems, "", prefix=path)
-        self._tell_links(root, path, found)
+        self._warn_about_links(root, path, found)
         return found
 
     def _add(self, found: list[Found], source: int, path: str, seen: set[str]) -> None:
         for item in found:
             real = os.path.realpath(item.path)
-            # The folders of a source may lie in one another, or be links to the same.
+            # The folders of a source may be nested, or links to the same folder.
             if real in seen:
                 continue
             seen.add(real)
@@ -131,8 +131,8 @@ class SourceSearch:
 
         Args:
             number: Number of the source.
-            found: What was found in each folder of the source tree.
-            seen: Real paths of what was taken already.
+            found: The extensions and apps in each folder of the source tree.
+            seen: Real paths of those already added.
         """
         built = [{item.id for item in kept if item.source == number} for kept in (self._extensions, self._apps)]
         starts = [len(kept) for kept in (self._extensions, self._apps)]
@@ -144,17 +144,17 @@ class SourceSearch:
             missing += [item.id for item in kept[start:]]
         if missing:
             message = (
-                f"The build lacks what the source tree has: {', '.join(sorted(set(missing)))}. They are taken from the"
-                " source tree. Build the source again to have them as Kit loads them."
+                f"The build lacks {', '.join(sorted(set(missing)))}, taken from the source tree instead. Build the"
+                " source again to read the built extensions."
             )
             self._notes.warn("build-incomplete", "", self.sources[number].exts_paths[0], printable(message))
 
-    def _tell_links(self, root: str, path: str, found: list[Found]) -> None:
-        """Warn about links out of the source that extensions were found behind."""
+    def _warn_about_links(self, root: str, path: str, found: list[Found]) -> None:
+        """Warn about links that lead out of the source to extensions or apps."""
         real_root = os.path.realpath(root)
         start = os.path.normpath(os.path.join(root, path))
         if not is_within(os.path.realpath(start), real_root):
-            return  # the folder itself is such a link: it is named in the configuration, or part of a build
+            return  # the folder itself is such a link: it is configured, or part of a build
         behind: Counter[str] = Counter()
         for item in found:
             if is_within(os.path.realpath(item.path), real_root):
@@ -163,20 +163,19 @@ class SourceSearch:
             above = ("/".join(parts[: end + 1]) for end in range(len(parts)))
             behind[next(link for link in above if not is_within(os.path.realpath(f"{start}/{link}"), real_root))] += 1
         folders = Counter(link.rpartition("/")[0] for link in behind)
-        told: dict[str, list[str]] = {}
+        groups: dict[str, list[str]] = {}
         for link in sorted(behind):
             folder = link.rpartition("/")[0]
-            # A folder that is full of links is one line.
-            told.setdefault(link if folders[folder] <= _LINKS_TOLD else folder, []).append(link)
-        for place, links in told.items():
-            which = "The link leads" if links == [place] else f"{len(links)} links in it lead"
+            groups.setdefault(link if folders[folder] <= _MAX_LINK_WARNINGS else folder, []).append(link)
+        for place, links in groups.items():
+            subject = "The link leads" if links == [place] else f"{len(links)} links in it lead"
             message = (
-                f"{which} out of the source; {sum(behind[link] for link in links)} extensions and apps were found"
-                ' behind. Set links = "inside" in [[input.sources]] to leave them out.'
+                f"{subject} out of the source, to {sum(behind[link] for link in links)} extensions and apps."
+                ' Set links = "inside" in [[input.sources]] to leave them out.'
             )
             self._notes.warn("link-followed", "", f"{path}/{place}".strip("/"), message)
 
-    def _tell_templates(self) -> None:
+    def _warn_about_templates(self) -> None:
         """Warn about templates, once per folder without other extensions."""
         others = {ancestor for place in self._places for ancestor in _ancestors(place)}
         groups: dict[str, list[Template]] = {}
@@ -187,12 +186,12 @@ class SourceSearch:
             kinds = {"an app" if template.is_app else "an extension" for template in templates}
             placeholder = printable(templates[0].placeholder)
             if len(templates) == 1:
-                message = f"A template for {kinds.pop()}, with {placeholder!r} in it, is none itself; it is left out."
+                message = f"This is a template for {kinds.pop()}: it contains {placeholder!r}. It is left out."
                 self._notes.warn("template", "", templates[0].file, message)
                 continue
             message = (
-                f"{len(templates)} templates for extensions and apps, with {placeholder!r} and the like in them, are"
-                " none themselves; they are left out."
+                f"{len(templates)} templates for extensions and apps, with placeholders such as {placeholder!r}, are"
+                " left out."
             )
             self._notes.warn("template", "", folder, message)
         self.templates += len(self._templates)
@@ -204,12 +203,12 @@ class SourceSearch:
         if item.kind in ("kit", "app"):
             return name[: -len(".kit")]
         if os.path.realpath(item.path) == os.path.realpath(self._root(source)):
-            # The source is the extension: the folder may be called anything, and of a clone is.
+            # The source is the extension. Its folder may have any name; the name of a clone ends with a digest.
             return ""
         return name
 
     def _unpacked(self, item: Found) -> list[tuple[Found, str]]:
-        """Return the extensions in an archive and their names: its own, if it holds one, at its root or in a folder."""
+        """Return the extensions at the root or in folders of an archive, with their names."""
         name = os.path.basename(item.path)[: -len(".zip")]
         try:
             with open(item.path, "rb") as stream:
@@ -233,7 +232,7 @@ class SourceSearch:
         found = [inner for inner in found if inner.kind == "folder"]
         self._notes.add_problems(problems, "", prefix=item.relative)
         if not found:
-            self._notes.warn("archive", "", item.relative, "The archive holds no extension; it is left out.")
+            self._notes.warn("archive", "", item.relative, "The archive contains no extension; it is left out.")
         if len(found) == 1 and "/" not in found[0].relative:
             return [(Found("folder", found[0].path, found[0].manifest, item.relative, archived=True), name)]
         self._counts["folders_found"] += len(found)
@@ -257,7 +256,7 @@ class SourceSearch:
 
 
 def _ancestors(place: str) -> list[str]:
-    """Return the folders above a path, the topmost first; the empty path, for the source, is not among them."""
+    """Return the folders above a path, the topmost first, without the source itself."""
     parts = place.split("/")
     return ["/".join(parts[:end]) for end in range(1, len(parts))]
 

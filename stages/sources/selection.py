@@ -1,4 +1,4 @@
-"""Choose among the extensions and apps that were found: versions, exclusions, the number of them."""
+"""Select extensions and apps by version, exclusion and number."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def choose_extensions(candidates: list[Candidate], excluded: list[str], max_exte
         max_extensions: Number of extensions to select; -1 for all.
         notes: Receives patterns without matches, and extensions with unusable ids.
     """
-    chosen, others = highest(candidates, notes, tell=_tell_namesakes)
+    chosen, others = highest(candidates, notes, check=_warn_about_copies)
     left_out: dict[str, str] = {}
     for pattern in sorted(set(excluded)):
         matched = [candidate.id for candidate in chosen if fnmatchcase(candidate.id, pattern)]
@@ -69,7 +69,7 @@ def choose_apps(candidates: list[Candidate], notes: Notes) -> list[Candidate]:
 
     Args:
         candidates: All that were found, in the order of their sources and paths.
-        notes: Gets the apps that another of the same id hides.
+        notes: Receives the apps replaced by another with the same id.
     """
     apps, others = highest(candidates, notes)
     for app in others:
@@ -80,14 +80,14 @@ def choose_apps(candidates: list[Candidate], notes: Notes) -> list[Candidate]:
 
 
 def highest(
-    candidates: list[Candidate], notes: Notes, *, tell: Callable[[list[Candidate], Notes], None] | None = None
+    candidates: list[Candidate], notes: Notes, *, check: Callable[[list[Candidate], Notes], None] | None = None
 ) -> tuple[list[Candidate], list[Candidate]]:
     """Return the winners by id, and the losers: same order, versions descending.
 
     Args:
         candidates: All that were found, in the order of their sources and paths.
-        notes: Receives the ids that differ from another only in case.
-        tell: Called with all versions of an id, the winner first.
+        notes: Receives ids that differ only in case.
+        check: Called with all versions of an id, the winner first.
     """
     by_id: dict[str, list[Candidate]] = {}
     for candidate in candidates:
@@ -107,13 +107,13 @@ def highest(
         winners.append(versions[0])
         losers += versions[1:]
         notes.warnings += versions[0].warnings
-        if tell is not None:
-            tell(versions, notes)
+        if check is not None:
+            check(versions, notes)
     return winners, losers
 
 
 def _newer_kit_first(candidates: list[Candidate]) -> list[Candidate]:
-    """Return the sort key of candidates from one source in one form: by Kit in the path, newest first, then by path."""
+    """Sort candidates of one source and one form by the Kit version in the path, newest first, then by path."""
     groups: dict[tuple[int, bool], list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault((candidate.source, candidate.found.archived), []).append(candidate)
@@ -124,7 +124,7 @@ def _newer_kit_first(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _kit_of(place: str) -> tuple[tuple[int, ...], ...]:
-    """Return the versions in a path: of its folders (``isaac_6.0``), and of the target Kit (``a-1.0.0+107.3``)."""
+    """Return the version numbers in a path: in folders (``isaac_6.0``), and of the target Kit (``a-1.0.0+107.3``)."""
     *folders, name = place.split("/")
     texts = [*folders, name.partition("+")[2]]
     return tuple(
@@ -132,16 +132,16 @@ def _kit_of(place: str) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def _tell_namesakes(versions: list[Candidate], notes: Notes) -> None:
+def _warn_about_copies(versions: list[Candidate], notes: Notes) -> None:
     """Warn about copies of the winner's version that differ from it."""
     winner = versions[0]
     same = [other for other in versions[1:] if VersionKey(other.version) == VersionKey(winner.version)]
     different = [other for other in same if not _same_content(winner, other)]
     if different:
         message = (
-            f"Version {winner.version} is there more than once with different content. Taken from {_where(winner)}, not"
-            f" from {', '.join(map(_where, different))}: a folder comes before an archive, then the newer Kit's folder,"
-            " then the first path."
+            f"Version {winner.version} exists more than once with different content. {_where(winner)} is used, not"
+            f" {', '.join(map(_where, different))}. The order is: folders before archives, the newer Kit first, then"
+            " by path."
         )
         notes.warn("extension-twice", winner.id, "", printable(message))
 

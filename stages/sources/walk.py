@@ -1,4 +1,4 @@
-"""A reproducible walk through a folder of extensions that handles links, loops, pipes and unusual names."""
+"""Deterministic walk through a folder of extensions. Handles links, loops, pipes and unusual names."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-# Deeper than any real tree; ends a loop of bind mounts that is not seen as one.
+# Deeper than any real tree. Ends undetected loops of bind mounts.
 MAX_DEPTH = 48
 
 _NAME = attrgetter("name")
 
 
 class Problem(NamedTuple):
-    """Something in a tree that was not followed or cannot be used.
+    """A file, folder or link that was skipped.
 
     Attributes:
         kind: ``link-outside``, ``link-loop``, ``not-a-file``, ``unreadable``, ``file-name`` or ``too-deep``.
         path: Relative to the walk's root, with ``/``; fit for JSON.
-        message: One sentence about it.
+        message: A sentence without capital and full stop.
     """
 
     kind: str
@@ -36,8 +36,8 @@ class Folder:
     Attributes:
         path: Its path, as the root was given.
         relative: Its path relative to the root, with ``/``; empty for the root.
-        folders: Names of the folders in it, sorted; take some out, and the walk does not go there.
-        files: The regular files in it, links to such included, sorted by name.
+        folders: Names of the folders in it, sorted. The caller may remove some; the walk then skips them.
+        files: The regular files in it, including links to files, sorted by name.
     """
 
     path: str
@@ -55,14 +55,14 @@ def walk(
 ) -> Iterator[Folder]:
     """Yield the folders at and below ``root`` in a fixed order: a folder before those in it, siblings by name.
 
-    Hidden entries and ``__pycache__`` are left out. Links to folders are followed after everything else, each real
-    folder is visited once, so that there is no loop and a link never hides the real thing.
+    Hidden entries and ``__pycache__`` are skipped. Links to folders are followed last and each real folder is visited
+    once. So there are no loops, and a folder is reported at its real path if that is in the tree.
 
     Args:
-        root: Where to begin; a link itself is followed.
+        root: The first folder; may be a link.
         inside: If given, an absolute real path: links that lead out of it are not followed.
         problems: Receives the problems found.
-        leave_out: Real paths of folders not to enter, not even through links: the pipeline's outputs.
+        leave_out: Real paths of folders to skip, even behind links: the pipeline's outputs.
     """
     yield from _Walk(os.path.realpath(root), inside, problems, leave_out).folders(root)
 
@@ -85,7 +85,7 @@ class _Walk:
             if real in self.visited or any(is_within(real, folder) for folder in self.leave_out):
                 continue
             if is_within(self.root, real):
-                self.add("link-loop", relative, "a link to a folder that it lies in; not followed")
+                self.add("link-loop", relative, "a link to a folder above it; not followed")
             elif not self.allowed(real):
                 self.add("link-outside", relative, "a link that leads out of its source; not followed")
             else:
@@ -109,7 +109,7 @@ class _Walk:
             links.extend((f"{path}/{name}", folder.below(name)) for name in folder.folders if name in linked)
 
     def read(self, folder: Folder) -> set[str]:
-        """Fill in a folder; return the names of those of its folders that are links."""
+        """List a folder. Return the names of its links to folders."""
         linked: set[str] = set()
         try:
             with os.scandir(folder.path) as scan:
@@ -164,6 +164,6 @@ def _is_text(name: str) -> bool:
 
 
 def printable(name: str) -> str:
-    """Return a name fit for messages and JSON: bytes that are not UTF-8, and control characters, are escaped."""
+    """Return a name fit for messages and JSON. Escapes control characters and bytes that are not UTF-8."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

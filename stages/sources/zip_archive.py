@@ -1,4 +1,4 @@
-"""Unpack zip archives (wheels, zipped extensions) that nobody vouches for."""
+"""Unpack untrusted zip archives: wheels and zipped extensions."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class ArchiveError(Exception):
 def unpack(
     archive: Path, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, max_files: int = DEFAULT_MAX_FILES
 ) -> None:
-    """Unpack a zip archive to a new folder; the folder appears whole or not at all.
+    """Unpack a zip archive to a new folder. The folder appears complete or not at all.
 
     Every entry is checked before anything is written. Refused are names that lead outside (absolute, ``..``, drive
-    letters, backslashes), links, devices and pipes, encrypted entries, names that collide where case does not count,
-    and archives that are larger unpacked than the limits. Modes of the archive are not taken over.
+    letters, backslashes), links, devices and pipes, encrypted entries, names that differ only in case, and archives
+    beyond the limits. File modes in the archive are ignored.
 
     Args:
         archive: The zip file.
-        folder: Where its content goes; must not exist.
-        max_bytes: The largest unpacked size in bytes.
-        max_files: The largest number of entries.
+        folder: The new folder; must not exist.
+        max_bytes: The maximum unpacked size in bytes.
+        max_files: The maximum number of entries.
 
     Raises:
         ArchiveError: The archive is refused or damaged.
@@ -69,7 +69,7 @@ def unpack(
     except _DAMAGED as error:
         raise ArchiveError(f"it is not a sound zip archive ({error})") from error
     except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # bz2: "Invalid data stream"; a seek to an offset that is damaged
+        if error.errno in (None, errno.EINVAL):  # bz2: "Invalid data stream"; a seek to a damaged offset
             raise ArchiveError(f"it is not a sound zip archive ({error})") from error
         raise
     finally:
@@ -98,7 +98,7 @@ def _checked(entries: list[zipfile.ZipInfo], max_bytes: int, max_files: int) -> 
         raise ArchiveError(f"it unpacks to {total:,} bytes; the limit is {max_bytes:,} (input.max_archive_bytes)")
     checked: list[tuple[zipfile.ZipInfo, list[str]]] = []
     files: set[str] = set()
-    # Folded name to (the name as it is, whether it is a folder), for every entry and the folders it lies in.
+    # Case-folded name -> (original name, True for a folder), for every entry and the folders above it.
     seen: dict[str, tuple[str, bool]] = {}
     for entry in entries:
         parts = _parts(entry)
@@ -112,14 +112,14 @@ def _checked(entries: list[zipfile.ZipInfo], max_bytes: int, max_files: int) -> 
                 raise ArchiveError(f"the entry {name!r} is both a file and a folder")
         if not entry.is_dir():
             if entry.filename in files:
-                raise ArchiveError(f"the entry {entry.filename!r} is there twice")
+                raise ArchiveError(f"the entry {entry.filename!r} exists twice")
             files.add(entry.filename)
         checked.append((entry, parts))
     return checked
 
 
 def _parts(entry: zipfile.ZipInfo) -> list[str]:
-    """Return the parts of an entry's name, checked to be safe below a folder."""
+    """Return the parts of an entry's name. Refuses names that are unsafe below a folder."""
     # The name as stored: zipfile itself replaces backslashes and cuts at NUL.
     name = entry.orig_filename
     if not name or "\0" in name or "\\" in name:
@@ -150,7 +150,7 @@ def _extract(
         # "x": never writes through an existing file or link.
         with archive.open(entry) as source, open(target, "xb") as sink:
             while chunk := source.read(_CHUNK):
-                # Counted here as well, because the sizes in the directory may be wrong.
+                # Also counted here: the sizes in the directory may be wrong.
                 written += len(chunk)
                 if written > max_bytes:
                     raise ArchiveError(f"it unpacks to more than {max_bytes:,} bytes (input.max_archive_bytes)")

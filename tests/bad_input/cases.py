@@ -433,7 +433,7 @@ CASES = [
         2,
     ),
     # --- extension.toml ---
-    Case("extension.toml", "empty", _extension(""), "taken for no extension", reported=True),
+    Case("extension.toml", "empty", _extension(""), "does not count as an extension", reported=True),
     Case("extension.toml", "no [package]", _extension("[settings]\na = 1\n"), "no [package] table", reported=True),
     Case("extension.toml", "a line that is not TOML", _extension(GOOD + "x = = 1\n"), "left out", reported=True),
     Case(
@@ -513,10 +513,10 @@ CASES = [
         needs="permissions",
     ),
     # --- names ---
-    Case("names", "an id with ..", _extension(name="bad..ext"), "cannot be an extension's id", reported=True),
-    Case("names", "an id with a newline", _extension(name="bad\next"), "cannot be an extension's id", reported=True),
-    Case("names", "an id with a backslash", _extension(name="bad\\ext"), "cannot be an extension's id", reported=True),
-    Case("names", "an id with =", _extension(name="bad=ext"), "cannot be an extension's id", reported=True),
+    Case("names", "an id with ..", _extension(name="bad..ext"), "is not a valid extension id", reported=True),
+    Case("names", "an id with a newline", _extension(name="bad\next"), "is not a valid extension id", reported=True),
+    Case("names", "an id with a backslash", _extension(name="bad\\ext"), "is not a valid extension id", reported=True),
+    Case("names", "an id with =", _extension(name="bad=ext"), "is not a valid extension id", reported=True),
     Case("names", "an id of 251 characters", _extension(name=_LONG), "it is too long", reported=True),
     Case(
         "names",
@@ -557,7 +557,7 @@ CASES = [
         "names",
         "a module name with ..",
         _extension(GOOD.replace("bad.ext", "../../etc")),
-        "The declared Python module '../../etc' is not there",
+        "The declared Python module '../../etc' is missing",
         reported=True,
     ),
     # --- Python sources ---

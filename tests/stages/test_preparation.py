@@ -287,7 +287,7 @@ def test_names_that_cannot_be_ids(cache: Cache) -> None:
     assert sorted(kinds(result)) == [("extension-id", "")] * len(bad) + [("file-name", "")]
     messages = [warning["message"] for warning in result["warnings"]]
     assert (
-        "'new\\nline' cannot be an extension's id: it has characters that a file name cannot have; left out."
+        "'new\\nline' is not a valid extension id: it has characters that a file name cannot have; left out."
         in messages
     )
 

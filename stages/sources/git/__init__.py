@@ -1,7 +1,7 @@
-"""Git sources: cloned shallow with the real ``git``, updated rather than repeated, built where configured.
+"""Git sources: shallow clones made with the ``git`` program, updated in place and built if configured.
 
-Credentials, ssh and proxies are git's own business. Of what a repository's author or a configuration file could make
-git do, everything beyond fetching and checking out is switched off: other transports, hooks, submodules.
+Credentials, ssh and proxies are left to git. Features that would let a repository's author run code are switched off:
+other transports, hooks, submodules.
 """
 
 from stages.sources.git.clone import fetch, local_commit

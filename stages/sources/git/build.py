@@ -1,4 +1,4 @@
-"""Run the build command of a clone, and stop it and all that it started where it takes too long."""
+"""Run the build command of a clone, and stop its process group after the time limit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def run_build(command: list[str], *, name: str, folder: Path, log: Path, timeout
     Args:
         command: The program and its arguments.
         name: Name of the source in messages.
-        folder: Where it runs: the clone.
+        folder: The clone, used as the working directory.
         log: File for the build's output.
-        timeout: The longest it may take, in seconds.
+        timeout: The time limit, in seconds.
 
     Raises:
-        StageError: It cannot be started, fails, or takes too long.
+        StageError: The command cannot be started, fails, or takes too long.
         OSError: The log cannot be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def run_build(command: list[str], *, name: str, folder: Path, log: Path, timeout
     if code is None:
         raise StageError(
             f"{name}: the build {shown!r} did not end in {timeout} seconds and was stopped. Raise"
-            f" build_timeout_seconds, or see what it was at. {_end_of_log(log)}"
+            f" build_timeout_seconds, or find out from the log why it takes so long. {_end_of_log(log)}"
         )
     if code:
         raise StageError(
@@ -75,7 +75,7 @@ def _last_lines(log: Path) -> str:
 
 
 def _wait(process: subprocess.Popen[bytes], timeout: int) -> int | None:
-    """Wait for a build; stop it and all that it started if it takes too long or the run is interrupted."""
+    """Wait for a build. Stop its process group if it takes too long or the run is interrupted."""
     try:
         return process.wait(timeout)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Clone a repository shallow, take up a clone that was killed half-way, and update rather than repeat it."""
+"""Make a shallow clone, resume an interrupted one, and update an existing one."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(source: GitSource, *, work_dir: Path, update: bool) -> tuple[Path, str]:
-    """Bring a repository to the work directory, checked out and built.
+    """Clone a repository into the work directory, check it out and build it.
 
-    A clone that is complete is used as it is; with ``update``, for a local repository, or if it should hold another
-    ref, it is brought up to date. A clone that was killed half-way is taken up again. Files that a build made are kept.
+    A complete clone is used unchanged. It is updated with ``update``, for a local repository, or for another ref. An
+    interrupted clone is resumed. Files made by a build are kept.
 
     Args:
         source: The repository.
-        work_dir: The clone is made below ``sources`` in it, the build's log below ``logs``.
-        update: Ask the remote for a newer commit.
+        work_dir: The clone goes below its ``sources``, the build's log below its ``logs``.
+        update: True to ask the remote for a newer commit.
 
     Returns:
         The folder of the clone, and the commit that is checked out.
 
     Raises:
-        StageError: git is missing or fails, or the build does.
+        StageError: git is missing, git fails, or the build fails.
     """
     check(source)
     clone = _Clone(source, work_dir)
@@ -59,14 +59,14 @@ def fetch(source: GitSource, *, work_dir: Path, update: bool) -> tuple[Path, str
     except OSError as error:
         where = error.filename or clone.folder
         raise StageError(
-            f"{clone.name}: {where}: {error.strerror or error}. Make room or mend the permissions, and run again; the"
-            " clone is taken up where it is."
+            f"{clone.name}: {where}: {error.strerror or error}. Make room or correct the permissions, and run again;"
+            " the clone is resumed."
         ) from error
     return clone.folder, commit
 
 
 def local_commit(source: GitSource) -> str:
-    """Return the commit that a local repository's ref is at; empty for a remote one, and if git cannot tell."""
+    """Return the commit of a local repository's ref; empty for a remote repository, and if git fails."""
     path = local_path(source.url)
     if not path or not os.path.isdir(path):
         return ""
@@ -92,19 +92,19 @@ def local_commit(source: GitSource) -> str:
 
 
 class _Build(msgspec.Struct, frozen=True):
-    """A build that has succeeded: the command, and the commit that it ran for."""
+    """A successful build: the commit and the command."""
 
     commit: str
     command: list[str]
 
 
 class _State(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far a clone is, in the file beside it.
+    """The state of a clone, stored in a file beside it.
 
     Attributes:
-        begun: True once something was fetched into it.
-        commit: The commit that is checked out; empty until it is.
-        built: The last build that succeeded; None if there was none.
+        begun: True once a fetch has begun.
+        commit: The commit that is checked out; empty before the first checkout.
+        built: The last successful build; None if there was none.
     """
 
     begun: bool = False
@@ -130,43 +130,43 @@ class _Clone:
     # --- cloning ---------------------------------------------------------------------------------------------------
 
     def commit(self, *, update: bool) -> str:
-        """Check out the requested revision, fetching it if missing, and return its commit."""
+        """Check out the configured ref, fetch it if necessary, and return its commit."""
         state = self.state()
         if state.commit and not update and not local_path(self.url) and self.head() == state.commit:
-            logger.info("%s: the clone is there; the network is not used", self.name)
+            logger.info("%s: already cloned; the network is not used", self.name)
             return state.commit
         if not (self.folder / ".git" / "HEAD").is_file():
-            # Not even begun: git would find a repository further up.
+            # Without `.git` in the folder, git would use a repository above it.
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             self.git("init", "--quiet", "--template=")
         try:
-            return self.fetched(state)
+            return self.fetch(state)
         except GitError as error:
             if error.missing_ref or error.network or not state.begun:
-                raise StageError(self.explained(error)) from error
-            logger.warning("%s: the clone is damaged and made anew (%s)", self.name, error.reason)
-            self.forget()
+                raise StageError(self.error_message(error)) from error
+            logger.warning("%s: the clone is damaged; cloning again (%s)", self.name, error.reason)
+            self.remove()
             self.folder.mkdir(parents=True)
             self.git("init", "--quiet", "--template=")
         try:
-            return self.fetched(_State())
+            return self.fetch(_State())
         except GitError as error:
-            raise StageError(self.explained(error)) from error
+            raise StageError(self.error_message(error)) from error
 
-    def fetched(self, state: _State) -> str:
+    def fetch(self, state: _State) -> str:
         self.remove_stale_locks()
         if not state.begun:
-            self.remember(state, begun=True)
+            self.save_state(state, begun=True)
         logger.info("%s: fetching %s", self.name, self.ref or "the default branch")
         self.fetch_ref()
         commit = self.git("rev-parse", "--verify", "FETCH_HEAD^{commit}").strip()
         self.check_out(commit)
-        self.remember(self.state(), begun=True, commit=commit)
+        self.save_state(self.state(), begun=True, commit=commit)
         return commit
 
     def fetch_ref(self) -> None:
-        # A path would be copied as a whole; an address is asked for one commit only.
+        # git copies a whole repository from a path, but only one commit from a URL.
         path = local_path(self.url)
         url = f"file://{quote(os.path.abspath(path))}" if path else self.url
         fetch = [
@@ -199,7 +199,7 @@ class _Clone:
             return
         self.git("checkout", "--quiet", "--force", "--detach", commit)
         if (self.folder / ".gitmodules").exists():
-            logger.warning("%s: its submodules are not fetched; a build_command may do so", self.name)
+            logger.warning("%s: submodules are not fetched; a build_command can fetch them", self.name)
 
     def head(self) -> str:
         if not (self.folder / ".git" / "HEAD").is_file():
@@ -209,12 +209,12 @@ class _Clone:
         except GitError:
             return ""
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         _remove_tree(self.folder)
         self.state_file.unlink(missing_ok=True)
 
     def remove_stale_locks(self) -> None:
-        """Remove the locks of a git that was killed; the run has the work directory for itself."""
+        """Remove the locks of a git process that was killed. No other run uses the work directory."""
         for lock in (self.folder / ".git").rglob("*.lock"):
             lock.unlink(missing_ok=True)
 
@@ -224,40 +224,40 @@ class _Clone:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return _State()
 
-    def remember(self, state: _State, **changes: Any) -> None:
+    def save_state(self, state: _State, **changes: Any) -> None:
         write_json(self.state_file, msgspec.structs.replace(state, **changes))
 
     def git(self, *arguments: str, progress: bool = False) -> str:
-        # Where nothing is built, the large files behind LFS pointers are of no use.
+        # Only a build needs the large files behind LFS pointers.
         return run_git(self.folder, *arguments, with_large_files=bool(self.command), progress=progress)
 
-    def explained(self, error: GitError) -> str:
+    def error_message(self, error: GitError) -> str:
         ref = f"branch {self.ref!r}" if self.ref else "the default branch"
         if error.missing_ref:
             return f"{self.name}: there is no {ref}. Correct `branch` in [[input.sources]], and run again."
         if error.network:
             return (
                 f"{self.name}: the repository cannot be reached ({error.reason}). Check the network, the address and"
-                " git's credentials, and run again; the clone is taken up where it is."
+                " git's credentials, and run again; the clone is resumed."
             )
         return (
-            f"{self.name}: git failed ({error.reason}). Correct [[input.sources]] or mend the repository, and run"
+            f"{self.name}: git failed ({error.reason}). Correct [[input.sources]] or repair the repository, and run"
             " again."
         )
 
     # --- building --------------------------------------------------------------------------------------------------
 
     def build(self, commit: str) -> None:
-        """Run the build command in the clone, unless it has been run for this commit.
+        """Run the build command in the clone, unless it has succeeded for this commit.
 
         Raises:
-            StageError: It cannot be started, fails, or takes too long.
+            StageError: The command cannot be started, fails, or takes too long.
         """
-        wanted = _Build(commit, self.command)
-        if not self.command or self.state().built == wanted:
+        requested = _Build(commit, self.command)
+        if not self.command or self.state().built == requested:
             return
         run_build(self.command, name=self.name, folder=self.folder, log=self.log, timeout=self.timeout)
-        self.remember(self.state(), built=wanted)
+        self.save_state(self.state(), built=requested)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Run ``git`` without hooks and other features that would let a repository's author run code."""
+"""Run ``git`` without hooks and other features that could run a repository's code."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def masked(url: str) -> str:
 
 
 def check(source: GitSource) -> None:
-    """Refuse an address or ref that git could take for something else than an address or ref.
+    """Refuse an address or ref that git could take for an option or a command.
 
     Raises:
-        StageError: It is refused; the message says what is allowed.
+        StageError: The address or ref is refused; the message names the allowed forms.
     """
     url, ref = source.url, source.branch
     scheme = url.partition("://")[0].lower() if "://" in url else ""
-    # `ext::sh -c …` and the like name a program to run.
+    # `ext::sh -c …` runs a program.
     transport = re.match(r"[A-Za-z0-9+.\-]*::", url)
     odd = not url.isprintable() or (" " in url and not local_path(url))
     if not url or url.startswith("-") or odd or transport or (scheme and scheme not in _SCHEMES):
@@ -80,17 +80,17 @@ class GitError(Exception):
 
     Attributes:
         lines: The last lines of its output, without secrets.
-        reason: Its first complaint.
+        reason: Its first error message.
         missing_ref: True if the branch, tag or commit does not exist.
         network: True if the repository cannot be reached.
     """
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = [line for line in lines if line.strip()]
-        told = [line for line in self.lines if line.startswith(("fatal:", "error:"))]
+        errors = [line for line in self.lines if line.startswith(("fatal:", "error:"))]
         # The first error is the cause. The others are its consequences.
-        self.reason = (told or self.lines[-1:] or ["git said nothing"])[0].strip()
-        text = "\n".join(told or self.lines)
+        self.reason = (errors or self.lines[-1:] or ["git printed no message"])[0].strip()
+        text = "\n".join(errors or self.lines)
         self.missing_ref = bool(_MISSING_REF.search(text))
         self.network = bool(_NETWORK.search(text)) and not self.missing_ref
         super().__init__(self.reason)
@@ -106,7 +106,7 @@ def run_git(folder: Path, *arguments: str, with_large_files: bool, progress: boo
         progress: True to log git's progress.
 
     Raises:
-        GitError: It fails.
+        GitError: git fails.
         StageError: git is not installed.
     """
     command = ["git", *options(), "-C", str(folder), *arguments]
@@ -140,7 +140,7 @@ def git_environment() -> dict[str, str]:
     """Return the environment that git runs in."""
     environment = {key: value for key, value in os.environ.items() if key not in _FOREIGN_VARIABLES}
     environment["GIT_ALLOW_PROTOCOL"] = "file:git:http:https:ssh"
-    # Messages are read here.
+    # `GitError` parses the messages.
     environment["LC_ALL"] = "C"
     if not sys.stdin or not sys.stdin.isatty():
         # No user can answer a prompt.
@@ -149,7 +149,7 @@ def git_environment() -> dict[str, str]:
 
 
 def local_path(url: str) -> str:
-    """Return the path in an address if git treats the address as a path; else empty."""
+    """Return the path in an address that git takes for a path; else empty."""
     if url.startswith("file://"):
         from urllib.request import url2pathname
 
@@ -159,7 +159,7 @@ def local_path(url: str) -> str:
 
 def _follow(stream: Any, lines: deque[str], progress: bool) -> None:
     """Collect the lines of a stream, and log git's progress every few seconds."""
-    told = time.monotonic()
+    last_logged = time.monotonic()
     pending = b""
     while chunk := stream.read1(65_536):
         parts = re.split(rb"[\r\n]", pending + chunk)
@@ -168,8 +168,8 @@ def _follow(stream: Any, lines: deque[str], progress: bool) -> None:
             line = part.decode("utf-8", "replace")
             if not re.search(r"\d+%", line):
                 lines.append(line)
-            elif progress and time.monotonic() - told > 5:
-                told = time.monotonic()
+            elif progress and time.monotonic() - last_logged > 5:
+                last_logged = time.monotonic()
                 logger.info("git: %s", line.strip())
     if pending:
         lines.append(pending.decode("utf-8", "replace"))

@@ -126,7 +126,7 @@ def test_version_for_which_cached_extensions_were_published(tmp_path: Path) -> N
         extension(folder)
         text = f'\n[package]\n    [package.publish]\n        kitVersion = "{version}"\n        date = 1757755256\n'
         write(folder / "config/extension.gen.toml", text)
-    assert kit_version(tmp_path) == ("107.3.1", f"what the extensions in {tmp_path} were published for")
+    assert kit_version(tmp_path) == ("107.3.1", f"the extension.gen.toml files of the extensions in {tmp_path}")
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_existing_packages_replace_a_missing_declared_one(tmp_path: Path) -> Non
     assert run.entry("acme.robot")["python_modules"] == ["acme_robot", "acme_tools"]
     (warning,) = run.warnings()
     assert warning["kind"] == "python-module-missing"
-    assert "'acme.lab.robot' is not there; taken instead: acme_robot, acme_tools." in warning["message"]
+    assert "'acme.lab.robot' is missing; used instead: acme_robot, acme_tools." in warning["message"]
 
 
 def test_an_existing_declared_module_is_enough(tmp_path: Path) -> None:
@@ -44,9 +44,7 @@ def test_an_existing_declared_module_is_enough(tmp_path: Path) -> None:
     )
     run = MadeRun(tmp_path / "work", tree)
     assert set(run.atlas("acme.two")["methods"]) == {"acme.two.two"}
-    assert [warning["message"] for warning in run.warnings()] == [
-        "The declared Python module 'acme.three' is not there."
-    ]
+    assert [warning["message"] for warning in run.warnings()] == ["The declared Python module 'acme.three' is missing."]
 
 
 @pytest.mark.parametrize("folder", ["python", "src", "lib/python"])
@@ -126,7 +124,7 @@ def test_a_module_that_only_a_build_provides(tmp_path: Path) -> None:
     )
     run = MadeRun(tmp_path / "work", tree)
     (warning,) = run.warnings()
-    assert "comes with the build, which takes it from %{root}/_build/target-deps/acme_usd/python" in warning["message"]
+    assert "the build copies it from %{root}/_build/target-deps/acme_usd/python" in warning["message"]
     assert run.entry("acme.usd")["python_modules"] == ["acme.usd.schema"]
 
 

@@ -99,7 +99,7 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: int) -> None:
         (["\u00c5.md", "A\u030a.md"], "differ only in case"),
         (["a", "a/b"], "'a' is both a file and a folder"),
         (["a/b", "a"], "'a' is both a file and a folder"),
-        (["a", "b", "a"], "'a' is there twice"),
+        (["a", "b", "a"], "'a' exists twice"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Duplicate name")
