@@ -17,7 +17,8 @@ from typing import Any
 
 from stages import artifacts
 from stages.artifacts import extension_data, nodes, settings
-from stages.artifacts.code_examples import ExampleFile
+from stages.artifacts.code_examples import SUMMARY as EXAMPLE_SUMMARY
+from stages.artifacts.code_examples import ExampleSummary
 from stages.artifacts.embeddings import KINDS
 from stages.artifacts.final_assembly import (
     COMPLETION_REPORT,
@@ -363,9 +364,10 @@ class _Published:
         return cls(folder, sizes | {MANIFEST: (folder / MANIFEST).stat().st_size})
 
     def code_examples(self) -> int:
-        """Return the number of examples. Reads one file at a time: together they can exceed the memory."""
-        names = [name for name in self.sizes if name.endswith(".example.json")]
-        return sum(artifacts.read(self.folder / name, ExampleFile).interesting_methods_count for name in names)
+        """Return the number of examples."""
+        if EXAMPLE_SUMMARY not in self.sizes:
+            return 0
+        return artifacts.read(self.folder / EXAMPLE_SUMMARY, ExampleSummary).totals.interesting_methods
 
     def summary(self) -> DataSet:
         """Return the folder's name, its number of files and bytes, and which kinds can be searched."""

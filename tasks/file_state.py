@@ -82,6 +82,22 @@ def state_of(path: str, known: list[Any] | None = None, *, racy_check: bool = Tr
     return [size, mtime, ctime, inode, value]
 
 
+def state_of_target(path: str, known: list[Any] | None = None) -> list[Any]:
+    """Return the state to record for a target of a task that has just succeeded.
+
+    The task wrote the file, or compared it with what it would write. A new hard link, as the data set gets with each
+    generation, changes nothing but the change time of a file, which is then not read again.
+
+    Args:
+        path: The file.
+        known: The recorded state.
+    """
+    now = signature(os.stat(path))
+    if known is not None and (now[0], now[1], now[3]) == (known[0], known[1], known[3]):
+        return [*now, known[4]]
+    return state_of(path, racy_check=False)
+
+
 def differs(path: str, status: os.stat_result, state: list[Any]) -> bool:
     """Return True if the content of a file differs from the recorded state.
 

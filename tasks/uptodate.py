@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Callable, Collection
@@ -130,11 +131,11 @@ def reasons(task: Task) -> list[str]:
 
 
 def _states(targets: list[str], known: dict[str, Any]) -> dict[str, Any]:
-    return {
-        target: file_state.state_of(target, known.get(target), racy_check=False)
-        for target in targets
-        if os.path.exists(target)
-    }
+    found = {}
+    for target in targets:
+        with contextlib.suppress(OSError):
+            found[target] = file_state.state_of_target(target, known.get(target))
+    return found
 
 
 def _changed_targets(states: dict[str, Any], targets: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stages.artifacts.code_examples import Example, ExampleFile
+from stages.artifacts.code_examples import Example, ExampleFile, ExampleSummary, ExampleTotals
 from stages.artifacts.extension_data import (
     DATABASE,
     REPORT,
@@ -111,6 +111,12 @@ def write_sources(
     )
     given: dict[str, Any] = {"kit_version": "107.3.3", "limits": {}, "warnings": []}
     write_json(work_dir / SOURCES, Sources(kit_cache_path=root, sources=[source], **{**given, **more}))
+
+
+def example_summary(*, count: int) -> ExampleSummary:
+    """The summary of so many examples, without the extensions' own counts."""
+    totals = ExampleTotals(methods_analyzed=count, interesting_methods=count, duplicates=0, tokens=9 * count)
+    return ExampleSummary(kit_version="107.3.3", scan_mode="regular", total_extensions=0, totals=totals, extensions={})
 
 
 def example_file(path: str, *, count: int) -> ExampleFile:

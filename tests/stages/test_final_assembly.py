@@ -65,9 +65,10 @@ class Work:
         for item in self.extensions:
             for target in extension_data.targets(item):
                 write_json(self.work / target, {"of": target})
-        for target in code_examples.merge_targets(self.extensions, self.mode):
-            content: Any = records.example_file(target, count=2) if target.endswith(".example.json") else {}
-            write_json(self.work / target, content)
+        *examples, summary = code_examples.merge_targets(self.extensions, self.mode)
+        for target in examples:
+            write_json(self.work / target, records.example_file(target, count=2))
+        write_json(self.work / summary, records.example_summary(count=2 * len(examples)))
         for name in settings.MERGE_TARGETS:
             write_json(self.work / name, {"of": name})
         records.write_extraction(self.work, self.extensions, [warning("python-syntax", "my.b", "b.py", 3)])

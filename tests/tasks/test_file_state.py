@@ -73,7 +73,7 @@ def test_a_file_that_changed_while_a_task_read_it_counts_as_modified_next_time(o
 
 
 def test_a_target_torn_by_a_power_failure_is_modified(old: Path) -> None:
-    state = file_state.state_of(str(old), racy_check=False)
+    state = file_state.state_of_target(str(old))
     old.write_bytes(b"\0\0\0")
     assert modified(old, state)
 
@@ -83,6 +83,25 @@ def test_an_unchanged_file_is_not_read_again(old: Path) -> None:
     assert FileStateChecker().get_state(str(old), record) == record
     old.write_text("two")
     assert FileStateChecker().get_state(str(old), record)[4] != "the digest of then"
+
+
+def test_a_target_that_only_got_a_hard_link_is_not_read_again(old: Path) -> None:
+    record = [*file_state.state_of_target(str(old))[:4], "the digest of then"]
+    old.with_name("link").hardlink_to(old)
+    state = file_state.state_of_target(str(old), record)
+    assert state == [*file_state.signature(old.stat()), "the digest of then"] != record
+    assert not modified(old, state)
+
+
+def test_a_target_that_the_task_wrote_is_read(old: Path) -> None:
+    record = file_state.state_of_target(str(old))
+    for content in ("two", "three"):
+        new = old.with_name("new")
+        new.write_text(content)
+        new.replace(old)
+        assert file_state.state_of_target(str(old), record)[4] == file_state.state_of_target(str(old))[4] != record[4]
+    old.write_text("one")
+    assert file_state.state_of_target(str(old), record)[4] == record[4]
 
 
 @pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
