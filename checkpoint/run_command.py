@@ -7,6 +7,7 @@ exit code. None of these depend on the user's choice of reporter, number of work
 from __future__ import annotations
 
 import contextlib
+import gc
 import getopt
 import sys
 from pathlib import Path
@@ -89,6 +90,8 @@ class RunCommand(Run):  # type: ignore[misc]
                 with exclusive():
                     return int(super().execute(params, args))
             finally:
+                # The process is about to end. Python would look through the tasks and their records three more times.
+                gc.freeze()
                 if self._work_dir is not None:
                     lock.release(self._work_dir)
 
