@@ -62,8 +62,10 @@ class WriteThroughDatabase:
             module_name: Part of doit's interface, not used.
         """
         self.name = name
+        self._folder = Path(os.path.abspath(name)).parent
         self._codec = codec
         self._connection: sqlite3.Connection | None = None
+        self._current = False  # True if nobody can have written since the records were read
         self._encoded: dict[str, str] = {}
         self._records: dict[str, dict[str, Any]] = {}
         self._corrupt = ""
@@ -81,6 +83,7 @@ class WriteThroughDatabase:
 
     def _read(self) -> None:
         """Load all records from the open connection, or read-only from the file."""
+        self._current = lock.is_held(self._folder)
         self._records.clear()
         self._encoded = {}
         if self._connection is not None:
@@ -138,8 +141,9 @@ class WriteThroughDatabase:
         """
         if self._connection is not None:
             return self._connection
-        lock.acquire(Path(os.path.abspath(self.name)).parent)
-        self._read()
+        lock.acquire(self._folder)
+        if not self._current:
+            self._read()
         if self._corrupt:
             aside = self.name + ".corrupt"
             os.replace(self.name, aside)
@@ -259,6 +263,7 @@ class WriteThroughDatabase:
 
     def dump(self) -> None:
         """Close the file. All records are already written."""
+        self._current = False
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):

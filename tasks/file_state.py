@@ -27,7 +27,7 @@ def signature(status: os.stat_result) -> Signature:
 
 _NOT_THERE: Signature = (-1, -1, -1, -1)
 _observed: dict[str, Signature] = {}
-_present: frozenset[str] = frozenset()
+_unchanged: dict[str, os.stat_result] = {}
 _digests: dict[str, tuple[Signature, str]] = {}
 
 
@@ -40,10 +40,15 @@ def observe(paths: Iterable[str]) -> None:
             _observed[path] = _NOT_THERE
 
 
-def note_present(paths: Iterable[str]) -> None:
-    """Set the existing targets of the task that doit is checking, so that doit does not check them again."""
-    global _present  # noqa: PLW0603 - doit makes its checker without arguments
-    _present = frozenset(paths)
+def note_unchanged(target: str, status: os.stat_result | None) -> None:
+    """Note the status of a target that is as its task left it; None if it is not, or if the task wrote it anew.
+
+    Until then, neither doit's look for the target nor the checks of the tasks that read it ask the system again.
+    """
+    if status is None:
+        _unchanged.pop(target, None)
+    else:
+        _unchanged[target] = status
 
 
 def digest(path: str, known: Signature) -> str:
@@ -92,6 +97,7 @@ def state_of_target(path: str, known: list[Any] | None = None) -> list[Any]:
         path: The file.
         known: The recorded state.
     """
+    note_unchanged(path, None)
     now = signature(os.stat(path))
     if known is not None and (now[0], now[1], now[3]) == (known[0], known[1], known[3]):
         return [*now, known[4]]
@@ -119,9 +125,17 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
     reset modification time, and an edit during the task.
     """
 
+    def __init__(self) -> None:
+        """Start a run: what an earlier one in this process noted is no longer true."""
+        _unchanged.clear()
+
     def exists(self, file_path: str) -> bool:
         """Return True if a target exists."""
-        return file_path in _present or os.path.exists(file_path)
+        return file_path in _unchanged or os.path.exists(file_path)
+
+    def info(self, file_path: str) -> os.stat_result:
+        """Return the status of a file that a task reads."""
+        return _unchanged.get(file_path) or os.stat(file_path)
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
         """Return True if ``file_path`` differs from ``state``. Also observes the file."""

@@ -28,7 +28,8 @@ class Graph:
     def __init__(self, work_dir: Path) -> None:
         """Read nothing yet. Paths are relative to the current folder if the work directory lies in it."""
         self.work_dir = work_dir
-        self._relative = short_path(work_dir)
+        self._prefix = os.path.join(short_path(work_dir), "")
+        self._folders: dict[str, str] = {}
         self._seen: Signature | None = None
         self._prepared: Extensions | None = None
         self._by_size: list[Extension] = []
@@ -41,9 +42,9 @@ class Graph:
         Args:
             name: Relative to the work directory, or absolute.
         """
-        if not name or name[0] == "." or os.path.isabs(name):
+        if not name or name[0] in "./":
             return short_path(self.work_dir / name)
-        return os.path.join(self._relative, name)
+        return self._prefix + name
 
     @property
     def extensions(self) -> list[Extension]:
@@ -65,7 +66,10 @@ class Graph:
 
     def files_of(self, owner: Owner, files: Iterable[str]) -> list[str]:
         """Return the paths of an owner's files. ``files`` are relative to the owner's folder."""
-        folder = self.path(owner.folder if isinstance(owner, Extension) else os.path.dirname(owner.path))
+        name = owner.folder if isinstance(owner, Extension) else os.path.dirname(owner.path)
+        folder = self._folders.get(name)
+        if folder is None:
+            folder = self._folders[name] = self.path(name)
         return [f"{folder}/{file}" for file in files]
 
     def sizes_of(self, stage: str, tasks: Sequence[str]) -> dict[str, int]:
@@ -119,5 +123,7 @@ class Graph:
 
 def short_path(path: Path) -> str:
     """Return a path relative to the current folder if it lies inside, else unchanged."""
-    relative = os.path.relpath(path)
-    return os.path.normpath(path) if relative.startswith("..") else relative
+    plain, here = os.path.normpath(path), os.getcwd()
+    if plain == here:
+        return "."
+    return plain.removeprefix(os.path.join(here, ""))

@@ -50,6 +50,11 @@ def acquire(work_dir: Path) -> None:
         write_bytes(holder, (json.dumps({"pid": os.getpid(), "since": started}) + "\n").encode())
 
 
+def is_held(work_dir: Path) -> bool:
+    """Return True if this process holds the lock of a work directory."""
+    return work_dir.resolve() in _held
+
+
 def remove_leftovers(work_dir: Path) -> None:
     """Remove the temporary files of a killed run. The caller holds the lock.
 

@@ -56,7 +56,7 @@ class Pipeline:
         self.notify: Callable[[str], None] = lambda message: None
         self._paying = threading.Lock()
         self._agreed: Estimate | StageError | None = None
-        self._target_dir = short_path(config.target_dir)
+        self._target_prefix = os.path.join(short_path(config.target_dir), "")
         self._state_at_pull: tuple[Signature | None, State] | None = None
 
     @property
@@ -70,9 +70,9 @@ class Pipeline:
 
     def target_path(self, name: str) -> str:
         """Return a path below the target directory, in the form of `path`."""
-        if not name or name[0] == "." or os.path.isabs(name):
+        if not name or name[0] in "./":
             return short_path(self.config.target_dir / name)
-        return os.path.join(self._target_dir, name)
+        return self._target_prefix + name
 
     def stage(self, name: str, *, after: Collection[str] = ()) -> StageTask:
         """Return the factory of a stage's tasks.

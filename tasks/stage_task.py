@@ -31,6 +31,7 @@ _NO_MEMORY = "There is not enough memory. Free memory or lower processing.parall
 _NO_THREAD = "can't start new thread"
 
 _log = logging.getLogger(__name__)
+_digests: dict[int, tuple[Record, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,12 @@ class StageTask:
 
 
 def _digest(value: Record) -> str:
-    return hashlib.blake2b(msgspec.json.encode(value), digest_size=16).hexdigest()
+    """Return the digest of a record. Three stages ask for that of an extension's entry."""
+    known = _digests.get(id(value))
+    if known is None or known[0] is not value:
+        known = value, hashlib.blake2b(msgspec.json.encode(value), digest_size=16).hexdigest()
+        _digests[id(value)] = known
+    return known[1]
 
 
 class StageFailed(TaskFailed):  # type: ignore[misc]

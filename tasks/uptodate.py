@@ -69,12 +69,13 @@ class Freshness:
             self._before = {name: found.pop(name) for name in self._steady}
             self.options = {**self.options, **found}
         known = values.get("targets", {})
-        file_state.note_present(())
         task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
             unmade = self.forgotten or "it has no recorded result"
             self.reasons.append(unmade if not values else "it was made by another version")
+            for target in task.targets:
+                file_state.note_unchanged(target, None)
         else:
             self.reasons += option_changes(values["options"], self.options)
             self.reasons += _changed_targets(known, task.targets)
@@ -139,17 +140,19 @@ def _states(targets: list[str], known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _changed_targets(states: dict[str, Any], targets: list[str]) -> list[str]:
-    found, present = [], []
+    found = []
     for target in targets:
-        state = states.get(target)
         try:
             status = os.stat(target)
         except OSError:
+            file_state.note_unchanged(target, None)
             continue  # doit itself reports a missing target
-        present.append(target)
+        state = states.get(target)
         if state is None or file_state.differs(target, status, state):
             found.append(f"{target} changed since the task wrote it")
-    file_state.note_present(present)
+            file_state.note_unchanged(target, None)
+        else:
+            file_state.note_unchanged(target, status)
     return found
 
 

@@ -8,6 +8,7 @@ import re
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from stages.product_facts import EXTENSION_FOLDERS, ISAAC_SIM_KITS, SOURCE_FOLDERS
@@ -30,6 +31,7 @@ _REQUIRES_ISAAC_SIM = re.compile(
 _PUBLISHED_FOR = re.compile(r"""^\s*kitVersion\s*=\s*["']([^"'\n]*)""", re.MULTILINE)
 _MAX_TEXT = 1024 * 1024
 _MAX_XML_DEPTH = 4
+_NAME = attrgetter("name")
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +98,7 @@ def version_evidence(root: Path) -> str:
 
     Versions in names are part of the source's listing. To search for them at each check would take too long.
     """
-    text, where = next(_versions(root), ("", ""))
-    return text.strip() if where.endswith(("VERSION", ".packman.xml")) else ""
+    return next(_written_versions(root), ("", ""))[0].strip()
 
 
 def detect(search_from: list[Path]) -> tuple[Path | None, list[str]]:
@@ -168,18 +169,7 @@ def _is_kit(folder: Path) -> bool:
 
 
 def _versions(root: Path) -> Iterator[tuple[str, str]]:
-    build = built_folder(root)
-    parents = list(root.absolute().parents[:2])
-    kits = [build / "kit"] if build else []
-    kits += [root / "kit", root, *(folder / "kit" for folder in parents), *parents]
-    for kit in kits:
-        if _is_kit(kit):
-            yield _text(kit / "VERSION"), f"{kit / 'VERSION'}"
-    for path in _dependency_files(root):
-        for attributes in _XML_PACKAGE.findall(_XML_COMMENT.sub("", _text(path))):
-            version = _XML_VERSION.search(attributes)
-            if version and _XML_NAME.search(attributes):
-                yield version[1], f"{path}"
+    yield from _written_versions(root)
     for path in sorted(root.glob("*.dist-info/METADATA")):
         for minor, patch in _REQUIRES_ISAAC_SIM.findall(_text(path)):
             release = minor + patch if minor + patch in ISAAC_SIM_KITS else minor
@@ -194,15 +184,40 @@ def _versions(root: Path) -> Iterator[tuple[str, str]]:
     yield from _cached_versions(root)
 
 
+def _written_versions(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the versions in ``VERSION`` and packman files, and the path of each."""
+    build = built_folder(root)
+    parents = list(root.absolute().parents[:2])
+    kits = [build / "kit"] if build else []
+    kits += [root / "kit", root, *(folder / "kit" for folder in parents), *parents]
+    for kit in kits:
+        if _is_kit(kit):
+            yield _text(kit / "VERSION"), f"{kit / 'VERSION'}"
+    for path in _dependency_files(root):
+        for attributes in _XML_PACKAGE.findall(_XML_COMMENT.sub("", _text(path))):
+            version = _XML_VERSION.search(attributes)
+            if version and _XML_NAME.search(attributes):
+                yield version[1], f"{path}"
+
+
 def _dependency_files(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
-        depth = len(Path(folder).relative_to(root).parts)
-        folders[:] = sorted(name for name in folders if depth < _MAX_XML_DEPTH and name[0] not in "._")
-        if os.path.isfile(os.path.join(folder, "config", "extension.toml")):
-            folders.clear()
-        for name in sorted(files):
-            if "kit-sdk" in name and name.endswith(".packman.xml"):
-                yield Path(folder, name)
+    pending = [(str(root), 0)]
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=_NAME)
+        except OSError:
+            continue
+        for entry in entries:
+            if "kit-sdk" in entry.name and entry.name.endswith(".packman.xml") and not entry.is_dir():
+                yield Path(entry.path)
+        folders = [entry for entry in entries if entry.name[0] not in "._" and entry.is_dir(follow_symlinks=False)]
+        is_extension = any(entry.name == "config" for entry in entries) and os.path.isfile(
+            f"{folder}/config/extension.toml"
+        )
+        if depth < _MAX_XML_DEPTH and not is_extension:
+            pending += [(entry.path, depth + 1) for entry in reversed(folders)]
 
 
 def _cached_versions(root: Path) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,14 @@ def is_inner_path(path: Any) -> bool:
     return isinstance(path, str) and not path.startswith("/") and "\0" not in path and ".." not in path.split("/")
 
 
+def _are_inner_paths(paths: list[str]) -> bool:
+    """Return True if all paths are relative and stay in their base folder."""
+    text = "\n".join(paths)  # looking through all of them at once is several times as fast
+    if not text.startswith("/") and not any(part in text for part in ("\n/", "\0", "..")):
+        return True
+    return all(map(is_inner_path, paths))
+
+
 def check_prepared(prepared: Extensions, sources: list[Source] | None, work_dir: Path) -> None:
     """Require that extensions and apps lie in their sources, and that their ids and versions can be file names.
 
@@ -49,18 +57,18 @@ def _files_of(extension: Extension) -> list[str]:
     return [extension.manifest, *extension.files.all(), *documents]
 
 
-def _check_owner(owner: Owner, folder: str, files: Iterable[str], sources: list[Source] | None, work_dir: Path) -> None:
-    for file in files:
-        if not is_inner_path(file):
-            raise _refused(work_dir, owner, f"{file} lies outside of its folder")
+def _check_owner(owner: Owner, folder: str, files: list[str], sources: list[Source] | None, work_dir: Path) -> None:
+    if not _are_inner_paths(files):
+        file = next(file for file in files if not is_inner_path(file))
+        raise _refused(work_dir, owner, f"{file} lies outside of its folder")
     if sources is None:
         return
     if owner.source >= len(sources):
         raise _refused(work_dir, owner, f"there is no source {owner.source}")
     source = sources[owner.source]
-    path = os.path.normpath(work_dir / folder)
-    root = os.path.normpath(work_dir / source.root)
-    if not is_within(path, root) and not is_within(path, str(work_dir / _UNPACKED)):
+    path = os.path.normpath(os.path.join(work_dir, folder))
+    root = os.path.normpath(os.path.join(work_dir, source.root))
+    if not is_within(path, root) and not is_within(path, os.path.join(work_dir, _UNPACKED)):
         raise _refused(work_dir, owner, f"{folder} lies outside of its source {root}")
     if source.links == "inside":
         _check_links(owner, path, files, os.path.realpath(root), work_dir)

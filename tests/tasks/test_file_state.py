@@ -104,6 +104,32 @@ def test_a_target_that_the_task_wrote_is_read(old: Path) -> None:
     assert file_state.state_of_target(str(old), record)[4] == record[4]
 
 
+def test_a_target_that_was_found_unchanged_is_looked_for_once(old: Path) -> None:
+    checker, status = FileStateChecker(), old.stat()
+    file_state.note_unchanged(str(old), status)
+    old.unlink()
+    assert checker.exists(str(old))
+    assert checker.info(str(old)) == status
+    file_state.note_unchanged(str(old), None)
+    assert not checker.exists(str(old))
+    with pytest.raises(checker.CheckerError):
+        checker.info(str(old))
+
+
+def test_what_a_task_writes_is_looked_for_again(old: Path) -> None:
+    checker = FileStateChecker()
+    file_state.note_unchanged(str(old), old.stat())
+    old.write_text("two more")
+    file_state.state_of_target(str(old))
+    assert checker.info(str(old)).st_size == 8
+
+
+def test_a_new_run_looks_for_every_target(old: Path) -> None:
+    file_state.note_unchanged(str(old), old.stat())
+    old.unlink()
+    assert not FileStateChecker().exists(str(old))
+
+
 @pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
 def test_a_malformed_record_counts_as_missing(old: Path, record: object) -> None:
     assert FileStateChecker().get_state(str(old), record) == FileStateChecker().get_state(str(old), None)  # type: ignore[arg-type]
