@@ -254,7 +254,7 @@ def test_axe_finds_no_accessibility_problem(browser: Browser, report: Path, view
 
 def test_without_javascript_the_run_is_there(browser: Browser, report: Path) -> None:
     with opened(browser, report, java_script_enabled=False) as page:
-        expect(page.get_by_text("Without JavaScript this page shows")).to_be_visible()
+        expect(page.get_by_text("Without JavaScript, this page shows only the run")).to_be_visible()
         expect(page.get_by_role("table", name="Stages")).to_be_visible()
         expect(page.get_by_role("img", name="Seconds per stage").first).to_be_visible()
         expect(page.get_by_role("heading", name="Configuration")).to_be_visible()
