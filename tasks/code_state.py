@@ -16,7 +16,7 @@ import doit
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGE = "stages"
-# ``from stages.room import a, b`` and ``import stages.room.module``, also in functions and across lines.
+# ``from stages.package import a, b`` and ``import stages.package.module``, also in functions and across lines.
 # A match in a comment only adds a module, which costs a rerun at worst.
 _IMPORT = re.compile(
     rb"from stages([\w.]*) import (?:\(([^)]*)\)|([^\n#]*))|import stages([\w.]+)",

@@ -43,8 +43,8 @@ def copy(tmp_path: Path) -> Path:
     ("module", "line", "contract"),
     [
         ("stages/settings.py", "import doit", "The stages know nothing of doit"),
-        ("stages/faiss.py", "import stages.embeddings", "Stage files are built from rooms"),
-        ("stages/storage/jsonfile.py", "import stages.python.files", "Stage files are built from rooms"),
+        ("stages/faiss.py", "import stages.embeddings", "Stage modules import packages"),
+        ("stages/storage/jsonfile.py", "import stages.python.files", "Stage modules import packages"),
         ("tasks/graph.py", "import checkpoint.file", "Every arrow points down"),
         ("checkpoint/file.py", "import console.hint", "Every arrow points down"),
         ("console/hint.py", "import checkpoint.reporter", "Only dodo.py and the entry points"),

@@ -110,7 +110,7 @@ def test_a_full_disk(victim: Victim, where: str, size: int) -> None:
                 assert "No space left" in run.output or "disk is full" in run.output, run.output
                 again = project.run(MAIN, "--resume")
                 one_clear_error(again)
-            figure.ended["one clear error" if run.code else "had room enough"] += 1
+            figure.ended["one clear error" if run.code else "enough space"] += 1
             _mount("-o", "remount,size=64m", str(folder))
             victim.check_resume()
 
