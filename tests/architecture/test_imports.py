@@ -42,15 +42,15 @@ def copy(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("module", "line", "contract"),
     [
-        ("stages/settings.py", "import doit", "The stages know nothing of doit"),
+        ("stages/settings.py", "import doit", "The stages do not import doit"),
         ("stages/faiss.py", "import stages.embeddings", "Stage modules import packages"),
         ("stages/storage/jsonfile.py", "import stages.python.files", "Stage modules import packages"),
-        ("tasks/graph.py", "import checkpoint.file", "Every arrow points down"),
-        ("checkpoint/file.py", "import console.hint", "Every arrow points down"),
+        ("tasks/graph.py", "import checkpoint.file", "Packages import only from the layers below"),
+        ("checkpoint/file.py", "import console.hint", "Packages import only from the layers below"),
         ("console/hint.py", "import checkpoint.reporter", "Only dodo.py and the entry points"),
-        ("comparison/api.py", "import config", "What reads data sets knows neither doit"),
-        ("serving/budget.py", "import doit", "What reads data sets knows neither doit"),
-        ("checkpoint/account.py", "import doit", "The account and the resume know nothing of doit"),
+        ("comparison/api.py", "import config", "Readers of data sets import neither doit"),
+        ("serving/budget.py", "import doit", "Readers of data sets import neither doit"),
+        ("checkpoint/account.py", "import doit", "The account and the resume do not import doit"),
     ],
 )
 def test_a_broken_contract_is_detected(copy: Path, module: str, line: str, contract: str) -> None:
