@@ -1,7 +1,7 @@
-"""The combined value of several statements for one key: the rule for ``++`` and filters.
+"""Combination of several statements for one key, with ``++`` and filters.
 
-A file's merged view (`Document.values`) and the settings of several files follow it alike, since both are made by the
-same reader.
+The merged view of a file (`Document.values`) and the settings of several files follow the same rule, because the same
+reader makes both.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Given(NamedTuple):
 
     Attributes:
         value: The value.
-        filters: ``(("platform", "windows-x86_64"),)`` and the like; empty for one that always holds.
-        append: True if it is appended to the array of that key.
+        filters: Pairs such as ``("platform", "windows-x86_64")``; empty for an unconditional value.
+        append: True if the value is appended to the array of that key.
     """
 
     value: Any
@@ -36,8 +36,8 @@ def combine(statements: Sequence[Given]) -> tuple[Any, int]:
         statements: In the order of the files; at least one.
 
     Returns:
-        The value, as `Document.values` would hold it. The decisive statement is the last that replaces the value, of
-        those without a filter or with the target's filters; where there is none, of all.
+        The value, as in `Document.values`. The decisive statement is the last one that replaces the value and has no
+        filter or the target's filters; if there is none, the last one that replaces the value.
     """
     reader = Reader("", lenient=True)
     for item in statements:

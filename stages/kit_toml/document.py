@@ -1,24 +1,24 @@
-"""Kit's dialect of TOML: ``extension.toml`` and ``.kit`` files, with the place and the comment of every value.
+"""Kit's dialect of TOML: ``extension.toml`` and ``.kit`` files, with the line and the comment of every value.
 
-Kit reads TOML more freely than TOML 1.1 allows, and real files rely on it. On top of plain TOML this module takes:
+Kit accepts more than TOML 1.1, and real files rely on that. In addition to TOML this module accepts:
 
-- a table that is declared twice, or that continues a dotted key or an inline table: the parts merge;
-- a key that is given twice: the later value wins, as it does in Kit (noted in `Document.notes` if the values differ);
+- a table declared twice, or one that continues a dotted key or an inline table: the parts are merged;
+- a key given twice: the later value wins, as in Kit (noted in `Document.notes` if the values differ);
 - the append operator: ``folders.'++' = [...]``, ``folders.++ = [...]``, ``folders ++= [...]``, and a ``'++'`` key in
   the table of the array's own name;
 - configuration filters: ``"filter:platform"."linux-x86_64"`` and ``"filter:config"."release"`` anywhere in a key;
 - a byte order mark (UTF-8 or UTF-16), any kind of line end, control characters in comments, and files that are not
   UTF-8 (read as Windows-1252, of which Latin-1's printable characters are a part).
 
-Tokens such as ``${kit}`` are left as they are. Dates, which Kit's settings do not have, become strings.
+Tokens such as ``${kit}`` stay unexpanded. Dates become strings, because Kit's settings have no dates.
 
-How filters combine. `Document.leaves` holds every value under its own filters. `Document.values` is one merged view:
-what is given without a filter; over it, in the order of the file, what is filtered for `DEFAULT_PLATFORM` and
-`DEFAULT_CONFIG`; and where neither gives a value, what any other filter gives. So nothing is lost for being meant for
-another platform, and where platforms differ the view is that of a release build on Linux.
+Filters: `Document.leaves` contains every value with its filters. `Document.values` is a merged view in three layers:
+values without a filter; over them, in the order of the file, values filtered for `DEFAULT_PLATFORM` and
+`DEFAULT_CONFIG`; and for keys without such a value, the values of other filters. So the view is that of a release
+build on Linux, plus the keys that only other platforms have.
 
-The text is taken apart in `stages.kit_toml.lexer`, its statements put together in `stages.kit_toml.reader`, filters
-applied in `stages.kit_toml.filters`.
+`stages.kit_toml.lexer` splits the text, `stages.kit_toml.reader` combines the statements, and
+`stages.kit_toml.filters` applies the filters.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def parse(data: bytes, *, name: str) -> Document:
 def parse_lenient(data: bytes, *, name: str) -> Document:
     """Return the readable parts of a file's content, with an error for each broken part.
 
-    A broken key or value is left out alone; after a broken table header everything up to the next header is, since
-    nothing tells where it belongs. Never raises `KitTomlError`.
+    Skips a broken key or value. After a broken table header it skips everything up to the next header, because the
+    table of these statements is unknown. Never raises `KitTomlError`.
     """
     reader = Reader(name, lenient=True)
     reader.read(data)

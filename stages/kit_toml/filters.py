@@ -1,7 +1,7 @@
-"""Configuration filters and the append operator, applied to the tree that a file makes.
+"""Application of configuration filters and the append operator to the tree of a file.
 
-How filters combine: what is given without a filter; over it, in the order of the file, what is filtered for
-`DEFAULT_PLATFORM` and `DEFAULT_CONFIG`; and where neither gives a value, what any other filter gives.
+The layers: values without a filter; over them, in the order of the file, values filtered for `DEFAULT_PLATFORM` and
+`DEFAULT_CONFIG`; and for keys without such a value, the values of other filters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TARGET = {"platform": DEFAULT_PLATFORM, "config": DEFAULT_CONFIG}
 
 FILTER = "filter:"
 APPEND = "++"
-# Where the plain value of a key is kept beside its filtered ones, in the tree before the filters are applied.
+# The key of a plain value beside filtered values, in a tree before the filters are applied.
 UNFILTERED = "filter:"
 
 
@@ -29,7 +29,7 @@ def matches_target(filters: Iterable[tuple[str, str]]) -> bool:
 
 
 def split_filters(key: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """Return the filters in a key, and the parts of it that are none."""
+    """Return the filters in a key, and its other parts."""
     if not any(part.startswith(FILTER) for part in key):
         return (), key
     filters, path, index = [], [], 0
@@ -47,7 +47,7 @@ def split_filters(key: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tu
 def leaves(
     path: tuple[str, ...], value: Any, filters: tuple[tuple[str, str], ...]
 ) -> Iterator[tuple[tuple[str, ...], Any, tuple[tuple[str, str], ...]]]:
-    """Yield the path, value and filters of each value in a value, tables taken apart."""
+    """Yield the path, value and filters of a value, or of each value in a table."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             if path and path[-1].startswith(FILTER):
@@ -56,12 +56,12 @@ def leaves(
             else:
                 yield from leaves((*path, key), item, filters)
     else:
-        # A copy: a later line may add to what the tree holds.
+        # A copy: a later line may append to the list in the tree.
         yield path, {} if value == {} else json_types(value), filters
 
 
 def without_filters(node: Any) -> Any:
-    """Return a tree in which the filters are applied, as described at the top of the module."""
+    """Return a tree with its filters applied, as described at the top of the module."""
     if isinstance(node, list):
         return [without_filters(item) for item in node]
     if not isinstance(node, dict):
@@ -88,7 +88,7 @@ def without_filters(node: Any) -> Any:
 
 
 def _overlay(lower: Any, upper: Any) -> Any:
-    """Return ``upper`` laid over ``lower``: tables merge, appended items follow, else ``upper`` wins."""
+    """Return ``upper`` merged into ``lower``: tables merge, appended items follow, otherwise ``upper`` wins."""
     if not isinstance(upper, dict):
         return upper
     if not isinstance(lower, dict):

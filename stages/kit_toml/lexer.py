@@ -1,7 +1,7 @@
-"""The text of Kit's TOML: statements, keys, values and comments, each read for itself.
+"""The lexer of Kit's TOML: statements, keys, values and comments.
 
-No TOML library tells where a value stands, and every one of them refuses the dialect; a value that has been cut out is
-read by ``tomli``.
+No TOML library accepts the dialect or gives the line of a value. So this module finds the values, and ``tomli`` parses
+each of them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import tomli
 
-# Far beyond any real file (the largest known .kit file has 60 KB); both keep hostile input from exhausting the stack
-# or the memory, and every reader of the result may recurse.
+# Far beyond any real file: the largest known .kit file has 60 KB. The limits keep hostile input from exhausting memory
+# or the stack, also in recursive readers of the result.
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
-# A file with more broken statements than this is not TOML at all.
+# A file with more broken statements than this is not a TOML file.
 MAX_ERRORS = 50
 
 _BARE = r"[\w\-]+"
@@ -60,7 +60,7 @@ class Broken(Exception):
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """Return the text of a file, with one kind of line end, and the name of its encoding."""
+    r"""Return the text of a file, with ``\n`` as its only line end, and the name of its encoding."""
     text, encoding = "", "utf-8"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         text, encoding = data.decode("utf-16", "replace"), "utf-16"
@@ -72,7 +72,7 @@ def decode(data: bytes) -> tuple[str, str]:
             try:
                 text = data.decode("cp1252")
             except UnicodeDecodeError:
-                # Five bytes have no meaning in Windows-1252.
+                # Five bytes are undefined in Windows-1252.
                 text = data.decode("latin-1")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -80,7 +80,7 @@ def decode(data: bytes) -> tuple[str, str]:
 
 
 def resume(text: str, start: int, *, after_header: bool) -> int:
-    """Return where reading goes on after the broken statement at ``start``: the start of a later line."""
+    """Return the index of the line where reading resumes after the broken statement at ``start``."""
     newline = text.find("\n", start)
     if newline < 0:
         return len(text)
@@ -111,7 +111,7 @@ def scan_value(text: str, start: int) -> tuple[str, int, str]:
     """Find the end of the value that begins at ``start``.
 
     Returns:
-        The value's text without the comments in it, the start of the line after it, and the comment behind it (or
+        The value's text without comments, the start of the line after it, and the comment behind its last line (or
         else the one behind its first line).
     """
     depth, position, kept = 0, start, start
@@ -130,7 +130,7 @@ def scan_value(text: str, start: int) -> tuple[str, int, str]:
             if match is None:
                 raise Broken("an array or inline table that is not closed")
         elif found[0] == "#":
-            # Dropped here, since tomli refuses control characters even in comments.
+            # Comments are dropped: tomli refuses control characters even in comments.
             pieces.append(text[kept:end])
             kept = position
             if not depth or not line_ended:
@@ -152,7 +152,7 @@ def plain_value(source: str) -> Any:
     """Return the value of a text, with JSON types only.
 
     Raises:
-        Broken: It is no value of TOML.
+        Broken: The text is not a TOML value.
     """
     try:
         value = tomli.loads(f"v={source}")
@@ -188,6 +188,6 @@ def json_types(value: Any) -> Any:
 
 
 def comment_text(lines: list[str]) -> str:
-    """Return the text of the lines of a comment, without its decoration."""
+    """Return the text of a comment's lines, without ``#`` and decoration."""
     texts = [line.lstrip("#").strip() for line in lines]
     return "\n".join(text for text in texts if not _DECORATION.fullmatch(text))

@@ -7,11 +7,11 @@ from typing import Any
 
 
 class KitTomlError(ValueError):
-    """The text is not TOML, nor Kit's dialect of it.
+    """The text is neither TOML nor Kit's dialect of TOML.
 
     Attributes:
-        name: The name of the file, as the caller gave it.
-        line: 1-based line of the statement that is broken.
+        name: The name of the file, as given by the caller.
+        line: 1-based line of the broken statement.
         reason: The error, without the location.
     """
 
@@ -27,18 +27,18 @@ class KitTomlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One value of a file, in the place where it is given.
+    """One value of a file and its location.
 
     Attributes:
-        path: The parts of its key, without filters and the append operator. The element of an array of tables is a
-            part of its own, its 0-based index in digits, as in Kit's setting paths.
-        value: A str, int, float, bool, list, or ``{}`` for an empty inline table. Inline tables with content are taken
-            apart into leaves; tables inside an array are not.
+        path: The parts of its key, without filters and the append operator. An element of an array of tables is a part
+            by its 0-based index in digits, as in Kit's setting paths.
+        value: A str, int, float, bool, list, or ``{}`` for an empty inline table. Inline tables with content are split
+            into leaves; tables inside an array are not.
         line: 1-based line of its key.
         comment: The comment block directly above that line, without ``#``, lines joined by newlines; else empty.
         trailing_comment: The comment behind the value on its line; else empty.
-        filters: ``(("platform", "windows-x86_64"),)`` and the like; empty for a value that always holds.
-        append: True if the value is appended to the array of that path, False if it replaces it.
+        filters: Pairs such as ``("platform", "windows-x86_64")``; empty for an unconditional value.
+        append: True if the value is appended to the array at that path, False if it replaces the array.
     """
 
     path: tuple[str, ...]
@@ -55,11 +55,11 @@ class Document:
     """The contents of a file.
 
     Attributes:
-        values: The merged view described at the top of the module, of JSON types alone.
-        leaves: Every value in the order of the file, also those that a later line or a filter overrides.
-        errors: The broken statements that `parse_lenient` left out; `parse` never returns any.
-        notes: ``(line, text)`` for each value that contradicts an earlier one and replaced it, and for an encoding
-            other than UTF-8 (line 0).
+        values: The merged view described in `stages.kit_toml.document`, with JSON types only.
+        leaves: Every value in the order of the file, including values overridden by a later line or a filter.
+        errors: The broken statements that `parse_lenient` skipped; empty after `parse`.
+        notes: ``(line, text)`` for each value that replaced a different one, and for an encoding other than UTF-8
+            (line 0).
     """
 
     values: dict[str, Any]

@@ -44,7 +44,7 @@ class Reader:
         self.errors: list[KitTomlError] = []
         self.notes: list[tuple[int, str]] = []
         self.filtered = False
-        # The key of the table that the last header opened, filters and all.
+        # The key of the table that the last header opened, with its filters.
         self.table: tuple[str, ...] = ()
         self.comment: list[str] = []
 
@@ -65,7 +65,7 @@ class Reader:
         """Read the content of a file.
 
         Raises:
-            KitTomlError: It cannot be read, and the reader is not lenient.
+            KitTomlError: The content cannot be read, and the reader is not lenient.
         """
         if len(data) > MAX_BYTES:
             self._fail(1, f"the file has {len(data):,} bytes; a TOML file of more than {MAX_BYTES:,} is not read")
@@ -187,12 +187,12 @@ class Reader:
         return position
 
     def assign(self, key: tuple[str, ...], value: Any, line: int, trailing: str, *, append: bool) -> None:
-        """Take one statement.
+        """Add one statement.
 
         Args:
-            key: The parts of its key, below the table that is open.
+            key: The parts of its key, below the open table.
             value: Its value.
-            line: 1-based line on which the key stands.
+            line: 1-based line of the key.
             trailing: The comment behind the value.
             append: True if the value is appended to the array of that key.
         """
@@ -248,7 +248,7 @@ class Reader:
                 # A new list: the old one is the value of an earlier leaf.
                 node[last] = existing + addition
             else:
-                # `++` in a table that was opened by the array's own name finds an empty table.
+                # `++` in a table with the array's own name: the table is still empty.
                 if existing != {}:
                     self._conflict(line, full)
                 node[last] = addition

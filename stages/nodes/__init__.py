@@ -1,1 +1,1 @@
-"""OmniGraph nodes: their ``.ogn`` files, and the files that Kit's build generates from these."""
+"""OmniGraph nodes: their ``.ogn`` files, and the files generated from them."""

@@ -1,4 +1,4 @@
-"""The node types of one extension: read from its ``.ogn`` files, with the files that implement them."""
+"""Collection of an extension's node types from its ``.ogn`` files, with the files that implement them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def collect_nodes(
         warnings: Receives one warning per unreadable file.
 
     Returns:
-        The node types by the names that they are registered by, sorted. Of two of one name the first is taken.
+        The node types by registered name, sorted. The first of several with the same name is used.
     """
     companions = _companions(extension)
     found: dict[str, Node] = {}
@@ -50,9 +50,9 @@ def collect_nodes(
             for node in _read(extension, folder, path, warnings):
                 name = full_name(extension.id, node.name)
                 if name in found:
-                    # A copy of the file, as a build makes it, says nothing new.
+                    # Copies made by a build are no conflict.
                     if described[name] != node:
-                        message = f"The node type {name} is left out: {found[name].file_path} describes it otherwise."
+                        message = f"The node type {name} is left out: {found[name].file_path} defines it differently."
                         warnings.append(warning("ogn-twice", extension.id, path, 0, message))
                     continue
                 described[name] = node
@@ -69,7 +69,7 @@ def _read(extension: Extension, folder: Path, path: str, warnings: list[StageWar
         warnings.append(warning("ogn-unreadable", extension.id, path, 0, message))
         return []
     if file.problem:
-        message = f"Not all is read: {file.problem}." if file.nodes else f"The file is left out: it {file.problem}."
+        message = f"Parts are left out: {file.problem}." if file.nodes else f"The file is left out: it {file.problem}."
         warnings.append(warning("ogn-form", extension.id, path, file.line, message))
     return file.nodes
 
@@ -100,7 +100,7 @@ def _record(
     }
     language: Language = node.language or _language_of(beside, by_language)
     candidates = beside.get(language) or by_language.get(language) or []
-    # Elsewhere a file of that name implements the node only if there is no other of it.
+    # A file in another folder implements the node only if no other file has that name.
     implementation = candidates[0] if beside.get(language) or len(candidates) == 1 else None
     class_name = class_of(implementation, node.name) if implementation and language == "python" else None
     return Node(
@@ -121,7 +121,7 @@ def _record(
 
 
 def _language_of(*companions: dict[Language, list[str]]) -> Language:
-    """Return the language of the files that implement a node type which does not say it: as Kit does, C++ first."""
+    """Return the language of a node type from the files that implement it; C++ comes first, as in Kit."""
     for files in companions:
         for language in _PREFERRED:
             if files.get(language):

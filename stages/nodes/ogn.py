@@ -1,8 +1,8 @@
-"""``.ogn`` files: the JSON that describes OmniGraph node types, read as Kit's node generator reads it.
+"""``.ogn`` files: JSON descriptions of OmniGraph node types, read as by Kit's node generator.
 
-A file holds one node type or several. What begins with ``$`` is a comment. A description is a text or a list of texts;
-categories are a text with commas, a list, or a table of names with descriptions; a type is a name, or a list of names
-for a union; the language is C++ unless it is given, or only a Python or CUDA file implements the node.
+A file contains one or more node types. Keys that begin with ``$`` are comments. A description is a text or a list of
+texts; categories are a text with commas, a list, or a table of names with descriptions; a type is a name, or a list of
+names for a union. The language is C++ unless the file gives another, or only a Python or CUDA file implements the node.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 SUFFIX = ".ogn"
-# A hundred times the largest one that was seen.
+# A hundred times the size of the largest known file.
 MAX_BYTES = 4 * 1024 * 1024
 
 Language = Literal["python", "cpp", "cuda"]
@@ -31,11 +31,11 @@ class Attribute(NamedTuple):
     """An input, output or state attribute of a node type.
 
     Attributes:
-        types: The names of the types that it takes; more than one for a union.
+        types: The names of its types; more than one for a union.
         description: Its purpose; empty if not given.
         default: Its default; None if it has none.
         optional: True if the node computes without it.
-        ui_name: Its name in the user interface; None if it has none of its own.
+        ui_name: Its name in the user interface; None if not given.
     """
 
     types: list[str]
@@ -46,14 +46,14 @@ class Attribute(NamedTuple):
 
 
 class NodeType(NamedTuple):
-    """A node type as its file describes it.
+    """A node type in an ``.ogn`` file.
 
     Attributes:
         name: Its name in the file.
         version: The version of the node type.
-        language: The language that it is implemented in; None where the file does not say.
+        language: The language of its implementation; None if not given.
         description: Its purpose.
-        ui_name: Its name in the user interface; None if it has none.
+        ui_name: Its name in the user interface; None if not given.
         categories: Its categories, in the file's order.
         inputs: Its inputs by name.
         outputs: Its outputs by name.
@@ -77,7 +77,7 @@ class OgnFile(NamedTuple):
     Attributes:
         nodes: The node types, in the file's order.
         problem: The unusable parts, as the end of a sentence about the file; empty if there are none.
-        line: 1-based line of the problem; 0 where it is not known.
+        line: 1-based line of the problem; 0 if unknown.
     """
 
     nodes: list[NodeType]
@@ -98,17 +98,17 @@ def read_ogn(data: bytes) -> OgnFile:
     except (RecursionError, ValueError) as error:
         return OgnFile([], f"is not JSON ({error})", 0)
     if not isinstance(content, dict):
-        return OgnFile([], "holds no table of node types", 0)
+        return OgnFile([], "contains no table of node types", 0)
     problems: list[str] = []
     nodes = [node for name, given in _entries(content) if (node := _node(name, given, problems)) is not None]
     if not nodes and not problems:
-        problems.append("describes no node type")
+        problems.append("defines no node type")
     shown = "; ".join(problems[:_MAX_PROBLEMS_SHOWN]) + ("; …" if len(problems) > _MAX_PROBLEMS_SHOWN else "")
     return OgnFile(nodes, shown, 0)
 
 
 def full_name(extension: str, name: str) -> str:
-    """Return the name that a node type is registered by: its extension's id comes first unless it has one already."""
+    """Return the registered name of a node type. Adds the extension's id if the name has none."""
     return name if "." in name else f"{extension}.{name}"
 
 
@@ -118,7 +118,7 @@ def _entries(table: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _node(name: str, given: Any, problems: list[str]) -> NodeType | None:
     if not isinstance(given, dict):
-        problems.append(f"the node type {name!r} is no table")
+        problems.append(f"the node type {name!r} is not a table")
         return None
     metadata = given.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -140,7 +140,7 @@ def _version(name: str, given: Any, problems: list[str]) -> int:
         return given
     if isinstance(given, str) and given.strip().isdecimal() and len(given) < 10:
         return int(given)
-    problems.append(f"the version of {name!r} is no whole number, and 1 is taken")
+    problems.append(f"the version of {name!r} is not a whole number; 1 is used")
     return 1
 
 
@@ -149,7 +149,7 @@ def _language(name: str, given: Any, problems: list[str]) -> Language | None:
         return None
     known = _LANGUAGES.get(given.strip().lower()) if isinstance(given, str) else None
     if known is None:
-        problems.append(f"the language of {name!r} is not known")
+        problems.append(f"the language of {name!r} is unknown")
     return known
 
 
@@ -169,12 +169,12 @@ def _attributes(node: str, group: str, given: Any, problems: list[str]) -> dict[
     if given is None:
         return {}
     if not isinstance(given, dict):
-        problems.append(f"the {group} of {node!r} are no table")
+        problems.append(f"the {group} of {node!r} are not a table")
         return {}
     found = {}
     for name, described in _entries(given):
         if not isinstance(described, dict):
-            problems.append(f"{group}:{name} of {node!r} is no table")
+            problems.append(f"{group}:{name} of {node!r} is not a table")
             continue
         types = _types(described.get("type"))
         if types == [_UNKNOWN_TYPE]:
@@ -192,7 +192,7 @@ def _attributes(node: str, group: str, given: Any, problems: list[str]) -> dict[
 
 
 def _types(given: Any) -> list[str]:
-    """Return the names of types; a type that is a table, as for enumerations, is given as JSON."""
+    """Return the names of types. A type that is a table, as for enumerations, is returned as JSON."""
     if isinstance(given, str) and given.strip():
         return [given.strip()]
     if isinstance(given, list):
@@ -204,7 +204,7 @@ def _types(given: Any) -> list[str]:
 
 
 def _text(given: Any) -> str:
-    """Return a text; of a list of texts one, as the lines of a paragraph are joined."""
+    """Return a text. Joins a list of texts with spaces."""
     if isinstance(given, list):
         given = " ".join(map(_text, given))
     return given.strip() if isinstance(given, str) else ""

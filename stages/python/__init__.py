@@ -1,1 +1,1 @@
-"""Python: the definitions in an extension's files, and its public API."""
+"""Python: an extension's files, their definitions, and the public API."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Without one of these there is nothing to find.
+# A docstring without any of these contains no types.
 _MARKS = ("Args:", "Arguments:", "Parameters", "Params:", ":param", ":type", "Keyword Args:", "Other Parameters")
 _GOOGLE = re.compile(r"(?:Args|Arguments|Parameters|Params|Keyword Args|Keyword Arguments|Other Parameters):\s*\Z")
 _GOOGLE_ENTRY = re.compile(r"(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*\(")
@@ -12,7 +12,7 @@ _NUMPY = re.compile(r"(?:Parameters|Other Parameters)\s*\Z")
 _NUMPY_ENTRY = re.compile(r"(\*{0,2}\w+(?:\s*,\s*\*{0,2}\w+)*)\s*:\s*(\S.*)\Z")
 _SPHINX_PARAM = re.compile(r"[ \t]*:param\s+([^:\n]*\S)\s+\\?(\*{0,2}\w+)\s*:", re.MULTILINE)
 _SPHINX_TYPE = re.compile(r"[ \t]*:type\s+\\?(\*{0,2}\w+)\s*:[ \t]*(\S[^\n]*)", re.MULTILINE)
-# Said of an argument beside its type.
+# Remarks beside the type of an argument.
 _EXTRAS = re.compile(
     r"\s*[,;]\s*(?:optional|required|keyword[- ]only|positional[- ]only|default(?:s|\s+is|\s*:|\s*=|\s+to|\s).*)\s*\Z",
     re.IGNORECASE,
@@ -46,7 +46,7 @@ def argument_types(docstring: str | None) -> dict[str, str]:
 
 
 def _google(lines: list[str], start: int, found: dict[str, str]) -> None:
-    """Take the entries of a section: the lines of the least indentation below its heading."""
+    """Add the entries of a section: the least indented lines below its heading."""
     outer, inner = _indentation(lines[start]), None
     for number in range(start + 1, len(lines)):
         line = lines[number]
@@ -58,7 +58,7 @@ def _google(lines: list[str], start: int, found: dict[str, str]) -> None:
         inner = depth if inner is None else inner
         if depth != inner or not (match := _GOOGLE_ENTRY.match(line, depth)):
             continue
-        # A long type may go on in the next line.
+        # A long type may continue on the next line.
         text = " ".join([line, *(item.strip() for item in lines[number + 1 : number + 3])])
         end = _closing(text, match.end() - 1)
         if end and text[end:].lstrip().startswith(":"):
@@ -80,7 +80,7 @@ def _numpy(lines: list[str], start: int, found: dict[str, str]) -> None:
 
 
 def _closing(text: str, start: int) -> int:
-    """Return the index after the bracket that closes the one at ``start``; 0 if none does."""
+    """Return the index after the bracket that closes the one at ``start``; 0 if it is not closed."""
     depth = 0
     for index in range(start, len(text)):
         depth += _BRACKETS.get(text[index], 0)

@@ -9,13 +9,13 @@ from stages.python.model import Module
 
 
 class ExportsReader:
-    """Follows the statements on ``__all__`` of one module, in order."""
+    """Evaluates the statements on ``__all__`` of one module, in order."""
 
     def __init__(self, module: Module) -> None:
         self._module = module
 
     def assign(self, node: Any, *, added: bool) -> None:
-        """Follow ``__all__ = …`` and ``__all__ += …``."""
+        """Evaluate ``__all__ = …`` and ``__all__ += …``."""
         if node.value is None:  # ``__all__: list[str]``, a declaration without a value
             return
         names = self._names(node.value)
@@ -28,7 +28,7 @@ class ExportsReader:
             self._module.exports = names
 
     def call(self, node: Any) -> None:
-        """Follow ``__all__.extend(…)``, ``.append(…)`` and ``.remove(…)``."""
+        """Evaluate ``__all__.extend(…)``, ``.append(…)`` and ``.remove(…)``."""
         call = node.value
         if not (type(call) is ast.Call and type(call.func) is ast.Attribute):
             return
@@ -45,9 +45,9 @@ class ExportsReader:
             self._module.exports = (self._module.exports or []) + names
 
     def attach(self, node: ast.Assign) -> None:
-        """Follow ``__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, …)``.
+        """Evaluate ``__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, …)``.
 
-        The call names submodules and, for each of them, what it offers.
+        The arguments are submodules and the names that each of them exports.
         """
         call = node.value
         if not (isinstance(call, ast.Call) and (dotted(call.func) or "").rpartition(".")[2] == "attach"):
@@ -70,7 +70,7 @@ class ExportsReader:
         module.exports_line = module.exports_line or node.lineno
 
     def finish(self, tree: ast.Module) -> None:
-        """Note the entries of ``__all__`` that no statement of the module binds."""
+        """Record the entries of ``__all__`` that no statement of the module binds."""
         module = self._module
         names = {name for name in module.exports or () if not name.endswith(".")}
         names -= {member.name for member in module.members}
@@ -144,7 +144,7 @@ def adds_to_exports(node: ast.AST) -> bool:
 
 
 def _stored(tree: ast.Module) -> set[str]:
-    """Return the names that statements outside of functions and classes bind in any way."""
+    """Return the names bound by statements outside of functions and classes."""
     names: set[str] = set()
     waiting: list[ast.AST] = list(tree.body)
     while waiting:

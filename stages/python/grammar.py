@@ -1,15 +1,15 @@
-"""Python's grammar: the version that a file needs, independent of the interpreter that runs the pipeline.
+"""Parsing of newer Python syntax, independent of the interpreter that runs the pipeline.
 
-`ast` knows the grammar of its interpreter. What is newer in a file (Kit 109 and later run Python 3.12) is found by
-tree-sitter and put in older words, line by line, so that `ast` reads all of the file:
+`ast` only parses the grammar of its interpreter. Kit 109 and later run Python 3.12. This module finds newer syntax with
+tree-sitter and rewrites it in older syntax, line by line, so that `ast` parses the file:
 
 - type parameters (PEP 695, 696): ``def first[T](items: list[T]) -> T`` loses ``[T]``;
 - type aliases: ``type Pair[T] = tuple[T, T]`` becomes an assignment;
 - f-strings that nest quotes, backslashes, lines or comments (PEP 701), and t-strings (PEP 750), become sums;
 - ``except A, B:`` (PEP 758) gets its parentheses.
 
-Nothing of it is run. Names, signatures, docstrings, decorators, lines, complexity and the classes that a function
-mentions are those that the newer interpreter would see.
+Nothing is run. The rewriting preserves names, signatures, docstrings, decorators, lines, complexity and the classes
+mentioned in a function.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _MAX_DEPTH = 200
 
 
 class Parsed(NamedTuple):
-    """A file that was read.
+    """A parsed file.
 
     Attributes:
-        tree: Its tree.
-        text: The text that the tree's positions refer to; it has the lines of the file.
-        written: What stands in that text -> what stands in the file instead; empty for what `ast` reads as it is.
+        tree: Its syntax tree.
+        text: The parsed text. The tree's positions refer to it. It has the same lines as the file.
+        written: Rewritten expression -> its source in the file; empty if nothing was rewritten.
     """
 
     tree: ast.Module
@@ -44,10 +44,10 @@ class Parsed(NamedTuple):
 
 
 def parse(text: str) -> Parsed:
-    """Return the tree of a Python file; nothing is run.
+    """Parse a Python file. Nothing is run.
 
     Raises:
-        UnreadableSource: It is not Python 3, or nested too deeply.
+        UnreadableSource: The text is not Python 3, or nested too deeply.
     """
     try:
         return Parsed(ast.parse(text), text, {})
@@ -55,7 +55,7 @@ def parse(text: str) -> Parsed:
         failure = error
     except (RecursionError, MemoryError) as error:
         raise UnreadableSource("python-nesting", 0, "is nested too deeply to be parsed") from error
-    except ValueError as error:  # other releases of Python have it for a NUL byte, a lone surrogate or a huge number
+    except ValueError as error:  # some Python releases raise it for a NUL byte, a lone surrogate or a huge number
         raise UnreadableSource("python-syntax", 0, f"is not valid Python 3 ({error})") from error
     # The error for a NUL byte has no line number, so the byte itself is located.
     line = failure.lineno or (text.count("\n", 0, text.index("\0")) + 1 if "\0" in text else 0)
@@ -66,8 +66,8 @@ def parse(text: str) -> Parsed:
             older = _Translation(text).translate(written)
             if older != text:
                 reason = (
-                    f"is read neither by Python {sys.version_info.major}.{sys.version_info.minor}, which runs the "
-                    f"pipeline, nor by the grammar of Python 3.12 and later ({failure.msg})"
+                    f"is valid neither for Python {sys.version_info.major}.{sys.version_info.minor}, which runs the "
+                    f"pipeline, nor for Python 3.12 and later ({failure.msg})"
                 )
                 return Parsed(ast.parse(older), older, written)
         except SyntaxError as error:
@@ -86,7 +86,7 @@ def _parser() -> Parser:
 
 
 class _Translation:
-    """One file on its way into older words."""
+    """Translation of one file to older syntax."""
 
     def __init__(self, text: str) -> None:
         self._source = text.encode("utf-8", "surrogatepass")
@@ -94,7 +94,7 @@ class _Translation:
         self._written: dict[str, str] = {}
 
     def translate(self, written: dict[str, str]) -> str:
-        """Return the text in older words, and note in ``written`` which expressions it holds other words for."""
+        """Return the text in older syntax. Adds rewritten expressions to ``written``, each with its source."""
         self._written = written
         root = _parser().parse(self._source).root_node
         return self._older(root, 0).decode("utf-8", "surrogatepass")
@@ -103,7 +103,7 @@ class _Translation:
         return self._source[start:end]
 
     def _older(self, node: Node, depth: int) -> bytes:
-        """Return the source of a node in older words."""
+        """Return a node in older syntax."""
         if depth > _MAX_DEPTH:
             raise RecursionError
         edits: list[tuple[int, int, bytes]] = []
@@ -125,7 +125,7 @@ class _Translation:
                 waiting.extend(item.children)
         edits.sort()
         pieces, position = [], node.start_byte
-        if node.parent is None:  # the file: the tree does not hold what comes before its first token
+        if node.parent is None:  # the file: its tree begins at the first token
             position = 0
         for start, end, replacement in edits:
             pieces += [self._slice(position, start), replacement]
@@ -134,7 +134,7 @@ class _Translation:
         return b"".join(pieces)
 
     def _alias(self, node: Node) -> list[tuple[int, int, bytes]]:
-        """``type Pair[T] = tuple[T, T]`` → ``Pair         = tuple[T, T]``; the value keeps its place."""
+        """Rewrite ``type Pair[T] = tuple[T, T]`` to ``Pair         = tuple[T, T]``. The value keeps its position."""
         name = node.child_by_field_name("left")
         sign = next((child for child in node.children if child.type == "="), None)
         while name is not None and name.type != "identifier":
@@ -150,7 +150,7 @@ class _Translation:
     # ---- f-strings --------------------------------------------------------------------------------------------------
 
     def _string(self, node: Node, depth: int) -> bytes | None:
-        """Return a string that this interpreter cannot read as a sum of its parts; None for any other."""
+        """Return a string that the interpreter cannot parse as a sum of its parts; None for other strings."""
         source = self._slice(node.start_byte, node.end_byte)
         if b"{" not in source:
             return None
@@ -195,7 +195,7 @@ class _Translation:
             output.add(b"''", node.start_point[0])
 
     def _interpolation(self, node: Node, output: _Lines, depth: int) -> None:
-        """``{value:>{width}}`` → ``(value)[(width),]``: names and decisions are all that is read of it."""
+        """Rewrite ``{value:>{width}}`` to ``(value)[(width),]``, which has the same names and decisions."""
         value = node.child_by_field_name("expression")
         if value is None:
             output.add(b"''", node.start_point[0])
@@ -223,7 +223,7 @@ _DEFINITIONS = frozenset({"function_definition", "class_definition"})
 
 
 class _Lines:
-    """Text within brackets that keeps each of its pieces on the line where it stood."""
+    """Text within brackets that keeps each piece on its original line."""
 
     def __init__(self, line: int) -> None:
         self.line = line
@@ -238,12 +238,12 @@ class _Lines:
         self.line += piece.count(b"\n")
 
     def content(self) -> bytes:
-        """Return all of it."""
+        """Return the whole text."""
         return b"".join(self._pieces)
 
 
 def _blank(source: bytes) -> bytes:
-    """Return blanks in place of a text; its line ends become continued lines."""
+    """Replace a text with spaces. Line ends become line continuations."""
     return b"\\\n".join(b" " * len(line) for line in source.split(b"\n"))
 
 
@@ -260,7 +260,7 @@ def _literal(content: bytes, quote: bytes, *, raw: bool, formatted: bool) -> byt
 
 
 def _parenthesized(clause: Node) -> list[tuple[int, int, bytes]]:
-    """``except A, B:`` → ``except (A, B):``."""
+    """Rewrite ``except A, B:`` to ``except (A, B):``."""
     values = clause.children_by_field_name("value")
     if len(values) < 2:
         return []

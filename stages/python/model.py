@@ -1,11 +1,10 @@
 """The records of one Python file: its module, classes, functions and variables.
 
-`visitor.visit` fills them, `resolver.Api` links those of an extension, and `renderer` writes them down.
+`visitor.visit` fills them, `resolver.Api` links the modules of an extension, and `renderer` converts them to output.
 
-Why not a library: `griffe` builds the same model at 2.5 times the cost of ``ast.parse`` and `radon` measures the
-complexity at another 1.5 times (969 files, 7.1 MB), and a full Kit must not take that long on every machine it is
-collected on. The visitor costs about a third of the parse. The tests hold its complexities against radon's and its
-definitions against both griffe's and a plain count of `ast` nodes.
+No library is used, for speed: `griffe` builds the same model in 2.5 times the time of ``ast.parse``, and `radon` takes
+another 1.5 times for the complexity (969 files, 7.1 MB). The visitor takes about a third of the parsing time. The tests
+compare its complexities with radon's, and its definitions with griffe's and with a count of `ast` nodes.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ class Definition(msgspec.Struct, kw_only=True, eq=False):
     """The common attributes of classes and functions.
 
     Attributes:
-        name: As written after ``class`` or ``def``.
-        qualname: Dotted path inside the module, with ``#<n>`` where one name is defined several times; see
+        name: The name after ``class`` or ``def``.
+        qualname: Dotted path inside the module, with ``#<n>`` if the name is defined several times; see
             `overloads.settle`.
         line: Line of ``class`` or ``def``.
-        docstring: As `inspect.cleandoc` gives it; None if there is none.
+        docstring: Cleaned by `inspect.cleandoc`; None if there is none.
         decorators: Source text without ``@``.
-        conditional: True if it is in a branch, so that another definition may be the effective one.
-        module: Where it is defined.
-        owner: The class it is defined in, if any.
+        conditional: True if it is in a branch: another definition may be the effective one.
+        module: The module that contains it.
+        owner: The class that contains it, if any.
         overloads: Other definitions of the same name, in order.
     """
 
@@ -54,8 +53,8 @@ class Class(Definition, kw_only=True, eq=False):
 
     Attributes:
         bases: Base classes as dotted names, resolved through the module's imports, without type parameters.
-        variables: Names assigned in its body: name -> (annotation or None, value or None; ``...`` for a long value,
-            the string that documents it below it, or None).
+        variables: Names assigned in its body: name -> (annotation or None, value or None, docstring below it or None).
+            ``...`` stands for a long value.
         members: Definitions in its body, in order.
     """
 
@@ -68,18 +67,17 @@ class Function(Definition, kw_only=True, eq=False):
     """A function or method.
 
     Attributes:
-        start: First line, that of its first decorator if it has one.
+        start: First line: its first decorator, or else ``def``.
         signature_end: Last line of the signature.
-        code: First line below signature and docstring; beyond ``end`` if all is on the lines above.
+        code: First line below signature and docstring; greater than ``end`` if there are no such lines.
         end: Last line.
         arguments: (name with its stars, annotation or None, default or None, kind) of each, in order.
         returns: The return annotation or None.
         is_async: True if it is ``async def``.
-        complexity: McCabe's, as radon counts it: closures and classes inside it count for themselves.
-        uses: Dotted names it mentions, resolved through imports, that may be classes.
+        complexity: McCabe complexity by radon's rules: closures and inner classes count separately.
+        uses: Possible class names in its body, dotted and resolved through imports.
         handles_errors: True if its body has a ``try``.
-        literal_lines: Lines that only go on with a literal that an earlier line begins: tables, long strings, but not
-            the docstring.
+        literal_lines: Number of lines that only continue a literal: tables, long strings, but not the docstring.
         is_recursive: True if it calls itself by name or on ``self`` or ``cls``.
     """
 
@@ -98,15 +96,15 @@ class Function(Definition, kw_only=True, eq=False):
 
 
 class Variable:
-    """A name that a module assigns a value: a constant, a type, a configuration.
+    """A variable of a module: a constant, a type, a configuration.
 
     Attributes:
-        name: As assigned.
-        module: Where it is assigned.
-        line: Line of the assignment; of several, that of the last.
+        name: The assigned name.
+        module: The module that contains it.
+        line: Line of the last assignment.
         annotation: Its annotation or None.
-        value: Source text; ``...`` for a long value; None if it has no value of its own.
-        docstring: The string below the assignment, as `inspect.cleandoc` gives it; None if there is none.
+        value: Source text; ``...`` for a long value; None without a value.
+        docstring: The string below the assignment, cleaned by `inspect.cleandoc`; None if there is none.
     """
 
     __slots__ = ("annotation", "docstring", "line", "module", "name", "value")
@@ -124,24 +122,23 @@ class Module:
     """One file's definitions and bindings.
 
     Attributes:
-        name: Dotted name that imports it.
+        name: Dotted import name.
         path: File, relative to the extension's folder.
         is_package: True if it is an ``__init__`` file.
         docstring: The module's docstring, or None.
         members: Classes and functions at module level, in order, including those in branches.
         bindings: Name -> dotted target of an import or of ``Name = Other``.
-        variables: Other names that are assigned at module level, without special ones (``__version__``) and loggers.
-        redundant: Names imported as themselves (``import x as x``), the mark of a re-export in a stub.
+        variables: Other names assigned at module level, without special names (``__version__``) and loggers.
+        redundant: Names imported as themselves (``import x as x``), which marks a re-export in a stub.
         stars: Modules of ``from … import *``.
-        exports: Entries of ``__all__``; one that ends in a dot stands for that module's ``__all__``. None if there is
-            none.
-        dynamic_exports: Line of an ``__all__`` that is computed at run time; 0 if there is none.
-        exports_line: Line on which ``__all__`` is first given; 0 if it is nowhere.
-        unbound: Entries of ``__all__`` that no statement of the module binds: a module's ``__getattr__`` or a loop over
-            ``globals()`` does.
-        hints: Where there are such entries, the strings of the module, which may say where they come from.
+        exports: Entries of ``__all__``; an entry ending in a dot stands for that module's ``__all__``. None without
+            ``__all__``.
+        dynamic_exports: Line of an ``__all__`` computed at run time; 0 if there is none.
+        exports_line: Line of the first assignment to ``__all__``; 0 if there is none.
+        unbound: Entries of ``__all__`` that are bound at run time, by ``__getattr__`` or a loop over ``globals()``.
+        hints: The strings of a module with unbound entries, which may name the modules that define them.
         references: Name -> dotted target of ``Name = module.Other``.
-        exporters: Functions that add to a module's ``__all__``, as decorators do.
+        exporters: Functions that add to a module's ``__all__``, used as decorators.
     """
 
     def __init__(self, name: str, path: str, *, is_package: bool) -> None:

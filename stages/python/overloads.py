@@ -1,4 +1,4 @@
-"""Several definitions of one name: which one the name refers to, and how the others are called."""
+"""Several definitions of one name: the effective definition, and the names of the others."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from stages.python.model import Class, Definition
 
 
 def settle(members: list[Definition]) -> None:
-    """Number the definitions of each name, and say which one the name refers to.
+    """Choose the effective definition of each name, and number the others.
 
-    A name that is defined more than once keeps all its definitions. The one that the name refers to is, of the getter
-    of a property, the implementation behind overloads, and the last unconditional definition, or else the first, that
-    which applies; every other has ``#<n>`` after its name, where ``n`` counts the definitions of the name from 1.
+    The effective definition is the getter of a property, or the implementation after overloads, or the last
+    unconditional definition, or else the first definition. Each other definition gets ``#<n>`` after its name, where
+    ``n`` counts the definitions of the name from 1.
     """
     by_name: dict[str, list[Definition]] = {}
     for member in members:

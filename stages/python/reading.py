@@ -1,4 +1,4 @@
-"""One extension's Python files, read once: API, settings in use, node types, candidates for examples."""
+"""Reading of an extension's Python files: API, used settings, node types, candidates for examples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stages.setting_scan.strings import Where
 
 
 def declared_modules(extension: Extension) -> list[str]:
-    """Return the names of the modules that an extension declares, sorted."""
+    """Return the names of an extension's declared modules, sorted."""
     return sorted({module.name for module in extension.python_modules})
 
 
@@ -34,9 +34,9 @@ class Reading:
 
     Attributes:
         api: The linked modules.
-        texts: Text of each file that was parsed and is no stub.
+        texts: Text of each parsed file, without stubs.
         setting_uses: The results of `calls.python_uses`, by file and line.
-        report: The outcome of each file, by its path.
+        report: The outcome for each file, by path.
         warnings: Warnings about skipped input.
     """
 
@@ -91,8 +91,8 @@ class Reading:
                     "python-dynamic-all",
                     module.path,
                     module.dynamic_exports,
-                    "__all__ is computed at run time; what is known of it, or else the names without leading "
-                    "underscore, are taken for public.",
+                    "__all__ is computed at run time. Its static entries, or else the names without leading "
+                    "underscore, count as public.",
                 )
         self.api = Api(list(modules.values()), self._tests, self.declared, self._scripts)
         for module, name in self.api.missing_exports():
@@ -100,7 +100,7 @@ class Reading:
                 "python-all",
                 module.path,
                 module.exports_line,
-                f"__all__ lists {name!r}, which was found neither in the module nor below its package.",
+                f"__all__ lists {name!r}, but neither the module nor its package's modules define it.",
             )
 
     def _read_file(self, file: PythonFile) -> None:
@@ -109,7 +109,7 @@ class Reading:
         parsed = parse(text)
         tree = parsed.tree
         try:
-            # Only the stub of a compiled module gives its constants.
+            # The constants of a compiled module are only in its stub.
             settings = not file.is_stub or file.module not in self._with_source
             warn = partial(self._warn, "python-strings", file.path, 0)
             module_name = file.module if file.use in (files.API, files.TESTS) else ""
@@ -155,14 +155,14 @@ class Reading:
         self.warnings.append(warning(kind, self.id, file, line, message))
 
     def modules_of_settings(self) -> dict[str, str]:
-        """Return the names of the modules that have uses of settings, by file: other extensions import from them."""
+        """Return the names of the modules that use settings, by file. Other extensions may import their constants."""
         with_uses = {use.file for use in self.setting_uses}
         importable = (files.API, files.TESTS)
         return {file.path: file.module for file in self.files if file.use in importable and file.path in with_uses}
 
     def nodes(self) -> dict[str, Node]:
-        """Return the OmniGraph node types; those in excluded folders are left out, as the Python files there are."""
-        # An exclusion is of names of modules: a description has that of the Python file that may lie beside it.
+        """Return the OmniGraph node types, without those in excluded folders."""
+        # Exclusions match module names. An .ogn file is matched by the name of a Python file beside it.
         beside = {f"{path.rpartition('.')[0]}.py": path for path in self.extension.files.ogn}
         named = files.classify(
             list(beside),

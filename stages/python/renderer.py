@@ -13,15 +13,15 @@ from stages.python.text import dedent
 def codeatlas(api: Api, extension_id: str, sources: dict[str, list[str]] | None) -> dict[str, Any]:
     """Return the code atlas in the form of the output contract.
 
-    Fields beyond the contract: an argument's ``docstring_type``, where its annotation is null and the docstring
-    gives it a type; a module's ``aliases`` (name there -> full name of what is named elsewhere) and
-    ``variable_names``, an argument's ``kind`` (as `inspect` calls them, in lower case), and ``overloads`` of
-    classes and methods, the full names of the other definitions under the same name.
+    Fields beyond the contract: an argument's ``docstring_type``, if only the docstring gives a type; a module's
+    ``aliases`` (local name -> full name of a definition elsewhere) and ``variable_names``; an argument's ``kind`` (the
+    names in `inspect`, in lower case); and ``overloads`` of classes and methods, the full names of the other
+    definitions with the same name.
 
     Args:
         api: The linked modules of the extension.
-        extension_id: Put into the declared modules' ``extension_name``.
-        sources: Lines of each file, for the ``source_code`` of methods; None leaves it null.
+        extension_id: The ``extension_name`` of the declared modules.
+        sources: Lines of each file, for the ``source_code`` of methods; None makes it null.
     """
     modules: dict[str, Any] = {}
     classes: dict[str, Any] = {}
@@ -117,7 +117,7 @@ def _argument_records(item: Function, full_name: str) -> list[dict[str, Any]]:
     if without and (item.owner is None or len(without) > 1 or without[0] is not records[0]):
         types = argument_types(item.docstring)
         if item.owner is not None and item.name == "__init__":
-            # Many classes describe the arguments of their constructor in their own docstring.
+            # Many classes document the arguments of their constructor in the class docstring.
             types = {**argument_types(item.owner.docstring), **types}
         for record in without:
             if (documented := types.get(record["name"].lstrip("*"))) is not None:
@@ -128,12 +128,12 @@ def _argument_records(item: Function, full_name: str) -> list[dict[str, Any]]:
 def api_docs(api: Api, extension_id: str, version: str, codeatlas: dict[str, Any]) -> dict[str, Any]:
     """Return the documentation of the public API in the form of the output contract.
 
-    A class is listed by its name, a nested one as ``Outer.Inner``. Where several public classes have the same, the
-    one with the fewest parts in its full name, then the first in the alphabet, has it and the others are listed by
-    full name. Methods are those without leading underscore and the special ones (``__init__``, …). Of definitions
-    under one name, the one that counts is listed, with the others' signatures in ``overloads``.
+    A class is listed by its name, a nested class as ``Outer.Inner``. If several public classes have the same name, the
+    class with the fewest parts in its full name, then the first in the alphabet, is listed by it, the others by full
+    name. Methods are listed if they have no leading underscore or are special (``__init__``, …). If a name has several
+    definitions, the effective one is listed, with the signatures of the others in ``overloads``.
 
-    Fields beyond the contract: ``variables``, the public ones of modules; a class's ``attributes`` (name,
+    Fields beyond the contract: ``variables``, the public variables of modules; a class's ``attributes`` (name,
     type_annotation, default_value, docstring) and ``signature``.
 
     Args:

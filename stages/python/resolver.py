@@ -10,11 +10,11 @@ from stages.python.model import Class, Definition, Function, Module, Variable
 # The possible targets of a name.
 Item = Definition | Variable
 
-# A name that by convention is a class: an upper-case letter first, and a lower-case one to tell it from a constant.
+# The name of a class by convention: an upper-case letter first; a lower-case letter distinguishes it from a constant.
 _CLASS_NAME = re.compile(r"_*[A-Z]\w*[a-z]\w*\Z")
 # Classes in these modules are typing constructs.
 _NO_CLASSES = frozenset({"typing", "typing_extensions", "collections.abc", "__future__"})
-# Packages whose modules are written like classes, and whose functions are too: by a verb.
+# In these packages, modules and functions also begin with an upper-case letter, but functions begin with a verb.
 _LIKE_PXR = frozenset({"pxr", "usdrt"})
 _PXR_FUNCTION = re.compile(
     r"(?:Compute|Convert|Copy|Create|Find|Flatten|Get|Has|Is|Load|Open|Register|Resolve|Set|Stitch|Traverse)[A-Z]"
@@ -23,25 +23,25 @@ _LONGEST_CHAIN = 64
 
 
 class Api:
-    """An extension's modules, linked: each definition under the name it is public by.
+    """An extension's linked modules, with the public name of each definition.
 
-    **Names.** A class, function or variable of a module is named by its definition's place unless a package makes it
-    public elsewhere: through ``__all__``, or, in a package that has none, by importing a name without leading
-    underscore from below itself, or with ``*``. Of several public names, one without private parts comes first, then
-    one in a package above the definition, then the shortest, then one that ends in the defined name, then the first in
-    the alphabet. The other names are listed as the modules' ``aliases``.
+    **Names.** The full name of a class, function or variable is its place of definition unless a package makes it
+    public elsewhere: through ``__all__``, or, in a package without ``__all__``, by importing a name without leading
+    underscore from below itself, or with ``*``. Of several public names, those without private parts come first, then
+    those in a package above the definition, then the shortest, then those that end in the defined name, then the first
+    in the alphabet. The other names are listed as ``aliases`` of the modules.
 
-    **What is counted.** Each ``class`` at module or class level is a class and each ``def`` and ``async def`` there is
-    a method, also in ``if``, ``try``, ``with`` and loops, but not below ``if __name__ == "__main__"``; what is defined
-    inside functions cannot be imported and is not counted.
+    **Counting.** Each ``class`` at module or class level is a class, and each ``def`` and ``async def`` there is a
+    method, also in ``if``, ``try``, ``with`` and loops, but not below ``if __name__ == "__main__"``. Definitions inside
+    functions cannot be imported and are not counted.
 
     Args:
-        modules: The modules of the API; a stub's is merged into its module's beforehand (`merge_stub`).
-        tests: Modules that are read for their functions alone; they name nothing.
+        modules: The modules of the API, with their stubs already merged (`merge_stub`).
+        tests: Test modules, read only for their functions; they do not affect names.
         declared: Names in ``[[python.module]]``.
-        scripts: Modules beside the API, read for their functions alone as well.
+        scripts: Modules beside the API, also read only for their functions.
 
-    It is one class because every question needs the links that the constructor makes between all modules.
+    It is one class because every method needs the links that the constructor makes between all modules.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Api:
         self._tests = sorted(tests, key=lambda module: (module.name, module.path))
         self._scripts = sorted(scripts, key=lambda module: (module.name, module.path))
         self.declared = sorted(declared)
-        # Tests are found by name as well, so that what they import from one another is resolved.
+        # Tests can be found by name too, to resolve their imports from one another.
         self._beside = [*self._scripts, *self._tests]
         self._all = {**{module.name: module for module in self._beside}, **self.modules}
         self._members = {
@@ -68,11 +68,11 @@ class Api:
         self._name_everything()
 
     def full_name(self, item: Item) -> str:
-        """Return the name a definition or variable is public by."""
+        """Return the public name of a definition or variable."""
         return self._names[item]
 
     def exports(self, module: Module) -> list[str] | None:
-        """Return the names in ``__all__``, those of other modules' ``__all__`` put in; None if it has none."""
+        """Return the names in ``__all__``, with the ``__all__`` of other modules expanded; None without ``__all__``."""
         if module.name in self._exports:
             return self._exports[module.name]
         decorated = self._exported_by_decorators(module) if self._exporters else []
@@ -108,7 +108,7 @@ class Api:
         return names
 
     def _star_names(self, module: Module) -> frozenset[str]:
-        """Return the names ``from module import *`` binds, as far as they come from this extension."""
+        """Return the names that ``from module import *`` binds, limited to this extension's definitions."""
         known = self._star.get(module.name)
         if known is not None:
             return known
@@ -161,7 +161,7 @@ class Api:
         found = self._resolve(target, seen) if target is not None else None
         if found is None and name in module.references:
             referred = self._resolve(module.references[name], seen)
-            # The name of a variable elsewhere stays a variable of its own, with the text of its value.
+            # A name assigned from another module's variable stays a separate variable with its own value.
             found = referred if isinstance(referred, Definition) else None
         if found is None:
             found = module.variables.get(name)
@@ -178,8 +178,8 @@ class Api:
     def _find_below(self, module: Module, name: str) -> Item | None:
         """Return the most likely target of a name in ``__all__`` that no statement binds.
 
-        That is a class, function or variable of that name in a module below the package. Of several, those whose module
-        the package imports or names in a string come first, then the shortest name, then the first in the alphabet.
+        The target is a class, function or variable with that name in a module below the package. Modules that the
+        package imports or names in a string come first, then the shortest name, then the first in the alphabet.
         """
         package = module.name if module.is_package else module.name.rpartition(".")[0]
         if not self._by_member:
@@ -204,9 +204,9 @@ class Api:
         return self._members[best.name].get(name) or best.variables.get(name)
 
     def missing_exports(self) -> Iterator[tuple[Module, str]]:
-        """Yield the entries of ``__all__`` that are found nowhere, with their modules, by module and name.
+        """Yield the entries of ``__all__`` without a definition, with their modules, by module and name.
 
-        A module that takes all names from one outside of the extension has none: they may come from there.
+        Skips modules with ``from … import *`` from outside of the extension, which may define the entries.
         """
         for module in self.modules.values():
             if any(star not in self._all for star in module.stars):
@@ -216,7 +216,7 @@ class Api:
                     yield module, name
 
     def _resolve(self, dotted: str, seen: frozenset[tuple[str, str]] = frozenset()) -> Item | str | None:
-        """Follow a dotted name; of one that leads out of the extension, return the dotted name it has there."""
+        """Return the target of a dotted name; outside of the extension, its dotted name there."""
         parts = dotted.split(".")
         for end in range(len(parts) - 1, 0, -1):
             module = self._all.get(".".join(parts[:end]))
@@ -249,7 +249,7 @@ class Api:
             names = candidates.get(item)
             return min({*names, base}, key=lambda full: _preference(full, home, item.name)) if names else base
 
-        # Several files may have one module name (`tests.py` beside `tests/`): each keeps its own functions.
+        # Several files may have the same module name (`tests.py` beside `tests/`). Each keeps its functions.
         namesakes = [module for module in self._beside if self._all.get(module.name) is not module]
         for module in (*self._all.values(), *namesakes):
             name = module.name
@@ -262,14 +262,14 @@ class Api:
             for variable in module.variables.values():
                 self._names[variable] = best(variable, f"{name}.{variable.name}", name)
 
-        self._keep_apart()
+        self._make_unique()
 
-    def _keep_apart(self) -> None:
+    def _make_unique(self) -> None:
         """Assign a unique full name to every class and function.
 
-        A package may offer a class under the name of the module that holds it (``from .Window import Window``). Then
-        ``pkg.Window.show`` is a method as well as a function of the module. Python finds the method by that name, so
-        the function gets ``#2`` after it, as other definitions of one name do.
+        A package may export a class under the name of its module (``from .Window import Window``). Then
+        ``pkg.Window.show`` may be both a method and a function of the module. Python finds the method by that name, so
+        the function gets the suffix ``#2``, like other repeated definitions.
         """
         taken: set[tuple[type, str]] = set()
         everything = [
@@ -300,11 +300,11 @@ class Api:
                 self._name(member, full_name + member.qualname[len(item.qualname) :])
 
     def class_name(self, dotted: str) -> str | None:
-        """Return the full name of the class that a dotted name denotes or leads through; None if it is no class.
+        """Return the full name of the class in a dotted name; None if there is none.
 
-        A class of this extension is known as such. What other packages hold is not read: there, a part that is written
-        like a class is taken for one (``omni.ui.Window`` of ``omni.ui.Window.Flags``); below ``pxr``, whose modules are
-        written like classes, the part after the module (``pxr.Gf.Vec3d``) unless it begins with a verb.
+        Classes of this extension are known. Other packages are not read: the first part with the form of a class name
+        counts as a class (``omni.ui.Window`` in ``omni.ui.Window.Flags``). Modules of ``pxr`` have that form as well:
+        there, the part after the module counts (``pxr.Gf.Vec3d``) unless it begins with a verb.
         """
         try:
             return self._class_names[dotted]
@@ -332,7 +332,7 @@ class Api:
         return None
 
     def class_usages(self, function: Function) -> list[str]:
-        """Return the full names of the classes a function mentions, sorted."""
+        """Return the full names of the classes mentioned in a function, sorted."""
         return sorted({name for name in map(self.class_name, function.uses) if name})
 
     def parent(self, base: str, module: Module) -> str:
@@ -351,7 +351,7 @@ class Api:
             yield from functions_of(module.members)
 
     def variables(self, module: Module) -> Iterator[Variable]:
-        """Yield a module's variables that no definition or import of the same name takes the place of."""
+        """Yield a module's variables, without those hidden by a definition or import of the same name."""
         for name, variable in module.variables.items():
             if self._find(module, name) is variable:
                 yield variable
@@ -364,7 +364,7 @@ class Api:
         return {name: full for name, full in names.items() if full != f"{module.name}.{name}"}
 
     def module_of(self, item: Definition) -> str:
-        """Return the module a definition is public in."""
+        """Return the module in which a definition is public."""
         while item.owner is not None:
             item = item.owner
         return self._names[item].rpartition(".")[0]
@@ -372,9 +372,8 @@ class Api:
     def public(self) -> list[Item]:
         """Return the classes, functions and variables that are public through a declared module, by full name.
 
-        A module with ``__all__`` offers what that lists. Any other offers its names without leading underscore and, if
-        it is a package, the modules below it that have none either. Where nothing is declared, the topmost modules
-        are taken as declared.
+        The public names of a module are the entries of ``__all__``, or else its names without leading underscore and
+        the submodules without leading underscore. Without declared modules, the topmost modules count as declared.
         """
         found: dict[Item, str] = {}
         seen: set[str] = set()
@@ -405,9 +404,9 @@ class Api:
         return sorted(found, key=found.__getitem__)
 
     def release(self) -> None:
-        """Break reference cycles, so that the memory is freed immediately. The object is unusable afterwards.
+        """Break reference cycles to free the memory immediately. The object is unusable afterwards.
 
-        Left to Python's cycle collector, a large extension's 150,000 objects take it a tenth of the whole extraction.
+        Python's cycle collector would need a tenth of the extraction time for a large extension's 150,000 objects.
         """
         for module in (*self.modules.values(), *self._beside):
             for item in list(definitions(module.members)):
@@ -428,7 +427,7 @@ def _preference(full_name: str, home: str, name: str) -> tuple[bool, bool, int, 
 
 
 def definitions(members: list[Definition]) -> Iterator[Definition]:
-    """Yield definitions and those inside classes, in order."""
+    """Yield definitions, including those inside classes, in order."""
     for item in members:
         yield item
         if isinstance(item, Class):

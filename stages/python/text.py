@@ -1,4 +1,4 @@
-"""The text of a Python file: expressions, annotations, docstrings and sources as they are written."""
+"""Source text of expressions, annotations, docstrings and definitions in a Python file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any
 
-# Longer values of class variables are tables and nested configurations, which say little in a list of attributes.
+# Longer values of class variables are tables and nested configurations, not useful in a list of attributes.
 _LONGEST_VALUE = 200
 
 
@@ -14,8 +14,8 @@ class SourceText:
     """The lines of one file, for the text of its nodes.
 
     Args:
-        text: The text that the nodes' positions refer to.
-        written: What stands in it -> what stands in the file instead; see `grammar.Parsed`.
+        text: The parsed text. The nodes' positions refer to it.
+        written: Rewritten expression -> its source in the file; see `grammar.Parsed`.
     """
 
     def __init__(self, text: str, written: Mapping[str, str] | None = None) -> None:
@@ -25,7 +25,7 @@ class SourceText:
         self._encoded: dict[int, bytes] = {}
 
     def of(self, node: ast.expr) -> str:
-        """Return the source of an expression: as written where it is on one line, else on one line."""
+        """Return the source of an expression, joined to one line."""
         if type(node) is ast.Name:
             return node.id
         return self._as_written(self._source(node)) if self._written else self._source(node)
@@ -52,13 +52,13 @@ class SourceText:
             return " ".join(" ".join(self._lines[first - 1 : last]).split())
 
     def annotation(self, node: ast.expr) -> str:
-        """Return the source of an annotation, without quotes around it."""
+        """Return the source of an annotation, without enclosing quotes."""
         if type(node) is ast.Constant and isinstance(node.value, str):
             return node.value
         return self.of(node)
 
     def short(self, node: ast.expr) -> str:
-        """Return the source of a value, or an ellipsis for one that is long or goes over several lines."""
+        """Return the source of a value, or an ellipsis for a value that is long or has several lines."""
         if node.lineno != node.end_lineno or (node.end_col_offset or 0) - node.col_offset > _LONGEST_VALUE:
             return "..."
         return self.of(node)
@@ -92,7 +92,7 @@ def string(statement: Any) -> str | None:
 
 
 def dedent(lines: list[str]) -> str:
-    """Return a definition's lines without the indentation of the first; lines that have less keep none of it."""
+    """Return a definition's lines without the indentation of the first. Less indented lines lose theirs entirely."""
     first = lines[0] if lines else ""
     indentation = first[: len(first) - len(first.lstrip(" \t"))]
     if not indentation:

@@ -1,4 +1,4 @@
-"""The walk over one Python file that fills its records: definitions, bindings, variables, exports."""
+"""Visitor of one Python file that fills its records: definitions, bindings, variables, exports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from stages.python.model import (
 from stages.python.overloads import settle
 from stages.python.text import SourceText, docstring, string
 
-# ``type Name = …``, where the interpreter knows it; elsewhere the grammar makes it an assignment.
+# ``type Name = …``, if the interpreter supports it; otherwise `grammar` rewrites it as an assignment.
 _TYPE_ALIAS = getattr(ast, "TypeAlias", None)
 _LOGGER = re.compile(r"(?:logging\.)?getLogger\(")
 
@@ -34,7 +34,7 @@ def visit(name: str, path: str, *, is_package: bool, parsed: Parsed) -> Module:
     """Return the records of one file.
 
     Args:
-        name: Dotted name that imports it.
+        name: Dotted import name.
         path: File, relative to the extension's folder.
         is_package: True if it is an ``__init__`` file.
         parsed: Its tree and text.
@@ -62,7 +62,7 @@ class _Visitor:
         self._block(tree.body, None, module.members, conditional=False)
         settle(module.members)
         own = {member.name for member in module.members}
-        # Only now are all of the module's names known, also those bound below the function that uses them.
+        # Functions come last, because they may use names that are bound below them.
         for function, node in self._functions:
             walk(function, node, own, self._imported)
         self._exports.finish(tree)
@@ -143,7 +143,7 @@ class _Visitor:
         )
 
     def _branches(self, node: Any, owner: Class | None, members: list[Definition]) -> None:
-        """Go into the blocks of a compound statement."""
+        """Visit the blocks of a compound statement."""
         while True:
             kind = type(node)
             if kind is ast.If and _is_main_guard(node.test):
@@ -153,7 +153,7 @@ class _Visitor:
                 blocks = [getattr(node, field, []) for field in ("body", "orelse", "finalbody")]
                 blocks += [handler.body for handler in getattr(node, "handlers", ())]
                 blocks += [case.body for case in getattr(node, "cases", ())]
-            # The tree nests a chain of elif as deeply as it is long. A loop avoids deep recursion.
+            # Each elif is nested in the one before it. A loop avoids deep recursion.
             chain = kind is ast.If and len(node.orelse) == 1 and type(node.orelse[0]) is ast.If
             for block in blocks:
                 if block and not (chain and block is node.orelse):
@@ -190,7 +190,7 @@ class _Visitor:
             elif target.id == "__all__":
                 self._exports.assign(node, added=kind is ast.AugAssign)
             elif kind is ast.Assign and type(node.value) is ast.Name and node.value.id not in BUILTINS:
-                # ``Name = Other`` makes a public name of a class or function that may have a private one.
+                # ``Name = Other`` may give a public name to a private class or function.
                 self._module.bindings[target.id] = f"{self._module.name}.{node.value.id}"
             elif kind is ast.Assign:
                 if type(node.value) is ast.Attribute:

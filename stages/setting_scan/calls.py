@@ -1,9 +1,9 @@
-"""Settings used in Python: which setting paths a parsed file reads, writes, defaults, follows or names.
+"""Settings used in Python: setting paths that a parsed file reads, writes, defaults, subscribes to or names.
 
-Nothing is imported or run; the file's `ast` is read once, and only when its source looks as if it could name a setting.
-The API that is recognised is `carb.settings` as Carbonite documents it (`ISettings`: a path begins with an optional
-slash, its parts are separated by slashes), what Kit builds on top of it (`SettingChangeSubscription`, the
-`ChangeSetting` command, setting models and widgets), and `--/path=value` arguments of Kit's command line.
+Nothing is imported or run. A file is skipped if its source has no sign of settings. The recognized API is
+`carb.settings` as documented by Carbonite (`ISettings`: a path begins with an optional slash, its parts are separated
+by slashes), Kit's additions to it (`SettingChangeSubscription`, the `ChangeSetting` command, setting models and
+widgets), and `--/path=value` arguments of Kit's command line.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _API_WORDS = (
     *("SETTING", '"ChangeSetting', "'ChangeSetting"),
 )
 _SETTING_CODE = re.compile(r"etting(?:\w*\(|s?(?:_iface|_interface)?\.\w+\()")
-# One for each quote: a pattern that begins with fixed characters is searched several times faster.
+# One pattern for each quote: a pattern with fixed first characters is several times faster.
 _ROOTED_STRINGS = (re.compile(rf'"/(?:{ROOT_PATTERN})/'), re.compile(rf"'/(?:{ROOT_PATTERN})/"))
 _CONSTANT_NAME = re.compile(r"setting", re.IGNORECASE)
 
-# A constant that may be a part of a path: the id of an extension, the name of a group.
+# A constant that may be part of a path: the id of an extension, the name of a group.
 _TEXT = re.compile(r"[\w.:@~+-]{1,100}\Z")
 
 _FROM_ELSEWHERE = (ast.Call, ast.Name, ast.Attribute, ast.Subscript)
@@ -76,7 +76,7 @@ _METHODS: dict[str, tuple[UseKind, SettingType | None]] = {
     "subscribe_to_node_change_events": ("subscribe", None),
     "subscribe_to_tree_change_events": ("subscribe", None),
 }
-# Methods that dictionaries and other objects share, so that they do not identify the object.
+# Methods that dictionaries and other objects also have. They do not identify the settings interface.
 _COMMON_METHODS = frozenset({"get", "set", "update"})
 _SECOND_ARGUMENT = frozenset({"is_accessible_as"})
 _SETTING_TYPES: dict[str, SettingType] = {
@@ -113,22 +113,22 @@ def python_uses(
     Args:
         tree: The parsed file.
         file: Its path relative to the extension's folder, with ``/``.
-        source: Its text, looked at to skip the files that cannot name a setting.
-        where: Its extension and the module that it is, which its paths may be made of.
-        warn: Called once with a message if the file needs more steps than are allowed.
+        source: Its text, for the prefilter.
+        where: Its extension and module, which paths may refer to.
+        warn: Called once with a message if the file exceeds the limit of steps.
 
     Returns:
-        One record a place, sorted by line and path:
-        ``path`` in canonical form, a part that is only known at run time written ``{name}``; a part that another file's
-        constant holds written ``<module:NAME>`` (``<.settings:ENABLED>``), for the reader of all files to resolve;
-        ``kind``: ``read``, ``write``, ``default``, ``subscribe``, ``argument`` (``--/path=value``), ``constant`` (named
-        there, but not used by that line), ``prefix`` (a constant that only begins other paths), ``candidate`` (a
-        path-like constant that is a setting only if another file uses it as one) or ``text`` (a constant that is a part
-        of a path only if another file says so; ``path`` is its text as it is);
+        One record per use, sorted by line and path:
+        ``path`` in canonical form, with ``{name}`` for a part known only at run time and ``<module:NAME>``
+        (``<.settings:ENABLED>``) for a constant of another file, which `constants.resolve` replaces;
+        ``kind``: ``read``, ``write``, ``default``, ``subscribe``, ``argument`` (``--/path=value``), ``constant``
+        (defined on that line, but not used), ``prefix`` (a constant that only begins other paths), ``candidate`` (a
+        path-like constant, which is a setting only if another file uses it as one) or ``text`` (a constant that another
+        file may use as part of a path; ``path`` is its unchanged text);
         ``type``: bool, int, float, string, array, object or null; ``default``: the literal of a ``set_default``, else
-        null; ``line`` (from 1); ``file``; ``dynamic``: whether the path has a ``{name}``;
-        ``name``: of constants, where they can be imported by it (``ENABLED``, ``Keys.ENABLED``); else null;
-        ``certain``: whether the path is given to the settings interface, or to something that has its name.
+        null; ``line`` (from 1); ``file``; ``dynamic``: True if the path has a ``{name}``;
+        ``name``: the name of a constant that other files can import (``ENABLED``, ``Keys.ENABLED``); else null;
+        ``certain``: True if the path is an argument of the settings interface or of an object named like it.
     """
     names = Bindings()
     if prefilter(source):
@@ -145,9 +145,9 @@ def python_uses(
 
 
 def prefilter(source: str) -> bool:
-    """Return True if a file may use settings. Only the constants of other files are needed.
+    """Return True if a file may use settings. Of other files only the constants are needed.
 
-    Plain substring tests come first: over a source tree they cost a hundredth of parsing it.
+    Plain substring tests come first: for a source tree they take a hundredth of the parsing time.
     """
     if any(word in source for word in _API_WORDS) or _SETTING_CODE.search(source):
         return True
@@ -168,7 +168,7 @@ class _Uses:
         for call, scope in self.names.calls:
             self._call(call, scope)
         self._named_constants()
-        # An outer expression is collected before the ones it is made of, and accounts for them.
+        # An outer expression is collected before its parts, and accounts for them.
         for node, scope in self.names.strings:
             self._string(node, scope)
         self._texts()
@@ -247,13 +247,13 @@ class _Uses:
             self._add(kind, path, argument.lineno, type_=type_, default=default, certain=certainty > 0)
 
     def _paths(self, node: ast.expr, scope: Scope, *, certain: bool, spaced: bool = False) -> list[Value]:
-        """Return the setting paths an argument can be.
+        """Return the possible setting paths of an argument.
 
         Args:
             node: The argument.
-            scope: Where the call stands.
-            certain: True if the call certainly takes a setting: then the leading slash may be missing, as Carbonite
-                allows. Otherwise there must be one, and a first part that is not USD's.
+            scope: The scope of the call.
+            certain: True if the call certainly takes a setting: then the leading slash is optional, as in Carbonite.
+                Otherwise the path must have one, and its first part must not be a USD root.
             spaced: True if a path may have spaces.
         """
         paths = []
@@ -269,7 +269,7 @@ class _Uses:
         return paths
 
     def _setting_call(self, call: ast.Call, name: str, scope: Scope) -> None:
-        """A call of something with "setting" in its name: wrappers, models and widgets."""
+        """Collect the uses in a call with "setting" in its name: wrappers, models and widgets."""
         lowered = name.lower()
         kind: UseKind
         if "subscri" in lowered or "change" in lowered:
@@ -333,7 +333,7 @@ class _Uses:
                     self._named_path(name, node, value)
 
     def _texts(self) -> None:
-        """Collect constants that may be parts of paths. Runs last, because it marks the constants it visits."""
+        """Collect constants that may be parts of paths. Runs last, because it marks the visited constants."""
         for name, node, scope in self.names.constants:
             for value in self.strings.values(node, scope):
                 if _TEXT.match(value.text) and not value.dynamic:

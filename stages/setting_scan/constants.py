@@ -1,4 +1,4 @@
-"""Constants that hold setting paths, across the files of one owner and across owners."""
+"""Resolution of constants with setting paths, across the files of one owner and across owners."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stages.setting_scan.paths import begins_open, canonical
 _NAMED = frozenset({"constant", "prefix", "candidate"})
 _REFERENCE = re.compile(r"<([^<>:]*):([^<>]*)>")
 _MAX_REFERENCES = 8
-# Roots that name an extension and hold nothing but its settings: no settings themselves.
+# Roots that name an extension and contain only its settings. They are not settings themselves.
 _EXTENSION_ROOT = re.compile(r"/(?:persistent/|defaults/)?exts(?:/[^/]+)?|/(?:persistent|app|rtx)")
 
 
@@ -24,10 +24,10 @@ class Resolved(NamedTuple):
     """The resolved uses of one owner.
 
     Attributes:
-        uses: The uses that are settings, in the order of files and lines.
-        unresolved: The ones whose path is not known.
+        uses: The uses of settings, in the order of files and lines.
+        unresolved: Uses with an unknown path.
         elsewhere: Uses whose path may begin with another owner's constant.
-        constants: The owner's own, by module and name.
+        constants: The owner's constants, by module and name.
     """
 
     uses: list[ResolvedUse]
@@ -37,7 +37,7 @@ class Resolved(NamedTuple):
 
 
 def resolve(uses: list[SettingUse], modules: dict[str, str]) -> Resolved:
-    """Put the constants of an owner's other files in the paths that refer to them.
+    """Replace references to constants of the owner's other files in the paths.
 
     Args:
         uses: The uses in all of an owner's files.
@@ -47,7 +47,7 @@ def resolve(uses: list[SettingUse], modules: dict[str, str]) -> Resolved:
     resolved: list[ResolvedUse] = []
     unresolved: list[UnresolvedUse] = []
     elsewhere: list[ForeignUse] = []
-    # Uses first: whether they use a constant as a whole path or as a prefix determines the kind of the constant.
+    # Uses come first: the kind of a constant depends on its uses as a whole path or as a prefix.
     for use in sorted((use for use in uses if "<" in use.path), key=lambda use: use.kind in _NAMED):
         path = constants.fill(use.path, use.file)
         if path is None or begins_open(path):
@@ -88,13 +88,13 @@ def _resolved(use: SettingUse, kind: UseKind, *, path: str, dynamic: bool) -> Re
 
 
 def referenced_texts(uses: list[SettingUse]) -> list[SettingUse]:
-    """Return the uses without the constants of kind ``text`` whose name no path of them refers to."""
+    """Return the uses without those constants of kind ``text`` that no path refers to."""
     names = {match[2].rpartition(".")[2] for use in uses if "<" in use.path for match in _REFERENCE.finditer(use.path)}
     return [use for use in uses if use.kind != "text" or (use.name or "").rpartition(".")[2] in names]
 
 
 def unresolved_order(item: UnresolvedUse | ForeignUse) -> tuple[str, int, str]:
-    """Return the key that an owner's unresolved uses are sorted by."""
+    """Return the sort key of an unresolved use."""
     return item.file, item.line, item.expression
 
 
@@ -114,7 +114,7 @@ class _Constants:
 
     @cached_property
     def _by_tail(self) -> dict[str, list[str]]:
-        """The files by each of the ways in which their paths end."""
+        """The files by each tail of their paths."""
         found: dict[str, list[str]] = {}
         for file in self.by_file:
             parts = file.split("/")
@@ -140,9 +140,9 @@ class _Constants:
         return result
 
     def fill(self, path: str, file: str, depth: int = 0, *, foreign: bool = False) -> str | None:
-        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known.
+        """Return ``path`` with every ``<module:NAME>`` replaced; None if its beginning is unknown.
 
-        With ``foreign``, what may be another owner's is left as it is.
+        With ``foreign``, references to constants of other owners stay unchanged.
         """
         result: list[str] = []
         position = 0
@@ -156,7 +156,7 @@ class _Constants:
                 (self.whole if whole else self.prefixed).add(place)
                 text = self.by_file[place[0]][place[1]]
                 if match.start() <= 1 and "/" not in text and not text.startswith("<"):
-                    return None  # a word, which no path begins with
+                    return None  # a word: no path begins with it
                 text = self.fill(text, place[0], depth + 1, foreign=foreign) if "<" in text else text
             if text is None and foreign and place is None and match[1] != "cpp" and not match[1].startswith("."):
                 text = match[0]
@@ -169,7 +169,7 @@ class _Constants:
         return canonical("".join(result))
 
     def find(self, module: str, name: str, file: str) -> tuple[str, str] | None:
-        """Return the file and name under which a constant is known, or None."""
+        """Return the file and name of a constant, or None."""
         if module == "cpp":
             return self._anywhere(name, file)
         if not self._may_be_own(module):
@@ -178,11 +178,11 @@ class _Constants:
             for candidate in self._files_of(one_module, file):
                 if one_name in self.by_file.get(candidate, {}):
                     return candidate, one_name
-        # A name that a package passes on (`from .constants import *`): certain only where no other file has another.
+        # A package may re-export the name (`from .constants import *`): certain only if one file defines it.
         return self._anywhere(name.rpartition(".")[2] if name not in self.by_name else name, file)
 
     def _may_be_own(self, module: str) -> bool:
-        """Return True if an imported module may be one of the owner's, a package above or something in one of them."""
+        """Return True if an imported module may be a module of the owner, a package above one, or a name in one."""
         if module.startswith(".") or not self.modules:
             return True
         own = self.modules.values()
@@ -205,14 +205,14 @@ class _Constants:
             yield f"{stem}/__init__.py" if stem else "__init__.py"
             return
         stem = "/".join(parts)
-        # The declared name of a source tree's `python/` folder need not be in the path: the longest tail that fits.
+        # The path may lack the declared name of a source tree's `python/` folder: the longest matching tail is used.
         for start in range(len(parts)):
             tail = "/".join(parts[start:])
             yield from sorted({file for end in (".py", "/__init__.py") for file in self._by_tail.get(tail + end, ())})
 
 
 def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the ways in which ``module:a.B`` can be split into a module and a name in it."""
+    """Yield all splits of ``module:a.B`` into a module and a name."""
     parts = name.split(".")
     for count in range(len(parts)):
         inner = parts[:count]
@@ -221,7 +221,7 @@ def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:
 
 
 class ConstantsOfAll:
-    """The constants of all owners' Python modules, for the uses in others."""
+    """The constants of all owners' Python modules, for uses by other owners."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, dict[str, str]] = {}  # name -> module -> path
@@ -233,7 +233,7 @@ class ConstantsOfAll:
                 self._by_name.setdefault(name, {}).setdefault(module, path)
 
     def fill(self, path: str) -> str | None:
-        """Return ``path`` with every ``<module:NAME>`` replaced; None where its beginning is not known."""
+        """Return ``path`` with every ``<module:NAME>`` replaced; None if its beginning is unknown."""
         result: list[str] = []
         position = 0
         for match in _REFERENCE.finditer(path):
@@ -250,7 +250,7 @@ class ConstantsOfAll:
             places = self._by_name.get(one_name, {})
             if one_module in places:
                 return places[one_module]
-            # A name that a package passes on from a module below it: certain only where they all have the same.
+            # A package may re-export the name from a module below it: certain only if all definitions are equal.
             below = {path for place, path in places.items() if place.startswith(f"{one_module}.")}
             if len(below) == 1:
                 return below.pop()

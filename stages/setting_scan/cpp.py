@@ -1,10 +1,10 @@
 """Settings in C++. tree-sitter distinguishes code from comments, strings, raw strings and macros.
 
-A file with a syntax that the grammar does not know still gives all the rest. The scan knows Carbonite's
-``carb::settings::ISettings``, its helpers (``SettingsUtils.h``) and the constants that hold paths: ``constexpr``,
-``const``, ``#define``.
+Syntax that is unknown to the grammar only affects its own part of a file. The scan recognizes Carbonite's
+``carb::settings::ISettings``, the functions of ``SettingsUtils.h``, and constants with paths: ``constexpr``, ``const``,
+``#define``.
 
-The module is long, since all that reads one C++ file works on one table of its constants.
+The module is long because every step of reading a C++ file uses the same table of constants.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from stages.setting_scan.paths import PATH, ROOTED, SPACED_PATH, arguments, begi
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, QueryCursor
 
-# Without one of these a file is not parsed at all.
+# A file without any of these is not parsed.
 _PREFILTER = re.compile(rb'"/\w|ISettings|getAs(?:Bool|Int|Float|String)|setDefault|subscribeTo(?:Node|Tree)|"--/')
 _CPP_QUERY = """
 (call_expression) @call
@@ -44,7 +44,7 @@ _CPP_METHOD = re.compile(
     )\Z""",
     re.VERBOSE,
 )
-# Names that many other classes have as well: only on something that is called settings.
+# Names that many classes have: only recognized on an object with "settings" in its name.
 _CPP_COMMON = frozenset(
     {
         *(
@@ -104,12 +104,12 @@ def cpp_uses(data: bytes, *, file: str) -> list[SettingUse]:
     """Return every setting that a C++ source or header uses, defaults or names.
 
     Args:
-        data: The file's content, in any encoding that holds ASCII.
+        data: The file's content, in an encoding that extends ASCII.
         file: Its path relative to the extension's folder.
 
     Returns:
-        Records as `calls.python_uses` returns them. A path that another file's constant holds is written
-        ``<cpp:NAME>``; C++ names are looked up by their last part (``ns::kEnabled`` is ``kEnabled``).
+        Records as in `calls.python_uses`. A path in another file's constant is written ``<cpp:NAME>``. C++ names are
+        looked up by their last part (``kEnabled`` for ``ns::kEnabled``).
     """
     if not _PREFILTER.search(data):
         return []
@@ -143,8 +143,8 @@ class _CppFile:
     def __init__(self, file: str) -> None:
         self.file = file
         self.constants: dict[str, tuple[Any, int, bool]] = {}  # name -> value node or macro text, line, at file level
-        self.macros: dict[str, tuple[list[str], str]] = {}  # those with parameters -> parameters, body
-        self.accounted: set[int] = set()  # start bytes of the strings that something already accounts for
+        self.macros: dict[str, tuple[list[str], str]] = {}  # name of a macro with parameters -> parameters, body
+        self.accounted: set[int] = set()  # start bytes of the strings that another record already covers
         self.whole: set[str] = set()
         self.prefixes: set[str] = set()
         self.found: list[SettingUse] = []
@@ -162,7 +162,7 @@ class _CppFile:
             self.macros.setdefault(_text(name), (names, _text(value).replace("\\\n", " ")))
 
     def expand(self, call: Node) -> None:
-        """Take the constants that a call of one of this file's macros defines: ``DEFINE_SETTING(kOn, "/on")``."""
+        """Add the constants that a macro call defines: ``DEFINE_SETTING(kOn, "/on")``."""
         function, arguments = call.child_by_field_name("function"), call.child_by_field_name("arguments")
         if function is None or arguments is None or _text(function) not in self.macros:
             return
@@ -191,7 +191,7 @@ class _CppFile:
         while parent is not None and parent.type != "compound_statement":
             parent = parent.parent
         name = _text(declarator)
-        # A local variable hides nothing here: the first constant of a name is the one that is kept.
+        # Local variables do not hide constants here: the first constant with a name is kept.
         if name not in self.constants or not self.constants[name][2]:
             self.constants[name] = (value, node.start_point[0] + 1, parent is None)
 
@@ -243,7 +243,7 @@ class _CppFile:
             return
 
     def declaration(self, node: Node) -> None:
-        """A variable or member that caches a setting: ``ThreadSafeLocalCache<bool> m_on{ false, "/path" };``."""
+        """Collect a cached setting: ``ThreadSafeLocalCache<bool> m_on{ false, "/path" };``."""
         kind = node.child_by_field_name("type")
         text = _text(kind) if kind is not None else ""
         if "ThreadSafeLocalCache" not in text:
@@ -292,7 +292,7 @@ class _CppFile:
     # ---- values -----------------------------------------------------------------------------------------------------
 
     def text_of(self, node: Node, depth: int = 0) -> str | None:  # noqa: PLR0911 - one a kind of expression
-        """Return the string that an expression is; None where it is none or not known."""
+        """Return the value of a string expression; None if it is unknown or not a string."""
         if depth > _MAX_DEPTH:
             return None
         kind = node.type
@@ -346,7 +346,7 @@ class _CppFile:
         return self._macro(value, depth) if isinstance(value, str) else self.text_of(value, depth + 1)
 
     def _macro(self, text: str, depth: int) -> str | None:
-        """Return the string that a macro's text is: literals and other macros side by side."""
+        """Return the value of a macro that consists of string literals and other macros."""
         if depth > _MAX_DEPTH:
             return None
         parts: list[str] = []
@@ -367,7 +367,7 @@ class _CppFile:
         return "".join(parts) if parts else None
 
     def literal(self, node: Node, depth: int = 0) -> Any:  # noqa: PLR0911 - one a kind of expression
-        """Return the value of a C++ literal or of a constant of this file; None where it is neither."""
+        """Return the value of a C++ literal or of a constant of this file; None for other expressions."""
         text = _text(node)
         if node.type in {"true", "false"}:
             return node.type == "true"
@@ -432,7 +432,7 @@ class _CppFile:
 
 
 def _text(node: Node) -> str:
-    # Latin-1 reads any byte, and is right for the ASCII that keys are made of; UTF-8 first for the rest.
+    # UTF-8 first; Latin-1 decodes any byte, and the keys are ASCII.
     raw = node.text or b""
     try:
         return raw.decode()

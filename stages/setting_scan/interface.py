@@ -1,4 +1,4 @@
-"""Which expressions of a Python file are the settings interface (``carb.settings.get_settings()``)."""
+"""Recognition of expressions that are the settings interface (``carb.settings.get_settings()``)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Interface:
     def __init__(self, strings: Evaluator) -> None:
         self._strings = strings
         self._names = strings.names
-        # The nodes are kept, so that no identity is used twice.
+        # Keeps the nodes alive, because their ids are the keys.
         self._known: dict[tuple[int, int, int], tuple[ast.AST, int]] = {}
 
     def is_settings(self, node: ast.AST, scope: Scope, depth: int = 0) -> int:
-        """Return 2 where an expression certainly is the settings interface, 1 where its name says so, else 0."""
+        """Return 2 if an expression certainly is the settings interface, 1 if only its name suggests it, else 0."""
         key = (id(node), id(scope), depth)
         known = self._known.get(key)
         if known is None:

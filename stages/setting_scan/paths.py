@@ -1,4 +1,4 @@
-"""Setting paths: their normal form, their recognition in text, and the types of their values."""
+"""Setting paths: canonical form, recognition in text, and value types."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stages.product_facts import SETTING_ROOTS
 
 ROOT_PATTERN = "|".join(re.escape(root) for root in SETTING_ROOTS)
 
-# A path: parts of printable characters that appear in keys (ids, dots, dashes, `{placeholder}` of an open part).
+# A path: parts with the characters of keys (ids, dots, dashes, and `{placeholder}` for an unknown part).
 PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+-]+)*/*\Z")
 # Any argument of the settings interface is a path, even with spaces, as in a window's title.
 SPACED_PATH = re.compile(r"/?[\w{}*<>:@.~+-]+(?:/+[\w{}*<>:@.~+ -]+)*/*\Z")
@@ -27,23 +27,23 @@ ARGUMENT = re.compile(r"(?:^|(?<=\s))--(/[\w{}.:@~+/<>-]*[\w}>])(?==|\s|\Z)(?:=(
 
 
 def canonical(path: str) -> str:
-    """Return a setting path in its one form: a leading slash, no empty part, no slash at the end (``/exts/a.b/c``)."""
+    """Return the canonical form of a setting path: leading slash, no empty part, no final slash (``/exts/a.b/c``)."""
     return "/" + "/".join(part for part in path.split("/") if part)
 
 
 def begins_open(path: str) -> bool:
-    """Return True if the first part of a path is unknown: ``/{name}/x``, and also ``/defaults{path}``."""
+    """Return True if the first part of a path is unknown, even in part: ``/{name}/x``, ``/defaults{path}``."""
     first = path.lstrip("/").partition("/")[0]
-    return "{" in first and not first.startswith("<")  # a constant of another file, which may hold several parts
+    return "{" in first and not first.startswith("<")  # a constant of another file may consist of several parts
 
 
 def value_type(value: Any) -> SettingType | None:
-    """Return the contract's word for the type of a JSON-able value; None for None."""
+    """Return the type name of a JSON-able value in the output contract; None for None."""
     return next((word for types, word in _TYPES if isinstance(value, types)), None)
 
 
 def argument_value(text: str) -> Any:
-    """Return the value of ``--/path=value`` as Kit's command line reads it: a bool, a number, else a string."""
+    """Return the value of ``--/path=value`` as parsed by Kit's command line: a bool, a number, else a string."""
     text = text.strip("\"'") if len(text) > 1 and text[0] == text[-1] else text
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
@@ -58,7 +58,7 @@ def argument_value(text: str) -> Any:
 
 
 def arguments(text: Any, *, file: str, line: int) -> list[SettingUse]:
-    """Return the ``--/path=value`` arguments in a text as uses; none if it is no text."""
+    """Return the ``--/path=value`` arguments in a text as uses; empty for other values."""
     if not isinstance(text, str):
         return []
     return [

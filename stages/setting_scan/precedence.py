@@ -1,4 +1,4 @@
-"""The merged record of a setting, and the precedence of definitions, documentation and types."""
+"""Merged record of a setting; precedence of definitions, documentation and types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXTENSION_OF = re.compile(r"/(?:persistent/|defaults/)?exts/([^/]+)/")
 
 
 class Setting:
-    """The record of a setting while the owners are read. Kept small, because a full Kit has tens of thousands."""
+    """The record of a setting while the owners are read. Kept small: a full Kit has tens of thousands of settings."""
 
     __slots__ = (
         "default",
@@ -34,7 +34,7 @@ class Setting:
     )
 
     def __init__(self) -> None:
-        self.rank: tuple[Any, ...] | None = None  # of the place that gave the default
+        self.rank: tuple[Any, ...] | None = None  # rank of the definition of the default
         self.default: Any = None
         self.type: SettingType | None = None
         self.documented_by: tuple[Any, ...] | None = None
@@ -47,7 +47,7 @@ class Setting:
         self.dynamic = False
 
     def offer(self, rank: tuple[Any, ...], place: str, value: Any, type_: SettingType) -> None:
-        """Take a default if its rank is below that of the present one; keep the other."""
+        """Add a definition. It becomes the default if its rank is the lowest so far."""
         if self.rank is None or rank < self.rank:
             if self.rank is not None:
                 self.others.append((self.rank, self.rank[-1], self.default))
@@ -68,7 +68,7 @@ def add_use(use: ResolvedUse, owner: str, setting: Setting) -> None:
         setting.offer(rank, place, use.default, use.type or value_type(use.default) or "unknown")
     elif use.type:
         setting.types = setting.types or Counter()
-        # A default whose value is not known says more about the type than a read.
+        # A default with an unknown value says more about the type than a read.
         setting.types[use.type] += 1000 if use.kind == "default" else 1
 
 
@@ -79,7 +79,7 @@ def names_extension(path: str, owner: str) -> bool:
 
 
 def owner_value(definitions: list[Definition]) -> tuple[Any, Definition]:
-    """Return the combined value of one owner's definitions of a path, and the decisive one; see `kit_toml.combine`."""
+    """Return the combined value of one owner's definitions, and the decisive definition; see `kit_toml.combine`."""
     if len(definitions) == 1 and not definitions[0].append:
         return definitions[0].value, definitions[0]
     statements = [Given(item.value, tuple(_filter(text) for text in item.filters), item.append) for item in definitions]
@@ -93,7 +93,7 @@ def _filter(text: str) -> tuple[str, str]:
 
 
 def other_values(setting: Setting) -> list[OtherValue]:
-    """Return the defaults that lost and differ, each with its place, by rank."""
+    """Return the overridden defaults with another value, each with its location, by rank."""
     return [
         OtherValue(found_in=place, value=value)
         for _, place, value in sorted(setting.others, key=lambda item: item[0])
@@ -112,7 +112,7 @@ def contradicts(setting: Setting) -> bool:
 
 
 def type_of(setting: Setting) -> SettingType:
-    """Return the type of the default, or the one that most typed calls use."""
+    """Return the type of the default, or else the most frequent type in calls."""
     if setting.type is not None and setting.type != "unknown":
         return setting.type
     if setting.types:
@@ -138,7 +138,7 @@ def describe(path: str, documentation: str) -> str:
 
 
 def _end_of_sentence(text: str) -> int:
-    """Return where the first sentence ends; ``e.g. Xyz`` and ``vs. Xyz`` end none."""
+    """Return the index of the end of the first sentence. ``e.g. Xyz`` and ``vs. Xyz`` do not end a sentence."""
     for match in _SENTENCE.finditer(text):
         word = text[: match.end()].rsplit(" ", 1)[-1].lstrip("(\"'").lower()
         if match[0] != "." or not (word in _ABBREVIATIONS or re.fullmatch(r"(?:\w\.)+", word)):
@@ -147,6 +147,6 @@ def _end_of_sentence(text: str) -> int:
 
 
 def _words(part: str) -> str:
-    """Return ``windowMenu.entry_count`` as ``window menu entry count``; abbreviations stay in capitals."""
+    """Split a name into words: ``windowMenu.entry_count`` → ``window menu entry count``. Keeps abbreviations."""
     pieces = re.findall(r"\{\w*\}|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_]+", part)
     return " ".join(piece if piece.isupper() and len(piece) > 1 else piece.lower() for piece in pieces) or part

@@ -44,23 +44,23 @@ _ID_ARGUMENT = re.compile(r"_*(?:ext|extension)_?(?:full_?)?id\Z")
 
 
 class OwnExtensionId(ast.expr):
-    """A marker for an argument that Kit passes: the id and version of the extension (``omni.ui-2.26.1``)."""
+    """Marks an argument that Kit passes: the id and version of the extension (``omni.ui-2.26.1``)."""
 
     _fields = ()
 
 
 class Scope:
-    """Names bound in a module, class or function, each with the expressions that it was given.
+    """Names bound in a module, class or function, each with its assigned expressions.
 
     Attributes:
-        enclosing: The scope around it.
-        is_class: True if it is the body of a class.
-        name: Of a class, its dotted name with a dot at the end.
-        names: Name -> each value with the scope of the value.
-        attributes: The same of attributes: of a class, what its methods assign to ``self.x``, as ``x``; of any other
-            scope, what is assigned there to another object's, as ``other.x``.
-        bases: Of a class, the last parts of its bases' names.
-        has_own_id: True if it is a class that Kit starts with the extension's id.
+        enclosing: The enclosing scope.
+        is_class: True for the body of a class.
+        name: For a class, its dotted name with a dot at the end.
+        names: Name -> each assigned value with its scope.
+        attributes: Attribute -> each assigned value with its scope. For a class, assignments to ``self.x`` in its
+            methods, as ``x``; for other scopes, assignments to attributes of other objects, as ``other.x``.
+        bases: For a class, the last parts of its bases' names.
+        has_own_id: True for a class that Kit starts with the extension's id.
     """
 
     __slots__ = ("attributes", "bases", "enclosing", "has_own_id", "is_class", "name", "names")
@@ -75,14 +75,14 @@ class Scope:
         self.has_own_id = False
 
     def owner(self) -> Scope | None:
-        """Return the class that ``self`` is of in this scope; None outside of classes."""
+        """Return the class of ``self`` in this scope; None outside of classes."""
         scope: Scope | None = self
         while scope is not None and not scope.is_class:
             scope = scope.enclosing
         return scope
 
     def bind(self, name: str, value: ast.AST) -> None:
-        """Add an expression that the name is given."""
+        """Add an expression assigned to a name."""
         self.names.setdefault(name, []).append((value, self))
 
     def lookup(self, name: str) -> list[tuple[ast.AST, Scope]]:
@@ -103,10 +103,10 @@ class Bindings:
 
     Attributes:
         module: The scope of the module.
-        classes: The scope of each class, by its unqualified name; the first one of several.
+        classes: The scope of each class by its unqualified name; the first class if several have the name.
         imports: Local name -> ``module:NAME`` or ``module``.
         calls: Every call with its scope.
-        strings: Every string expression and its scope; an outer expression comes before its parts.
+        strings: Every string expression with its scope; an outer expression comes before its parts.
         constants: Name, value and scope of each assignment in the module and its classes.
     """
 
@@ -119,7 +119,7 @@ class Bindings:
         self.strings: list[tuple[ast.expr, Scope]] = []
         self.constants: list[tuple[str, ast.expr, Scope]] = []
         self._known_attributes: dict[tuple[int, str], list[tuple[ast.AST, Scope]]] = {}
-        self._inheriting: dict[str, list[Scope]] = {}  # a class's name -> the classes that name it as a base
+        self._inheriting: dict[str, list[Scope]] = {}  # name of a class -> its direct subclasses
         self._loops: list[tuple[ast.expr, ast.expr, Scope]] = []
 
     def _scope(self, enclosing: Scope | None, *, is_class: bool = False, name: str = "") -> Scope:
@@ -137,7 +137,7 @@ class Bindings:
             scope.attributes.clear()
 
     def collect_constants(self, tree: ast.Module) -> None:
-        """Take only the constants of the module and its classes; no call is looked at."""
+        """Collect only the constants of the module and its classes, without calls."""
         self._constants_of(tree.body, self.module, "")
 
     def _constants_of(self, body: list[ast.stmt], scope: Scope, prefix: str) -> None:
@@ -194,7 +194,7 @@ class Bindings:
                             push((item, scope))
                 elif type(child) not in idle:
                     push((child, scope))
-        # Only now is every table bound that a loop goes through. An outer loop comes before the ones in it.
+        # Loops come last, because the tables they iterate over must be bound. An outer loop comes before inner loops.
         for target, iterated, scope in self._loops:
             self._loop(target, iterated, scope)
 
@@ -268,9 +268,9 @@ class Bindings:
             owner.attributes.setdefault(".".join(parts), []).append((value, scope))
 
     def of_attribute(self, node: ast.Attribute, scope: Scope) -> list[tuple[ast.AST, Scope]]:
-        """Return the values assigned to an attribute: of ``self``, in its class and bases, else in the outer scopes.
+        """Return the values assigned to an attribute: for ``self``, in its class and bases, else in the outer scopes.
 
-        An attribute of ``self`` that neither has is looked for in the classes of the file that inherit from it.
+        For ``self``, the subclasses in the file come last.
         """
         parts = attribute_parts(node)
         if parts is None:
@@ -298,7 +298,7 @@ class Bindings:
         return known
 
     def _related(self, owner: Scope, *, above: bool) -> Iterator[Scope]:
-        """Yield a class and the classes of the file above it, or below it, the nearest first."""
+        """Yield a class and its base classes, or subclasses, in the file, the nearest first."""
         if not self._inheriting:
             for one in self.classes.values():
                 for base in one.bases:
@@ -314,7 +314,7 @@ class Bindings:
                     waiting.append(other)
 
     def _loop(self, target: ast.expr, iterated: ast.expr, scope: Scope) -> None:
-        """Bind a loop's variable to the elements it takes where these are written in the file."""
+        """Bind a loop's variable to the elements of a literal in the file."""
         if isinstance(iterated, ast.Name | ast.Attribute):
             iterated = self._table(iterated, scope)
         elif isinstance(iterated, ast.Call) and isinstance(iterated.func, ast.Attribute) and not iterated.args:
@@ -337,7 +337,7 @@ class Bindings:
             scope.names.setdefault(target.id, [])
 
     def _table(self, node: ast.expr, scope: Scope) -> ast.expr:
-        """Return the literal that a name was given, if it was given one value; else the expression itself."""
+        """Return the value of a name with a single assignment; else the expression itself."""
         if isinstance(node, ast.Name):
             bound = scope.lookup(node.id)
         elif isinstance(node, ast.Attribute):

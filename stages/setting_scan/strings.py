@@ -1,7 +1,7 @@
-"""The strings that expressions of a Python file can be.
+"""Static evaluation of string expressions in a Python file.
 
-Nothing is run: names are followed through the scopes of the file. Every expression has one answer for a scope and a
-depth, and the work for one file is bounded in steps, so that the answer is the same on every machine.
+Nothing is run: names are looked up in the scopes of the file. The result depends only on the expression, its scope and
+the depth, and the number of steps per file is limited. So it is the same on every machine.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _CHANGES = frozenset(
 )
 MAX_VALUES = 64
 MAX_DEPTH = 12
-# Expressions that are evaluated for one file, each counted once for each depth; beyond them a value is unknown. Real
-# files need a few for each node. Counted in steps, so that the answer is the same on every machine.
+# The limit of evaluated expressions per file, each counted once per depth. Beyond it values are unknown. Real files
+# need a few per node. A limit in steps, not in time, gives the same result on every machine.
 MAX_STEPS = 1_000_000
-# A longer string is no path and no command line.
+# A longer string is neither a path nor a command line.
 _MAX_TEXT = 10_000
 
 
@@ -39,12 +39,12 @@ class Value(NamedTuple):
 
 
 class Where(NamedTuple):
-    """The place of a file.
+    """The extension and module of a file.
 
     Attributes:
-        extension: The id of its extension; empty if it is not known.
-        module: The name that imports it; empty if it is none.
-        is_package: True if it is an ``__init__`` file.
+        extension: The id of its extension; empty if unknown.
+        module: Its import name; empty if it has none.
+        is_package: True for an ``__init__`` file.
     """
 
     extension: str = ""
@@ -66,10 +66,10 @@ class Evaluator:
 
     Attributes:
         names: The file's bindings.
-        where: The file's place.
-        used: Ids of the string expressions that a call or a larger string already accounts for.
-        whole: Ids of the constants' values that a call uses as they are.
-        prefixes: Ids of those that another string begins with.
+        where: The file's extension and module.
+        used: Ids of the string expressions that belong to a call or a larger string.
+        whole: Ids of the values of constants that a call uses unchanged.
+        prefixes: Ids of the values of constants that begin another string.
         steps: The expressions evaluated so far.
     """
 
@@ -80,7 +80,7 @@ class Evaluator:
         self.whole: set[int] = set()
         self.prefixes: set[int] = set()
         self.steps = 0
-        # The nodes are kept, so that no identity is used twice.
+        # Keeps the nodes alive, because their ids are the keys.
         self._known_values: dict[tuple[int, int, int, bool], tuple[ast.AST, list[Value]]] = {}
         self._known_ids: dict[tuple[int, int], tuple[ast.AST, bool]] = {}
 
@@ -120,13 +120,13 @@ class Evaluator:
         return self.given(node, scope) if isinstance(node, ast.Attribute) else []
 
     def values(self, node: ast.AST, scope: Scope, depth: int = 0, *, part: bool = False) -> list[Value]:
-        """Return the strings an expression can be; empty where nothing is known of it.
+        """Return the possible strings of an expression; empty if they are unknown.
 
         Args:
             node: The expression.
-            scope: Where it stands.
-            depth: Guards against definitions that go round in circles.
-            part: True if it is a part of a larger string; a part that is not known becomes a placeholder there.
+            scope: Its scope.
+            depth: Recursion depth. Guards against circular definitions.
+            part: True for a part of a larger string. An unknown part becomes a placeholder.
         """
         key = (id(node), id(scope), depth, part)
         known = self._known_values.get(key)
@@ -194,7 +194,7 @@ class Evaluator:
         return []
 
     def _changed_values(self, function: ast.Attribute, call: ast.Call, scope: Scope, depth: int) -> list[Value]:
-        """Return the results of string methods, such as ``text.strip("/")``, on known texts. Keeps unresolved ones."""
+        """Return the results of string methods, such as ``text.strip("/")``. Keeps texts with unknown parts."""
         given = [_text_argument(item) for item in call.args]
         if None in given or call.keywords:
             return []
@@ -209,7 +209,7 @@ class Evaluator:
         return results
 
     def _pieces(self, node: ast.expr, scope: Scope, depth: int) -> list[list[str]]:
-        """Return the lists that ``text.split(".")``, ``text.partition("-")`` or a slice of one can be."""
+        """Return the possible results of ``text.split(".")``, ``text.partition("-")`` or a slice of one."""
         if depth > MAX_DEPTH:
             return []
         if isinstance(node, ast.Name):
@@ -243,7 +243,7 @@ class Evaluator:
         return [Value(parts[index], "{" in parts[index]) for parts in pieces if -len(parts) <= index < len(parts)]
 
     def _is_own_id(self, node: ast.AST, scope: Scope, depth: int) -> bool:
-        """Return True if an expression is the id and version of the extension that the file belongs to."""
+        """Return True if an expression is the id and version of the file's extension."""
         key = (id(node), id(scope))
         known = self._known_ids.get(key)
         if known is None:
@@ -260,7 +260,7 @@ class Evaluator:
         if isinstance(node, ast.Call) and last_name(node.func) == _ID_OF_MODULE and node.args:
             names = self.values(node.args[0], scope, depth + 1)
             return bool(names) and all(value.text in (self.where.module, self.where.extension) for value in names)
-        # An attribute often begins as None or as an empty string.
+        # The first value of an attribute is often None or an empty string.
         given = [(value, where) for value, where in self._bound(node, scope)[:MAX_VALUES] if not _is_empty(value)]
         return bool(given) and all(self._is_own_id(value, where, depth + 1) for value, where in given)
 
@@ -315,7 +315,7 @@ class Evaluator:
         return []
 
     def _imported_attribute(self, node: ast.Attribute) -> str:
-        """Return ``module:NAME`` of ``constants.NAME`` or ``Keys.NAME`` where its first part is imported."""
+        """Return ``module:NAME`` for ``constants.NAME`` or ``Keys.NAME`` if its first part is imported."""
         dotted = self.dotted(node)
         base: ast.expr = node
         while isinstance(base, ast.Attribute):
@@ -350,7 +350,7 @@ class Evaluator:
         return results
 
     def literal(self, node: ast.expr, scope: Scope, depth: int = 0) -> Any:
-        """Return the JSON-able value of a literal or of a constant of this file; None where it is neither."""
+        """Return the JSON-able value of a literal or of a constant of this file; None for other expressions."""
         if isinstance(node, ast.Name) and depth < MAX_DEPTH:
             bound = scope.lookup(node.id)
             return (
@@ -379,7 +379,7 @@ def _placeholder(name: str) -> str:
 
 
 def last_name(node: ast.AST) -> str:
-    """Return the last name in an expression, or nothing: ``ext_id`` of ``self.ext_id`` and of ``ext_id.lower()``."""
+    """Return the last name in an expression, else an empty string: ``ext_id`` for ``self.ext_id.lower()``."""
     while True:
         if isinstance(node, ast.Attribute):
             return node.attr
@@ -400,7 +400,7 @@ def last_name(node: ast.AST) -> str:
 
 
 def _is_whole(value: Value) -> bool:
-    """Return True if a text has no unresolved part, not even for the merge step."""
+    """Return True if a text has no unresolved part, including references to other files."""
     return not value.dynamic and "<" not in value.text
 
 
@@ -409,7 +409,7 @@ def _text_argument(node: ast.expr) -> str | None:
 
 
 def _slice(node: ast.Slice) -> slice | None:
-    """Return a slice with bounds that are written as numbers; None for any other."""
+    """Return a slice with literal bounds; None for other slices."""
     written = [item for item in (node.lower, node.upper, node.step) if item is not None]
     bounds = [None if item is None else _integer(item) for item in (node.lower, node.upper, node.step)]
     if len([item for item in bounds if item is not None]) < len(written) or bounds[2] == 0:

@@ -11,7 +11,7 @@ from stages.failures import StageWarning
 from stages.setting_scan.paths import arguments, canonical, value_type
 
 _HEADING = re.compile(r"([-=*_~+/])\1\1.*\1\1\1\Z")
-# A comment line that may be a setting put out of use rather than words about one: `_is_disabled` looks closer.
+# A comment line that may be a disabled setting, not a description. `_is_disabled` decides.
 _DISABLED = re.compile(r"""[\w."'\-]*[A-Za-z_][\w."'\-]*\s*(?:\+\+)?=\s*\S""")
 
 # Lines between one element of an array and the next.
@@ -23,7 +23,7 @@ class TomlSettings(NamedTuple):
     """The settings in one TOML file.
 
     Attributes:
-        definitions: One record a value below ``[settings]``, in the order of the file.
+        definitions: One record per value below ``[settings]``, in the order of the file.
         uses: The ``--/path=value`` arguments of its ``[[test]]`` entries.
         warnings: Warnings about unreadable parts.
     """
@@ -42,9 +42,8 @@ def toml_settings(
         data: The file's content.
         file: Its path relative to the owner's folder.
         owner: The id of the extension or app, for the warnings.
-        choice: True for a ``.kit`` file whose values are an app's choice. One without any of the tables of an app or
-            extension is a preset: a table of settings itself, which the application lays over its own
-            (``rendering_modes/quality.kit``).
+        choice: True for the ``.kit`` file of an app. Without the tables of an app or extension the file is a preset: a
+            table of settings that an app merges into its own (``rendering_modes/quality.kit``).
         broken_known: True if the file's errors are already reported elsewhere.
     """
     document = kit_toml.parse_lenient(data, name=file)
@@ -97,9 +96,9 @@ def toml_settings(
 
 
 def _line_of(item: Any, lines: list[bytes], begin: int) -> int:
-    """Return the line of an element of an array that begins at a line, or that line if the element is not found."""
+    """Return the line of an element in the array that begins at a line, or that line if the element is not found."""
     text = item.encode() if isinstance(item, str) else b""
-    if not text.isascii() or b'"' in text or b"\\" in text:  # which may be written otherwise
+    if not text.isascii() or b'"' in text or b"\\" in text:  # the file may spell it differently
         text = text.split(b"=")[0]
     for number in range(begin, len(lines) + 1) if text else ():
         if text in lines[number - 1].partition(b"#")[0]:

@@ -153,7 +153,7 @@ def test_an_equal_description_is_ignored_and_a_different_one_is_reported(tmp_pat
     assert nodes["acme.nodes.Count"]["file_path"] == "a/OgnCount.ogn"
     (warning,) = run.warnings("ogn-twice", "ogn-form")
     assert (warning["kind"], warning["file"]) == ("ogn-twice", "c/OgnCount.ogn")
-    assert "a/OgnCount.ogn describes it otherwise" in warning["message"]
+    assert "a/OgnCount.ogn defines it differently" in warning["message"]
 
 
 def test_a_broken_file_gives_one_warning_and_the_rest_is_read(tmp_path: Path) -> None:

@@ -91,10 +91,10 @@ def test_languages(language: str, expected: str) -> None:
         (b"", "is not JSON (Expecting value, column 1)", 1),
         (b'{\n "A": {},\n}', "is not JSON (Expecting property name enclosed in double quotes", 3),
         (b'{\n "A": "\xff"}', "is not UTF-8", 2),
-        (b"[1]", "holds no table of node types", 0),
-        (b"{}", "describes no node type", 0),
-        (b'{"$comment": {}}', "describes no node type", 0),
-        (b'{"A": 1}', "the node type 'A' is no table", 0),
+        (b"[1]", "contains no table of node types", 0),
+        (b"{}", "defines no node type", 0),
+        (b'{"$comment": {}}', "defines no node type", 0),
+        (b'{"A": 1}', "the node type 'A' is not a table", 0),
         (b"[" * 100_000, "is not JSON", 0),
         (b" " * (MAX_BYTES + 1), "has more than 4,194,304 bytes", 0),
     ],
@@ -125,8 +125,8 @@ def test_an_error_in_a_node_type_does_not_affect_the_rest() -> None:
         "c": Attribute(["int"], "", None, False, None),
     }
     assert found.problem == (
-        "the version of 'A' is no whole number, and 1 is taken; the language of 'A' is not known;"
-        " the inputs of 'A' are no table; …"
+        "the version of 'A' is not a whole number; 1 is used; the language of 'A' is unknown;"
+        " the inputs of 'A' are not a table; …"
     )
 
 

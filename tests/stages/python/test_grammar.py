@@ -133,7 +133,7 @@ def test_a_file_of_newer_python_is_read_as_a_whole() -> None:
     [
         ("def f(:\n", 1, "is not valid Python 3"),
         ("x = 1\nprint 'a'\n", 2, "is not valid Python 3"),
-        ("def f[T](x):\n    pass\nprint 'a'\n", 3, "is read neither by Python 3."),
+        ("def f[T](x):\n    pass\nprint 'a'\n", 3, "is valid neither for Python 3."),
     ],
 )
 def test_unreadable_source_gives_a_correct_error(source: str, line: int, words: str) -> None:
