@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
+import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, ClassVar
@@ -66,11 +67,19 @@ def _signals_held() -> Iterator[None]:
     A signal handler may raise inside one of the keywords below. jsonschema-rs would take the exception for an invalid
     value, and the signal would be lost.
     """
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    if threading.current_thread() is not threading.main_thread():  # which alone runs signal handlers
+        yield
+        return
+    received: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = [(number, signal.signal(number, lambda number, _: received.append(number))) for number in numbers]
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+        for number, handler in former:
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if received:
+            signal.raise_signal(received[0])
 
 
 def _precedence(error: ValidationError) -> tuple[bool, bool, int]:
