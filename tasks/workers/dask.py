@@ -18,7 +18,6 @@ import platform
 import sys
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError
@@ -30,6 +29,7 @@ from typing import Any
 from stages.artifacts.preparation import App, Extension
 from stages.failures import StageError
 from tasks.lock import HOLDER_NAME
+from tasks.workers.failure import Failure
 
 LOCAL_CLUSTER = "dask"
 _PROJECT = "kit-extension-pipeline"
@@ -108,8 +108,8 @@ class DaskWorkers:
             )
         for record in outcome["records"]:
             logging.getLogger(record.name).handle(record)
-        if outcome["error"] is not None:
-            raise _rebuilt(outcome)
+        if outcome["failure"] is not None:
+            raise outcome["failure"].rebuilt()
         return float(outcome["seconds"])
 
     def _result(self, future: Any) -> dict[str, Any]:
@@ -263,16 +263,6 @@ def _versions(info: dict[str, Any]) -> tuple[str, str]:
     return ".".join(info["host"]["python"].split(".")[:2]), str(info["packages"]["distributed"])
 
 
-def _rebuilt(outcome: dict[str, Any]) -> Exception:
-    try:
-        error = pickle.loads(outcome["error"])  # noqa: S301 (from our own function on our own worker)
-    except Exception:
-        error = RuntimeError(outcome["traceback"].strip().splitlines()[-1])
-    if not isinstance(error, StageError):
-        error.add_note(f"On the worker:\n{outcome['traceback']}")
-    return error  # type: ignore[no-any-return]
-
-
 def _by_value() -> Callable[..., dict[str, Any]]:
     """Return a function that calls `perform` and is pickled by value.
 
@@ -318,7 +308,7 @@ def perform(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]
         level: Level of the log records to return.
 
     Returns:
-        ``seconds`` taken, log ``records``, ``error`` (a pickled exception, or None) and its ``traceback``.
+        ``seconds`` taken, log ``records``, and the ``failure``: a `Failure`, or None.
     """
     with _one_at_a_time:
         log = logging.getLogger("stages")
@@ -328,18 +318,14 @@ def perform(call: bytes, expected: dict[str, Any], level: int) -> dict[str, Any]
         log.setLevel(level)
         _records.clear()
         begin = time.monotonic()
-        outcome: dict[str, Any] = {"error": None, "traceback": ""}
+        outcome: dict[str, Any] = {"failure": None}
         try:
             _check_worker(expected)
             function, args, kwargs = pickle.loads(call)  # noqa: S301 (Dask itself runs what its clients send)
             _check_files(Path(expected["work_dir"]), args)
             function(*args, **kwargs)
         except Exception as error:
-            outcome["traceback"] = traceback.format_exc()
-            try:
-                outcome["error"] = pickle.dumps(error)
-            except Exception:
-                outcome["error"] = b""
+            outcome["failure"] = Failure.of(error)
         return {**outcome, "seconds": time.monotonic() - begin, "records": list(_records)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import multiprocessing
@@ -11,14 +12,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import forkserver
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol
 
 from stages.failures import StageError
+from tasks.workers.failure import Failure
 
 # Attempts per task. A dead worker (killed, out of memory) breaks the pool, so other tasks are repeated as well.
 ATTEMPTS = 3
@@ -38,8 +39,6 @@ _PRELOAD = [
 ]
 # A socket's path may have 103 bytes on macOS, 107 on Linux. The fork server adds 32 to the temporary folder's path.
 _LONGEST_SOCKET_FOLDER = 70
-# The largest pool that every platform allows.
-_MAX_WORKERS = 61
 # Up to three file descriptors per worker, plus those of doit, the log and the libraries.
 _OPEN_FILES = 256
 
@@ -95,37 +94,13 @@ def _context() -> BaseContext:
     return context
 
 
-class _Pool:
-    """Worker processes, and the queue of their log records.
-
-    A worker that is killed while it writes to the queue leaves half a record and a locked queue. The queue is
-    therefore discarded with its workers, and nothing waits for it.
-    """
-
-    def __init__(self, processes: int) -> None:
-        context = _context()
-        queue: Any = context.Queue()
-        self._log = logging.handlers.QueueListener(queue, _Forward())
-        self._log.start()
-        self.executor: Executor = ProcessPoolExecutor(
-            min(processes, _MAX_WORKERS),
-            mp_context=context,
-            initializer=_start_worker,
-            initargs=(queue, logging.getLogger().getEffectiveLevel()),
-        )
-
-    def stop(self) -> None:
-        """Wait for the current tasks and for their log records."""
-        self.executor.shutdown(wait=True, cancel_futures=True)
-        self._log.stop()
-
-    def discard(self) -> None:
-        """Leave the pool. Its workers are dead or will be."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
-
-
 class LocalWorkers:
-    """A pool of worker processes that replaces dead workers.
+    """Worker processes that run one function at a time each. Dead ones are replaced.
+
+    Each worker has a connection of its own. Nothing is shared that a killed worker could leave locked or half written:
+    the connection ends with the worker, and the thread that waits at its other end continues. The executor of
+    ``concurrent.futures`` has such a shared queue, and in Python 3.11 it can wait for ever if a worker dies while a
+    task is submitted.
 
     Attributes:
         processes: Largest number of worker processes. They start on demand.
@@ -133,34 +108,36 @@ class LocalWorkers:
 
     def __init__(self, processes: int = 1) -> None:
         self.processes = processes
-        self._guard = threading.Lock()
+        self._changed = threading.Condition()
         self._stopping = False
-        self._pool: _Pool | None = None
+        self._workers: list[_Worker] = []
+        self._idle: list[_Worker] = []
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
         """Call ``function`` in a worker process and wait for it. Return the seconds that it took there.
 
         Raises:
             StageError: The worker died `ATTEMPTS` times, or the function raised it.
+            Exception: Any other exception of the function.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            with self._guard:  # when the run ends, a process is either started or not
-                if self._stopping:
-                    break
-                pool = self._current()
+            worker = self._take()
+            if worker is not None:
                 try:
-                    future = pool.executor.submit(_timed, function, *args, **kwargs)
-                except (BrokenProcessPool, EOFError, OSError) as error:
-                    # The worker of another task, or the fork server, has just died.
-                    future = Future()
-                    future.set_exception(BrokenProcessPool(str(error)))
-            try:
-                return future.result()
-            except (BrokenProcessPool, CancelledError):
-                if self._stopping:
-                    break
-                _log.warning("A worker process died; repeating its task (attempt %d of %d).", attempt, ATTEMPTS)
-                self._discard(pool)
+                    outcome = worker.call(function, args, kwargs)
+                except WorkerDied:
+                    self._remove(worker)
+                except BaseException:
+                    self._remove(worker)
+                    raise
+                else:
+                    self._give_back(worker)
+                    if isinstance(outcome, Failure):
+                        raise outcome.rebuilt()
+                    return outcome
+            if self._stopping:
+                break
+            _log.warning("A worker process died; repeating its task (attempt %d of %d).", attempt, ATTEMPTS)
         if self._stopping:
             raise StageError("The run ended before this task did.")
         raise StageError(
@@ -168,29 +145,97 @@ class LocalWorkers:
             "Free memory or lower processing.parallel_workers, then resume."
         )
 
-    def _current(self) -> _Pool:
-        if self._pool is None:
+    def _take(self) -> _Worker | None:
+        """Return an idle worker, or a new one. None if it cannot be started, or if the run ends."""
+        with self._changed:  # when the run ends, a process is either started or not
+            self._changed.wait_for(lambda: self._stopping or self._idle or len(self._workers) < self.processes)
+            if self._stopping:
+                return None
+            if self._idle:
+                return self._idle.pop()
             _require_open_files()
-            self._pool = _Pool(self.processes)
-        return self._pool
+            try:
+                worker = _Worker()
+            except (EOFError, OSError):  # the fork server has just died; the next attempt starts another
+                return None
+            self._workers.append(worker)
+            return worker
 
-    def _discard(self, pool: _Pool) -> None:
-        with self._guard:
-            if self._pool is pool:
-                self._pool = None
-        pool.discard()
+    def _give_back(self, worker: _Worker) -> None:
+        with self._changed:
+            self._idle.append(worker)
+            self._changed.notify_all()
+
+    def _remove(self, worker: _Worker) -> None:
+        worker.kill()
+        with self._changed:
+            self._workers.remove(worker)
+            self._changed.notify_all()
 
     def stop(self, *, at_once: bool = False) -> None:
         """Stop the worker processes, immediately or after their current tasks."""
-        with self._guard:
+        with self._changed:
             self._stopping = True
-            pool, self._pool = self._pool, None
-        if pool is not None and at_once:
-            for child in multiprocessing.active_children():
-                child.kill()
-            pool.discard()
-        elif pool is not None:
-            pool.stop()
+            self._changed.notify_all()
+            if not at_once:
+                self._changed.wait_for(lambda: len(self._idle) == len(self._workers))
+            workers = list(self._workers)
+        for worker in workers:
+            if at_once:
+                worker.kill()
+            else:
+                worker.end()
+        for worker in workers:
+            worker.join()
+
+
+class WorkerDied(Exception):
+    """A worker process ended before its task did."""
+
+
+class _Worker:
+    """A worker process, and the connection to it.
+
+    Down the connection go calls (function, args, kwargs). Up come log records, and for each call the seconds that it
+    took or a `Failure`.
+    """
+
+    def __init__(self) -> None:
+        context = _context()
+        self._connection, theirs = context.Pipe()
+        arguments = (theirs, logging.getLogger().getEffectiveLevel())
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)  # type: ignore[attr-defined]
+        try:
+            self._process.start()
+        finally:
+            theirs.close()
+
+    def call(self, function: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | Failure:
+        """Call a function in the worker and wait for it.
+
+        Raises:
+            WorkerDied: The worker ended first.
+        """
+        call = ForkingPickler.dumps((function, args, kwargs))
+        try:
+            self._connection.send_bytes(call)
+            while isinstance(answer := self._connection.recv(), logging.LogRecord):
+                logging.getLogger(answer.name).handle(answer)
+        except (EOFError, OSError) as error:
+            raise WorkerDied from error
+        return answer  # type: ignore[no-any-return]
+
+    def end(self) -> None:
+        """Let the process end. It must be idle."""
+        self._connection.close()
+
+    def kill(self) -> None:
+        """Kill the process."""
+        self._process.kill()
+
+    def join(self) -> None:
+        """Wait until the process has ended."""
+        self._process.join()
 
 
 def start_fork_server() -> None:
@@ -212,30 +257,53 @@ class OneAtATime:
             return self._workers.run(function, *args, **kwargs)
 
 
-def _timed(function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
-    began = time.monotonic()
-    function(*args, **kwargs)
-    return time.monotonic() - began
+# --- in the worker ---------------------------------------------------------------------------------------------------
 
 
-class _Forward(logging.Handler):
-    """A handler that passes the workers' records to this process's loggers."""
+class _ToParent(logging.handlers.QueueHandler):
+    """A handler that sends the records to the parent process."""
 
-    def emit(self, record: logging.LogRecord) -> None:
-        logging.getLogger(record.name).handle(record)
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)  # type: ignore[arg-type]
+        self._connection = connection
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Send a record. The caller holds the handler's lock."""
+        self._connection.send(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Do nothing. The parent has ended, and this process is about to."""
 
 
-def _start_worker(queue: Any, level: int) -> None:
-    """Set up a worker process: ignore Ctrl-C, send log records to the parent, exit when the parent exits."""
+def _serve(connection: Connection, level: int) -> None:
+    """Run calls until the parent closes the connection. Ignores Ctrl-C, and exits when the parent exits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    handler = _ToParent(connection)
     root = logging.getLogger()
-    root.handlers = [logging.handlers.QueueHandler(queue)]
+    root.handlers = [handler]
     root.setLevel(level)
     quiet_libraries()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    while True:
+        try:
+            function, args, kwargs = connection.recv()
+        except EOFError:
+            return
+        answer = _outcome(function, args, kwargs)
+        with handler.lock or contextlib.nullcontext():  # a thread may still log
+            connection.send(answer)
+
+
+def _outcome(function: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | Failure:
+    began = time.monotonic()
+    try:
+        function(*args, **kwargs)
+    except BaseException as error:
+        return Failure.of(error)
+    return time.monotonic() - began
 
 
 def _end_with(sentinel: int) -> None:
