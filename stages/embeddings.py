@@ -23,10 +23,10 @@ from stages.storage.jsonfile import to_json, write_json
 from stages.storage.streamed_file import replacing
 
 if TYPE_CHECKING:
-    from stages.retrieval.backends import Backend
+    from stages.retrieval.backends import Backend, Batch
 
 _LOG = logging.getLogger(__name__)
-# Documents looked up in the cache at once, and texts embedded at once where a text costs no request.
+# Documents looked up in the cache at once.
 _CHUNK = 500
 
 _INPUTS = {
@@ -94,8 +94,17 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
         replacing(work_dir / files.documents) as documents_path,
         replacing(work_dir / files.vectors) as vectors_path,
     ):
-        digests = _write_documents(kind, work_dir, options, documents_path, cache, use_cache=use_cache)
-        _embed_missing(kind, backend, cache, options, len(digests), use_cache=use_cache)
+        source = documents(
+            kind,
+            work_dir,
+            max_tokens=options.get("max_tokens", 500),
+            encoding=options.get("encoding_model", "cl100k_base"),
+        )
+        writer = _DocumentWriter(kind, source, cache if use_cache else None)
+        expected = backend.dimension or (cache.dimension if use_cache else 0)
+        size = int(options.get("batch_size", 50))
+        _embed_missing(backend, cache, writer, documents_path, expected=expected, size=size)
+        digests = writer.digests
         dimension = cache.dimension or backend.dimension or _asked_dimension(backend)
         _write_vectors(vectors_path, digests, dimension, cache)
     model = backend.description
@@ -121,33 +130,42 @@ def _asked_dimension(backend: Backend) -> int:
     return int(embedding_backends.embed_query(backend, "dimension").shape[0])
 
 
-def _write_documents(
-    kind: str, work_dir: Path, options: dict[str, Any], path: Path, cache: EmbeddingCache, *, use_cache: bool
-) -> list[bytes]:
-    """Write the documents to ``path``, note in ``cache`` the texts to embed, and return the texts' hashes in order."""
-    digests: list[bytes] = []
-    source = documents(
-        kind,
-        work_dir,
-        max_tokens=options.get("max_tokens", 500),
-        encoding=options.get("encoding_model", "cl100k_base"),
-    )
-    last = None
-    with path.open("wb") as stream:
-        for chunk in _chunks(source):
-            for document in chunk:
-                if last is not None and document.id <= last:
-                    raise StageError(f'embeddings/{kind}: document "{document.id}" does not follow "{last}".')
-                stream.write(b"[\n" if last is None else b",\n")
-                last = document.id
-                stream.write(to_json(document).rstrip())
-            in_order = [hashlib.sha256(item.page_content.encode("utf-8", "replace")).digest() for item in chunk]
-            digests += in_order
-            texts = {digest: item.page_content for digest, item in zip(in_order, chunk, strict=True)}
-            known = cache.known(list(texts)) if use_cache else set()
-            cache.enqueue((digest, text) for digest, text in texts.items() if digest not in known)
-        stream.write(b"[\n]\n" if last is None else b"\n]\n")
-    return digests
+class _DocumentWriter:
+    """Writes the documents of a kind, and finds the texts to embed.
+
+    Attributes:
+        kind: The kind.
+        digests: The hash of the text of each document that is written, in order.
+    """
+
+    def __init__(self, kind: str, source: Iterator[Document], cache: EmbeddingCache | None) -> None:
+        self.kind = kind
+        self.digests: list[bytes] = []
+        self._source = source
+        self._cache = cache
+
+    def write(self, path: Path) -> Iterator[Batch]:
+        """Write the documents in chunks, and yield the texts of each chunk that the cache lacks."""
+        last = None
+        seen: set[bytes] = set()
+        with path.open("wb") as stream:
+            for chunk in _chunks(self._source):
+                for document in chunk:
+                    if last is not None and document.id <= last:
+                        raise StageError(f'embeddings/{self.kind}: document "{document.id}" does not follow "{last}".')
+                    stream.write(b"[\n" if last is None else b",\n")
+                    last = document.id
+                    stream.write(to_json(document).rstrip())
+                texts = [item.page_content for item in chunk]
+                digests = [hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in texts]
+                self.digests += digests
+                new = {digest: text for digest, text in zip(digests, texts, strict=True) if digest not in seen}
+                seen.update(new)
+                known = self._cache.known(list(new)) if self._cache is not None else set()
+                missing = [(digest, text) for digest, text in new.items() if digest not in known]
+                if missing:
+                    yield missing
+            stream.write(b"[\n]\n" if last is None else b"\n]\n")
 
 
 def _chunks(source: Iterator[Document]) -> Iterator[list[Document]]:
@@ -162,31 +180,42 @@ def _chunks(source: Iterator[Document]) -> Iterator[list[Document]]:
 
 
 def _embed_missing(
-    kind: str, backend: Backend, cache: EmbeddingCache, options: dict[str, Any], count: int, *, use_cache: bool
+    backend: Backend, cache: EmbeddingCache, writer: _DocumentWriter, path: Path, *, expected: int, size: int
 ) -> None:
-    missing = cache.pending
-    size = int(options.get("batch_size", 50)) if backend.remote else _CHUNK
-    total = -(-missing // size)
-    if missing:
-        expected = backend.dimension or (cache.dimension if use_cache else 0)
-        label = f"embeddings:{kind}"
+    """Write the documents to ``path``, and embed the texts that the cache lacks.
 
-        def store(batch: Any, vectors: Any) -> None:
-            if expected and vectors.shape[1] != expected:
-                raise StageError(
-                    f"The model now gives {vectors.shape[1]} dimensions, the cache holds {expected}: it has "
-                    "changed under its name. Run with --no-cache to embed everything again."
-                )
-            cache.store(batch, vectors)
+    The local model embeds a chunk while the next documents are written. A service gets its first request when all
+    documents are written, and batches of ``size`` texts.
+    """
+    texts = batches = total = 0
 
-        backend.embed(cache.batches(size), store, purpose="passage", label=label, total=total)
+    def store(batch: Any, vectors: Any) -> None:
+        nonlocal texts, batches
+        if expected and vectors.shape[1] != expected:
+            raise StageError(
+                f"The model now gives {vectors.shape[1]} dimensions, the cache holds {expected}: it has "
+                "changed under its name. Run with --no-cache to embed everything again."
+            )
+        cache.store(batch, vectors)
+        texts += len(batch)
+        batches += 1
+
+    missing = writer.write(path)
+    if backend.remote:
+        for batch in missing:
+            cache.enqueue(batch)
+        total = -(-cache.pending // size)
+        missing = cache.batches(size)
+    if total or not backend.remote:
+        backend.embed(missing, store, purpose="passage", label=f"embeddings:{writer.kind}", total=total)
+    count = len(writer.digests)
     _LOG.info(
         "embeddings:%s: %d documents, %d texts embedded in %d batches, %.1f %% from the cache (%.1f MB)",
-        kind,
+        writer.kind,
         count,
-        missing,
-        total,
-        100.0 * (count - missing) / count if count else 100.0,
+        texts,
+        batches,
+        100.0 * (count - texts) / count if count else 100.0,
         cache.size / 1e6,
     )
 

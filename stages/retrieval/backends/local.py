@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy
 
 LOCAL_MODEL = "wordllama-l2-supercat"
+# Batches that wait for their vectors. A bound on the texts in memory.
+_WAITING = 2
 
 
 def local_release() -> str:
@@ -124,28 +126,27 @@ class LocalBackend:
         return f"local {self._model} {self._revision} {self.dimension}"
 
     def embed(self, batches: Iterable[Batch], store: Store, *, purpose: Purpose, label: str, total: int) -> None:
-        """See `Backend.embed`."""
-        for number, (batch, encodings) in enumerate(self._encoded(batches), start=1):
-            try:
-                vectors = self._vectors(encodings)
-            except ValueError as error:
-                raise StageError(f"batch {number} of {total}: the local model {error}.") from error
-            store([digest for digest, _ in batch], vectors)
+        """See `Backend.embed`. A thread embeds each batch while the caller's thread makes the next one."""
+        from concurrent.futures import Future, ThreadPoolExecutor
 
-    def _encoded(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, list[Any]]]:
-        """Yield each batch with its texts split into tokens, while a second thread splits those of the next."""
-        from concurrent.futures import ThreadPoolExecutor
+        def take(number: int, batch: Batch, vectors: Future[numpy.ndarray]) -> None:
+            try:
+                store([digest for digest, _ in batch], vectors.result())
+            except ValueError as error:
+                raise StageError(f"{label}: batch {number}: the local model {error}.") from error
 
         with ThreadPoolExecutor(1) as pool:
-            waiting: tuple[Batch, Any] | None = None
-            for batch in batches:
-                beginnings = [text[: self._CHARACTERS] for _, text in batch]
-                encoding = pool.submit(self._tokenizer.encode_batch_fast, beginnings, add_special_tokens=False)
-                if waiting is not None:
-                    yield waiting[0], waiting[1].result()
-                waiting = batch, encoding
-            if waiting is not None:
-                yield waiting[0], waiting[1].result()
+            waiting: list[tuple[int, Batch, Future[numpy.ndarray]]] = []
+            for number, batch in enumerate(batches, start=1):
+                waiting.append((number, batch, pool.submit(self._embed, [text for _, text in batch])))
+                if len(waiting) > _WAITING:
+                    take(*waiting.pop(0))
+            for each in waiting:
+                take(*each)
+
+    def _embed(self, texts: list[str]) -> numpy.ndarray:
+        beginnings = [text[: self._CHARACTERS] for text in texts]
+        return self._vectors(self._tokenizer.encode_batch_fast(beginnings, add_special_tokens=False))
 
     def _vectors(self, encodings: list[Any]) -> numpy.ndarray:
         import numpy
