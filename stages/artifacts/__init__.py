@@ -1,8 +1,8 @@
-"""The path and the type of every file of the work directory and of the data set, one module a stage.
+"""The paths and types of all files in the work directory and the data set, one module per stage.
 
-Stages exchange data through these files. A module of this package holds the names of a stage's files, relative to
-the work directory and with ``/``, and the records in them; `read` decodes and checks one, and `to_json` and
-`write_json` of `stages.storage.jsonfile` encode one, sorted. The published JSON Schemas are made from these types.
+Stages exchange data through these files. Each module defines the names of a stage's files, relative to the work
+directory and with ``/``, and the records in them. `read` decodes and checks a file; `to_json` and `write_json` of
+`stages.storage.jsonfile` encode a record with sorted keys. The published JSON Schemas are made from these types.
 """
 
 from stages.artifacts.record import Record, read

@@ -1,4 +1,4 @@
-"""Every JSON file that a stage writes: its type, and where it lies; `PUBLISHED` are those with a JSON Schema."""
+"""The type and path of every JSON file that a stage writes. Files in `PUBLISHED` have a JSON Schema."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from stages.artifacts import (
 
 
 class PublishedFile(NamedTuple):
-    """A kind of file that others may read.
+    """A kind of file with a JSON Schema.
 
     Attributes:
         schema: Name of its schema, ``stages/schemas/<schema>.schema.json``.
-        title: The title, for people.
+        title: Its title for readers.
         record: The type of its content.
-        work_dir: Its path in the work directory, ``<…>`` for what varies; empty if it is not there.
-        data_set: Its path in the data set, likewise.
-        target_dir: Its path beside the data sets, likewise.
+        work_dir: Its path in the work directory, with ``<…>`` for variable parts; empty if it is not there.
+        data_set: Its path in the data set, in the same form.
+        target_dir: Its path beside the data sets, in the same form.
     """
 
     schema: str
@@ -119,13 +119,13 @@ PUBLISHED = (
     PublishedFile("manifest", "Manifest of a data set", final_assembly.Manifest, data_set=final_assembly.MANIFEST),
     PublishedFile(
         "pipeline_completion_report",
-        "How a data set came about",
+        "Origin and contents of a data set",
         final_assembly.CompletionReport,
         target_dir=final_assembly.COMPLETION_REPORT,
     ),
 )
 
-# Path in the work directory, ``<…>`` for what varies -> the type of the content.
+# Path in the work directory, with ``<…>`` for variable parts -> the type of the content.
 INTERNAL: dict[str, Any] = {
     "extension_data/entries/<id>.json": extension_data.ExtractedEntry,
     "extension_data/examples/<id>.json": extension_data.Functions,

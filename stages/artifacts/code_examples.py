@@ -13,7 +13,7 @@ from stages.artifacts.record import Count, Names, Positive, Record, Sha256, Text
 
 FOLDER = "code_examples"
 SUMMARY = f"{FOLDER}/extension_analysis_summary.json"
-# Which of the published files are known to be the same as the selected ones.
+# The record of published files that equal the selected ones.
 COPIES = f"{FOLDER}/copies.json"
 
 Mode = Literal["regular", "tests", "all"]
@@ -21,7 +21,7 @@ MODES: tuple[Mode, ...] = ("regular", "tests", "all")
 
 
 def selected_file(extension: Extension) -> str:
-    """Return the path of what was selected of an extension (`ExampleFile`), duplicates included."""
+    """Return the path of an extension's selected functions, including duplicates (`ExampleFile`)."""
     return f"{FOLDER}/selected/{extension.id}.json"
 
 
@@ -38,18 +38,18 @@ def example_file(extension: Extension, mode: str) -> str:
 def example_files(extensions: Iterable[Extension], mode: str) -> list[str]:
     """Return the paths of all files of examples.
 
-    There is one for each extension with Python files, also if no function of it was chosen.
+    There is a file for each extension with Python files, even without selected functions.
     """
     return [example_file(extension, mode) for extension in extensions if extension.files.python]
 
 
 class Example(SourceFunction):
-    """A function that is worth showing.
+    """A code example: a selected function.
 
     Attributes:
-        line_count: Its lines.
-        token_count: Tokens of the source, as ``encoding_model`` counts them.
-        reasons: Why it was chosen.
+        line_count: Number of its lines.
+        token_count: Tokens of the source, counted with ``encoding_model``.
+        reasons: Reasons for its selection.
         class_usages: Full names of the classes that it uses.
         source_code: The whole source, dedented.
     """
@@ -62,12 +62,12 @@ class Example(SourceFunction):
 
 
 class ExampleFile(Record):
-    """Functions of one extension that are worth showing, the most interesting first.
+    """The code examples of one extension, the most interesting first.
 
     Attributes:
         extension_name: The extension's id.
         kit_version: The Kit version.
-        interesting_methods_count: Functions that were chosen.
+        interesting_methods_count: Number of selected functions.
         scan_mode: ``code_examples_scan_mode``.
         methods: The functions, the most interesting first.
     """
@@ -80,12 +80,12 @@ class ExampleFile(Record):
 
 
 class SelectedDigests(Record):
-    """Digests of an extension's selected functions, to find the same functions in other extensions.
+    """Digests of an extension's selected functions, to find duplicates in other extensions.
 
     Attributes:
-        methods_analyzed: Functions that were looked at.
-        too_long: Function left out because no prompt has room for it -> its tokens.
-        selected: SHA-256 of the file of what was selected.
+        methods_analyzed: Number of candidate functions.
+        too_long: Function left out because it is too long for a prompt -> its tokens.
+        selected: SHA-256 of the file of selected functions.
         sources: SHA-256 of the source, full name and token count of each selected function, in its order.
     """
 
@@ -99,10 +99,10 @@ class ExampleTotals(Record):
     """Sums over all extensions.
 
     Attributes:
-        methods_analyzed: Functions that were looked at.
-        interesting_methods: Functions that were chosen.
-        duplicates: Functions that were left out because another has the same source.
-        tokens: Tokens of the chosen functions' sources.
+        methods_analyzed: Number of candidate functions.
+        interesting_methods: Number of selected functions.
+        duplicates: Number of functions left out because another has the same source.
+        tokens: Tokens of the selected functions' sources.
     """
 
     methods_analyzed: Count
@@ -116,11 +116,11 @@ class ExtensionExamples(Record):
 
     Attributes:
         version: The version.
-        total_methods_analyzed: Functions that were looked at.
-        interesting_methods_count: Functions that were chosen.
-        duplicates: Function left out -> where the same source is kept.
-        too_long: Function left out because no prompt has room for it -> its tokens.
-        total_tokens: Tokens of the chosen functions' sources.
+        total_methods_analyzed: Number of candidate functions.
+        interesting_methods_count: Number of selected functions.
+        duplicates: Function left out -> the example with the same source.
+        too_long: Function left out because it is too long for a prompt -> its tokens.
+        total_tokens: Tokens of the selected functions' sources.
         example_path: The file of its examples, relative to this file.
         sha256: SHA-256 of that file.
     """
@@ -136,7 +136,7 @@ class ExtensionExamples(Record):
 
 
 class ExampleSummary(Record):
-    """How many functions of each extension were chosen, and a digest of every file.
+    """Number of selected functions of each extension, and a digest of every file.
 
     Attributes:
         kit_version: The Kit version.

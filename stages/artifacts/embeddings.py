@@ -1,4 +1,4 @@
-"""The files of stage 6: the documents of each kind and what their vectors were made with."""
+"""The files of stage 6: the documents of each kind, their vectors, and the embedding model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EmbeddingFiles(NamedTuple):
     """The files of a kind.
 
     Attributes:
-        documents: A JSON list of `StoredDocument`, one a line, sorted by id.
+        documents: A JSON list of `StoredDocument`, one per line, sorted by id.
         embeddings: An `EmbeddingInfo`.
         vectors: The vectors, float32, n × d, in NumPy's format; row i is the vector of document i, of length 1.
     """
@@ -45,7 +45,7 @@ class ModelInfo(Record):
     Attributes:
         backend: ``embeddings.backend``.
         model: The model's name.
-        revision: Hash of a local model's files; null for a service, which does not tell.
+        revision: Hash of a local model's files; null for a service.
         endpoint: Base address of the service; null for a local model.
     """
 
@@ -62,7 +62,7 @@ class EmbeddingInfo(ModelInfo):
         dimension: Length of a vector.
         count: Number of documents.
         kit_version: The Kit version.
-        input_type: NVIDIA's input_type that the documents were embedded with; null where none was sent.
+        input_type: NVIDIA's input_type of the documents; null if none was sent.
         max_tokens: ``embeddings.max_tokens``.
     """
 
@@ -83,7 +83,7 @@ class ExtensionMetadata(Record):
         description: The manifest's description; empty if it has none.
         long_description: The readme or overview, as plain text.
         keywords: The keywords, joined by ", ".
-        dependencies: Ids that the manifest depends on, joined by ", ".
+        dependencies: Ids of its dependencies in the manifest, joined by ", ".
         has_python_api: Whether it has a public Python API.
         has_overview: Whether it has an overview.
         total_classes: Number of classes in the code atlas.
@@ -108,16 +108,16 @@ class CodeExampleMetadata(Record):
 
     Attributes:
         method_key: The extension's id, a colon and the importable name.
-        name: The name, without that of its module or class.
+        name: The name, without its module or class.
         full_name: The importable name.
         module: The importable name of its module.
         file_path: The file, relative to the extension.
         start_line: Its first line.
         extension: The extension's id.
-        line_count: Its lines.
+        line_count: Number of its lines.
         is_async: Whether it is an ``async def``.
         complexity_score: Cyclomatic complexity.
-        reasons: Why it was chosen, joined by ", ".
+        reasons: Reasons for its selection, joined by ", ".
         source_code: The whole source, dedented.
     """
 
@@ -140,14 +140,14 @@ class SettingMetadata(Record):
 
     Attributes:
         setting_key: The setting's path.
-        type: Its type; ``unknown`` where nothing tells.
+        type: Its type; ``unknown`` without evidence.
         default_value: The default; null if there is none.
         documentation: The comment in the TOML file; empty if there is none.
         description: The documentation's first sentence, or else words made from the path.
-        usage_count: Places in Python and C++ that read or write it.
+        usage_count: Number of places in Python and C++ that read or write it.
         has_documentation: Whether there is documentation.
         prefix: The first part of its path.
-        extensions: Ids of the extensions and apps that name it, joined by ", ".
+        extensions: Ids of the extensions and apps that define or use it, joined by ", ".
     """
 
     setting_key: Annotated[str, Meta(min_length=1, extra_json_schema={"pattern": "^/"})]
@@ -165,10 +165,10 @@ class NodeMetadata(Record):
     """The fields of an OmniGraph node type in a search result.
 
     Attributes:
-        node_type: The name that it is registered by.
+        node_type: Its registered name.
         extension: The extension's id.
         node_version: The version of the node type.
-        language: The language that it is implemented in.
+        language: The language of its implementation.
         ui_name: Its name in the user interface; empty if it has none.
         description: The description from the `.ogn` file; empty if it has none.
         categories: Its categories, joined by ", ".
@@ -197,7 +197,7 @@ class Document(Record):
     Attributes:
         id: Unique within its kind: an extension's id, ``<extension id>:<full name>`` of an example, a setting's path, a
             node type's name.
-        page_content: The text that is embedded, at most ``max_tokens`` long; never blank.
+        page_content: The embedded text, at most ``max_tokens`` long; never blank.
         metadata: The fields of a search result.
     """
 
@@ -207,11 +207,11 @@ class Document(Record):
 
 
 class StoredDocument(Record):
-    """A `Document` as it is read back: its metadata is passed on as it is, in the bytes of the file.
+    """A `Document` with undecoded metadata, for reading.
 
     Attributes:
         id: Unique within its kind.
-        page_content: The text that is embedded.
+        page_content: The embedded text.
         metadata: The fields of a search result, as JSON.
     """
 

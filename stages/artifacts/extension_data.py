@@ -1,4 +1,4 @@
-"""The files of stage 3: what each extension offers, and all of them together."""
+"""The files of stage 3: the API of each extension, and the database of all extensions."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def api_docs_file(extension: Extension) -> str:
 
 
 def has_python(extension: Extension) -> bool:
-    """Return whether an extension has Python files or stubs, and so a code atlas and API documentation."""
+    """Return True if an extension has Python files or stubs, and so a code atlas and API documentation."""
     return bool(extension.files.python or extension.files.stubs)
 
 
 def api_files(extension: Extension) -> list[str]:
-    """Return the paths of an extension's code atlas and API documentation; none for one without Python."""
+    """Return the paths of an extension's code atlas and API documentation; empty without Python files."""
     return [f"{FOLDER}/{codeatlas_file(extension)}", f"{FOLDER}/{api_docs_file(extension)}"] * has_python(extension)
 
 
@@ -70,8 +70,8 @@ class DatabaseEntry(Record):
         long_description: The readme or overview as plain text.
         category: The manifest's category; empty if it has none.
         keywords: The manifest's keywords.
-        dependencies: Ids that the manifest depends on.
-        optional_dependencies: Ids that the manifest depends on if they are there.
+        dependencies: Ids of the required dependencies in the manifest.
+        optional_dependencies: Ids of the optional dependencies in the manifest.
         has_python_api: Whether it has a public Python API.
         has_overview: Whether it has an overview.
         python_modules: The modules that the manifest declares.
@@ -80,8 +80,8 @@ class DatabaseEntry(Record):
         total_methods: Number of functions and methods in the code atlas.
         codeatlas_path: The code atlas, relative to the data set's extensions folder; null if there is none.
         api_docs_path: The API docs, relative to the data set's extensions folder; null if there are none.
-        codeatlas_token_count: Tokens of the code atlas, as ``encoding_model`` counts them.
-        api_docs_token_count: Tokens of the API docs, as ``encoding_model`` counts them.
+        codeatlas_token_count: Tokens of the code atlas, counted with ``encoding_model``.
+        api_docs_token_count: Tokens of the API docs, counted with ``encoding_model``.
     """
 
     version: Text
@@ -125,8 +125,8 @@ class PythonFileReport(Record):
 
     Attributes:
         file: The file, relative to the extension.
-        use: The part of the extension that the file belongs to.
-        why: Why it is no part of the API; empty if it is.
+        use: The role of the file in the extension.
+        why: The reason why it is not part of the API; empty for files of the API.
         parsed: Whether it was parsed.
     """
 
@@ -153,21 +153,21 @@ class ExtractedEntry(Record):
 
 
 class SourceFunction(Record):
-    """The fields that candidates and examples share: a function or method with a body.
+    """The common fields of candidates and examples: a function or method with a body.
 
     Attributes:
-        name: The name, without that of its module or class.
+        name: The name, without its module or class.
         full_name: The importable name.
         module: The importable name of its module.
         file_path: The file, relative to the extension.
         start_line: Its first line, decorators included.
         signature_end_line: The last line of its signature.
-        code_line: The first line below signature and docstring; beyond ``end_line`` if there is none.
+        code_line: The first line below signature and docstring; greater than ``end_line`` if there is none.
         end_line: Its last line.
         docstring: Its docstring, without the indentation; null if it has none.
         complexity_score: Cyclomatic complexity.
         is_async: Whether it is an ``async def``.
-        decorators: Decorators, as they are written.
+        decorators: Decorators, as written in the source.
     """
 
     name: Text
@@ -188,8 +188,8 @@ class Function(SourceFunction):
     """A function or method with a body: a candidate for a code example.
 
     Attributes:
-        literal_lines: Lines of it that belong to literals: a table, a long string.
-        is_test: Whether it stands in a test.
+        literal_lines: Number of its lines that belong to literals: a table, a long string.
+        is_test: Whether it is in a test file.
         handles_errors: Whether it has an ``except`` clause.
         is_recursive: Whether it calls itself.
         class_usages: Full names of the classes that it uses.
@@ -208,7 +208,7 @@ class Functions(Record):
     Attributes:
         extension: The extension's id.
         functions: The functions, those of the API before those of the tests.
-        sources: The text of each file that has one of them, by path relative to the extension.
+        sources: The text of each file with candidates, by path relative to the extension.
     """
 
     extension: Text
@@ -222,7 +222,7 @@ class SettingUses(Record):
     Attributes:
         extension: The extension's id.
         uses: The uses of settings.
-        modules: The importable names of the files that have such uses, by path relative to the extension.
+        modules: The importable names of the files that use settings, by path relative to the extension.
     """
 
     extension: Text
@@ -237,10 +237,10 @@ class SummaryTotals(Record):
         total_modules: Number of modules in the code atlases.
         total_classes: Number of classes in the code atlases.
         total_methods: Number of functions and methods in the code atlases.
-        codeatlas_token_count: Tokens of the code atlases, as ``encoding_model`` counts them.
-        api_docs_token_count: Tokens of the API docs, as ``encoding_model`` counts them.
-        with_python_api: Extensions with a public Python API.
-        with_overview: Extensions with an overview.
+        codeatlas_token_count: Tokens of the code atlases, counted with ``encoding_model``.
+        api_docs_token_count: Tokens of the API docs, counted with ``encoding_model``.
+        with_python_api: Number of extensions with a public Python API.
+        with_overview: Number of extensions with an overview.
     """
 
     total_modules: Count
@@ -271,15 +271,15 @@ class ExtensionSummary(Record):
 
 
 class ExtensionsSummary(Record):
-    """Counts, the versions that were not chosen, what was excluded, and a digest of every file of an extension.
+    """Counts, unselected versions, exclusions, and a digest of every file of each extension.
 
     Attributes:
         kit_version: The Kit version.
         total_extensions: Number of extensions.
         totals: Sums over all extensions.
         extensions: The extensions by id.
-        other_versions: Versions of an extension that were found and not chosen.
-        excluded: Extensions that ``excluded_extensions`` left out, and by which entry.
+        other_versions: The unselected versions of each extension.
+        excluded: Extensions left out by ``excluded_extensions``, each with the entry that matches.
     """
 
     kit_version: str
@@ -291,12 +291,12 @@ class ExtensionsSummary(Record):
 
 
 class LeftOutFile(Record):
-    """A Python file that is no part of the API.
+    """A Python file that is not part of the API.
 
     Attributes:
         extension: The extension's id.
         file: The file, relative to the extension.
-        why: Why it is no part of the API.
+        why: The reason why it is not part of the API.
     """
 
     extension: Text
@@ -305,17 +305,17 @@ class LeftOutFile(Record):
 
 
 class PythonFileCounts(Record):
-    """Python files that are part of the API, and not.
+    """Numbers of Python files inside and outside the API.
 
     Attributes:
-        seen: Files and stubs that were found.
-        parsed: Files and stubs of them that were parsed.
-        api: Those that are part of the API.
-        tests: Those that are tests.
-        outside: Those that lie outside the declared modules.
-        excluded: Those in folders that ``excluded_modules`` names.
-        unreadable: Those that cannot be read or parsed.
-        left_out: Every file that is no part of the API, and why.
+        seen: Files and stubs found.
+        parsed: Files and stubs parsed.
+        api: Files that are part of the API.
+        tests: Files that are tests.
+        outside: Files outside the declared modules.
+        excluded: Files excluded by ``excluded_modules``.
+        unreadable: Files that cannot be read or parsed.
+        left_out: Every file that is not part of the API, with the reason.
     """
 
     seen: Count
@@ -332,7 +332,7 @@ class ExtractionReport(Record):
     """The outcome of the Python files of all extensions.
 
     Attributes:
-        files: How many are part of the API, and every one that is not.
+        files: Numbers of files inside and outside the API.
         warnings: Warnings about skipped or repaired input, with file and line.
     """
 

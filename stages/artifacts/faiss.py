@@ -46,12 +46,12 @@ class IndexedDocument(Record):
     """
 
     page_content: Text
-    # One of the forms of `stages.artifacts.embeddings`, which the schema names; a reader passes it on as it is.
+    # A form of `stages.artifacts.embeddings`, as given in the schema. A reader leaves it undecoded.
     metadata: dict[str, Any]
 
 
 class IndexStore(Record):
-    """The documents of an index; row i of index.faiss is the vector of what index_to_docstore_id names for "i".
+    """The documents of an index. index_to_docstore_id maps "i" to the document of row i of index.faiss.
 
     Attributes:
         format_version: Version of this format.
@@ -68,7 +68,7 @@ class IndexMetadata(EmbeddingInfo):
     """The model that made the vectors of an index. Embed queries with the same model.
 
     Attributes:
-        metric: How vectors compare. They have length 1: this is the cosine.
+        metric: The metric. Vectors have length 1, so the inner product is the cosine similarity.
         index_type: Exact (``flat``), or approximate (``hnsw``) above ``hnsw_above`` documents.
         format_version: Version of this format.
     """

@@ -1,4 +1,4 @@
-"""The files of stage 8: the data set's manifest and the completion report, and which files a data set consists of."""
+"""The files of stage 8: the data set's manifest, the completion report, and the files of a data set."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ VERSION = "VERSION.md"
 COMPLETION_REPORT = "pipeline_completion_report.json"
 
 FOLDER = "final_assembly"
-# Signatures and digests of what is published: not every file has to be read again.
+# Signatures and digests of published files, so that not every file is read again.
 COPIES = f"{FOLDER}/copies.json"
-# The data set that was replaced, by its folder's name: what `doit diff --since-last` compares with.
+# The replaced data set, by folder name, for `doit diff --since-last`.
 PREVIOUS = f"{FOLDER}/previous"
 
 MANIFEST_VERSION = 1
@@ -30,12 +30,12 @@ REPORT_VERSION: Literal[1] = 1
 
 
 def data_set_files(extensions: Iterable[Extension], *, mode: str, with_search: bool) -> dict[str, str]:
-    """Return the files of a data set that stages make: name in the data set -> path in the work directory.
+    """Return the files of a data set made by stages: name in the data set -> path in the work directory.
 
     Args:
-        extensions: The chosen extensions.
-        mode: The mode the code examples were selected in.
-        with_search: Whether the FAISS folders belong to it.
+        extensions: The selected extensions.
+        mode: The mode of selecting code examples.
+        with_search: True to include the FAISS folders.
     """
     extensions = list(extensions)
     files = {}
@@ -69,13 +69,13 @@ class FileEntry(Record):
 
 
 class SourceEntry(Record):
-    """One source that the data set was made from.
+    """One source of the data set.
 
     Attributes:
         kind: The kind of source.
         name: Name of the source, as in ``sources.json``.
-        revision: Commit, digest or version of what was read; null if unknown.
-        kit_version: The Kit version that the source names; null if it names none.
+        revision: Commit, digest or version of the source; null if unknown.
+        kit_version: The Kit version of the source; null if unknown.
     """
 
     kind: Kind
@@ -85,15 +85,15 @@ class SourceEntry(Record):
 
 
 class Manifest(Record):
-    """Every file of a data set but itself, and what the data set was made from. Other files are not the pipeline's.
+    """Every file of a data set except the manifest, and the sources. Other files do not belong to the pipeline.
 
     Attributes:
         manifest_version: Version of this format.
         kit_version: The full Kit version, as in VERSION.md.
         tool_version: Version of the pipeline that published the data set.
         configuration_sha256: SHA-256 of the configuration values that affect the data, hexadecimal.
-        sources: The sources that the data was read from, in the order of the configuration.
-        files: Every file of the pipeline's, by its path relative to the data set's folder, with ``/``.
+        sources: The sources of the data, in the order of the configuration.
+        files: Every file of the pipeline, by its path relative to the data set's folder, with ``/``.
     """
 
     manifest_version: int
@@ -108,18 +108,18 @@ class Counts(Record):
     """Sizes of the data set.
 
     Attributes:
-        extensions: Extensions.
+        extensions: All extensions.
         extensions_with_python_api: Extensions with a public Python API.
-        apps: Apps that settings were read from.
+        apps: Apps scanned for settings.
         modules: Modules in the code atlases.
         classes: Classes in the code atlases.
         methods: Functions and methods in the code atlases.
-        code_examples: Code examples.
-        settings: Settings.
+        code_examples: All code examples.
+        settings: All settings.
         documented_settings: Settings with documentation.
         nodes: OmniGraph node types.
         app_template_files: Files of app templates.
-        warnings: Warnings.
+        warnings: All warnings.
     """
 
     extensions: Count
@@ -137,13 +137,13 @@ class Counts(Record):
 
 
 class DataSet(Record):
-    """The folder that was made.
+    """The published folder.
 
     Attributes:
         folder: Its name below ``target_dir``.
         files: Number of files.
-        bytes: Their size.
-        searchable: Which search indexes there are.
+        bytes: Their total size in bytes.
+        searchable: The kinds with a search index.
     """
 
     folder: Annotated[str, Meta(extra_json_schema={"pattern": r"^[0-9]+\.[0-9]+$"})]
@@ -153,11 +153,11 @@ class DataSet(Record):
 
 
 class AppTemplates(Record):
-    """App templates that were copied, and not.
+    """Copied and skipped files of app templates.
 
     Attributes:
-        copied: Number of files.
-        skipped: Files that were not copied, and why.
+        copied: Number of copied files.
+        skipped: Skipped files, each with the reason.
     """
 
     copied: Count
@@ -165,14 +165,14 @@ class AppTemplates(Record):
 
 
 class Completeness(Record):
-    """The outcome of every file found: parsed, or skipped with a reason.
+    """The outcome for every file: parsed, or skipped with a reason.
 
     Attributes:
-        preparation: Files that were found, by kind.
-        extension_data: Python files that are part of the API, and not.
-        settings: Files that were searched for settings.
-        unresolved_settings: Places where code names a setting by an expression that could not be worked out.
-        app_templates: App templates that were copied, and not.
+        preparation: Numbers of files by kind.
+        extension_data: Python files inside and outside the API.
+        settings: Files searched for settings.
+        unresolved_settings: Uses of settings whose path cannot be evaluated.
+        app_templates: Copied and skipped files of app templates.
     """
 
     preparation: dict[str, Count]
@@ -183,21 +183,21 @@ class Completeness(Record):
 
 
 class CompletionReport(Record):
-    """How a data set came about.
+    """The origin and contents of a data set.
 
     Attributes:
         report_version: Version of this format.
         kit_version: The Kit version.
-        times: For each stage when its tasks last ran and how long they took.
-        configuration: The configuration that was in force, without secrets.
+        times: For each stage, start and duration of the last run of its tasks.
+        configuration: The effective configuration, without secrets.
         sources: The sources, in the order of the configuration.
         counts: Sizes of the data set.
-        data_set: The folder that was made.
+        data_set: The published folder.
         extensions: The version of each extension.
-        other_versions: Versions of an extension that were found and not chosen.
-        excluded: Extensions that the configuration leaves out, and by which key.
-        completeness: The outcome of every file found: parsed, or skipped with a reason.
-        conflicting_settings: Settings for which places give defaults that contradict one another.
+        other_versions: The unselected versions of each extension.
+        excluded: Extensions excluded by the configuration, each with the key.
+        completeness: The outcome for every file: parsed, or skipped with a reason.
+        conflicting_settings: Settings with contradictory defaults.
         warnings: Warnings about skipped or repaired input, with file and line.
     """
 

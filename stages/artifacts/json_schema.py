@@ -1,6 +1,6 @@
 """The published JSON Schemas, made from the types of the records; ``make schemas`` writes them.
 
-A field's description is what the docstring of its record says of it.
+The description of a field comes from the docstring of its record.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def schema_of(file: PublishedFile) -> dict[str, Any]:
     for record in _records(kinds, parts):
         _describe(record, parts[record.__name__])
     if file.schema == "faiss_index":
-        # A reader passes the metadata on as it is, whichever of the forms it has.
+        # A reader leaves the metadata undecoded, whatever its form.
         forms = [{"$ref": _REFERENCE.format(name=form.__name__)} for form in _FORMS]
         content = parts[IndexedDocument.__name__]["properties"]["metadata"]
         parts[IndexedDocument.__name__]["properties"]["metadata"] = {
@@ -49,7 +49,7 @@ def schema_of(file: PublishedFile) -> dict[str, Any]:
 
 
 def _records(kinds: list[Any], parts: dict[str, Any]) -> list[type]:
-    """Return the classes that the parts of a schema were made from."""
+    """Return the classes of a schema's parts."""
     found: dict[str, type] = {}
     pending: list[Any] = list(kinds)
     while pending:
@@ -69,7 +69,7 @@ def _field_types(kind: type) -> list[Any]:
 
 
 def _describe(record: type, part: dict[str, Any]) -> None:
-    """Put what the docstrings of a record say into its part of a schema."""
+    """Add the descriptions in a record's docstrings to its part of a schema."""
     text = inspect.cleandoc(record.__doc__ or "")
     part["description"] = _plain(text.partition("\n\n")[0])
     part["additionalProperties"] = False
@@ -83,7 +83,7 @@ def _describe(record: type, part: dict[str, Any]) -> None:
 
 
 def _attributes(kind: type) -> dict[str, str]:
-    """Return what the docstring of a class says of each attribute."""
+    """Return the description of each attribute in the docstring of a class."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
     return {name: _plain(told) for name, told in found}
@@ -99,7 +99,7 @@ def encoded(schema: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write every schema, and remove those that are no more."""
+    """Write every schema, and remove obsolete ones."""
     made = schemas()
     for path in FOLDER.glob("*.schema.json"):
         if path.name not in made:

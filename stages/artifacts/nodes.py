@@ -1,4 +1,4 @@
-"""The files of OmniGraph node types: those of each extension, and all of them together."""
+"""The files of OmniGraph node types: one file per extension, and the database of all node types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DATABASE = f"{FOLDER}/nodes_database.json"
 
 
 def nodes_file(extension: Extension) -> str:
-    """Return the path of an extension's `ExtensionNodes`; there is none for one without ``.ogn`` files."""
+    """Return the path of an extension's `ExtensionNodes`. The file exists only for extensions with ``.ogn`` files."""
     return f"extension_data/nodes/{extension.id}.json"
 
 
@@ -22,12 +22,12 @@ class NodeAttribute(Record):
     """An input, output or state attribute of a node type.
 
     Attributes:
-        type: The type's name; of a union the names, joined by `` | ``; ``any`` for every type, ``unknown`` for none.
+        type: The type's name; for a union the names, joined by `` | ``; ``any`` for every type, ``unknown`` for none.
         types: The names of the types.
         description: The description from the `.ogn` file; empty if it has none.
         default: Its default; null if it has none.
         optional: Whether the node computes without it.
-        ui_name: Its name in the user interface; null if it has none of its own.
+        ui_name: Its name in the user interface; null if not given.
     """
 
     type: Text
@@ -39,19 +39,19 @@ class NodeAttribute(Record):
 
 
 class Node(Record):
-    """A node type, as its ``.ogn`` file describes it.
+    """A node type, as described by its ``.ogn`` file.
 
     Attributes:
         extension: The extension's id.
         version: The extension's version.
         node_version: The version of the node type.
-        language: The language that it is implemented in.
+        language: The language of its implementation.
         description: The description from the `.ogn` file; empty if it has none.
         ui_name: Its name in the user interface; null if it has none.
         categories: Its categories.
-        class_full_name: The Python class that implements it, as the code atlas names it; null if there is none.
+        class_full_name: The Python class that implements it, by its name in the code atlas; null if there is none.
         file_path: Its ``.ogn`` file, relative to the extension.
-        implementation_path: The file that implements it, relative to the extension; null if it is not there.
+        implementation_path: The file that implements it, relative to the extension; null if it is missing.
         inputs: Its inputs by name.
         outputs: Its outputs by name.
         state: Its state attributes by name.
@@ -77,7 +77,7 @@ class ExtensionNodes(Record):
 
     Attributes:
         extension: The extension's id.
-        nodes: The node types by the names that they are registered by.
+        nodes: The node types by registered name.
     """
 
     extension: Text
@@ -85,7 +85,7 @@ class ExtensionNodes(Record):
 
 
 class NodesDatabase(Record):
-    """Every node type of a Kit version, by the name that it is registered by (``<extension>.<Name>``).
+    """Every node type of a Kit version, by registered name (``<extension>.<Name>``).
 
     Attributes:
         kit_version: The Kit version.

@@ -1,4 +1,4 @@
-"""The file of stage 2: the extensions and apps that were chosen, and their files."""
+"""The file of stage 2: the selected extensions and apps, and their files."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Metadata(Record):
         description: The manifest's description; empty if it has none.
         category: The manifest's category; empty if it has none.
         keywords: The manifest's keywords.
-        dependencies: Ids that the manifest depends on.
-        optional_dependencies: Ids that the manifest depends on if they are there.
+        dependencies: Ids of the required dependencies in the manifest.
+        optional_dependencies: Ids of the optional dependencies in the manifest.
         readme: The readme's path; null if there is none.
         changelog: The changelog's path; null if there is none.
-        readme_text: The readme, where the manifest gives its text; else empty.
+        readme_text: The readme's text, if the manifest contains it; else empty.
     """
 
     title: str
@@ -54,8 +54,8 @@ class PythonModule(Record):
     """A module that a manifest declares.
 
     Attributes:
-        name: The importable name that is declared.
-        path: The folder that the manifest gives for it, which Kit puts on ``sys.path``.
+        name: The declared importable name.
+        path: The declared folder, which Kit puts on ``sys.path``.
     """
 
     name: Text
@@ -68,7 +68,7 @@ class ExtensionFiles(Record):
     Attributes:
         python: Python sources.
         stubs: Stubs (``.pyi``).
-        toml: TOML files that may hold settings.
+        toml: TOML files that may contain settings.
         cpp: C++ sources and headers.
         docs: Documents.
         ogn: Descriptions of OmniGraph nodes.
@@ -87,18 +87,18 @@ class ExtensionFiles(Record):
 
 
 class Extension(Record):
-    """One extension that was chosen.
+    """One selected extension.
 
     Attributes:
         id: The id.
         version: The version.
         source: Its position in ``sources`` of sources.json.
         folder: Relative to work_dir if it lies there, else absolute.
-        manifest: Relative to ``folder``: config/extension.toml, extension.toml, or the one .kit file.
+        manifest: Relative to ``folder``: config/extension.toml, extension.toml, or the .kit file.
         metadata: The metadata in the manifest.
         python_modules: As declared in [[python.module]]; ``path`` is ``.`` by default.
-        python_roots: Folder, relative to ``folder``, to the dotted name of what lies in it. The longest folder that
-            holds a file decides.
+        python_roots: Folder, relative to ``folder`` -> the dotted name of its contents. For a file, the innermost
+            folder decides.
         files: Relative to ``folder``, each list sorted.
         size: Bytes of its Python files.
     """
@@ -116,7 +116,7 @@ class Extension(Record):
 
 
 class App(Record):
-    """One app: an owner of settings that is no extension.
+    """One app: an owner of settings that is not an extension.
 
     Attributes:
         id: The id.
@@ -140,18 +140,16 @@ Owner = Extension | App
 
 
 class Extensions(Record):
-    """The extensions and apps that preparation chose, and their files. Paths have ``/``.
+    """The selected extensions and apps, and their files. Paths use ``/``.
 
     Attributes:
         kit_version: The Kit version.
         extensions: The extensions, sorted by id.
         apps: The apps, sorted by id.
-        other_versions: For each chosen id that was found more than once, the versions that were not taken, highest
-            first.
-        excluded: Ids that the configuration leaves out, and by which key.
+        other_versions: For each selected id with several versions, the unselected versions, highest first.
+        excluded: Ids excluded by the configuration, each with the key.
         warnings: Warnings about skipped or repaired input, with file and line.
-        files_seen: Counts: what was found by kind (folders, kits, archives, apps), files of the chosen extensions by
-            kind.
+        files_seen: Numbers of found folders, kits, archives and apps, and of the selected extensions' files by kind.
     """
 
     kit_version: KitVersion
@@ -163,5 +161,5 @@ class Extensions(Record):
     files_seen: dict[Annotated[str, Meta(extra_json_schema={"pattern": _SEEN})], Count]
 
     def owners(self) -> list[Owner]:
-        """Return all that may have settings: the extensions, then the apps."""
+        """Return the owners of settings: the extensions, then the apps."""
         return [*self.extensions, *self.apps]

@@ -1,4 +1,4 @@
-"""The file of stage 1: what the sources are and where their extensions lie."""
+"""The file of stage 1: the sources and the folders of their extensions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Source(Record):
         kind: The kind of source.
         name: The name in messages, without credentials.
         root: Its folder.
-        exts_paths: Folders that are searched for extensions, relative to ``root``; the empty string is ``root``.
+        exts_paths: Folders of extensions, relative to ``root``; an empty string means ``root``.
         apps_paths: Folders whose .kit files are apps, relative to ``root``.
-        unbuilt_paths: Folders of the source tree beside a build, relative to ``root``: they count for what the build
+        unbuilt_paths: Folders of the source tree beside a build, relative to ``root``, for extensions that the build
             lacks.
         app_template_path: Folder of app templates, relative to ``root``; null if there is none.
         revision: The commit of a git source, the SHA-256 of a wheel, a digest of a folder's file names and manifests.
-        kit_version: Kit version that was found in the source; null if there is none.
+        kit_version: Kit version of the source; null if unknown.
         links: Whether links that lead out of the source are followed (``any``) or not (``inside``).
     """
 

@@ -1,4 +1,4 @@
-"""The Python API of an extension: its code atlas (everything) and its API documentation (what is public)."""
+"""The Python API of an extension: its code atlas (all definitions) and its API documentation (public definitions)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Argument(Record):
     Attributes:
         name: The name, with its stars if it is variadic.
         type_annotation: The annotation; null if there is none.
-        docstring_type: The type that the docstring gives it, as written there. Absent where there is an annotation, or
-            where the docstring gives no type.
+        docstring_type: The type in the docstring, as written there. Absent if there is an annotation, or no type in the
+            docstring.
         default_value: The default; null if there is none.
         is_variadic: Whether it is ``*args`` or ``**kwargs``.
         parent_method: The full name of the function or method.
@@ -44,11 +44,11 @@ class Module(Record):
         full_name: The importable name.
         file_path: The file, relative to the extension.
         docstring: The docstring; null if there is none.
-        class_names: The classes that it makes public or defines.
-        function_names: The functions that it makes public or defines.
-        variable_names: The variables that it makes public or defines.
-        extension_name: The extension's id, on declared modules; else null.
-        aliases: Name in this module -> full name of what is named elsewhere.
+        class_names: The classes that it exports or defines.
+        function_names: The functions that it exports or defines.
+        variable_names: The variables that it exports or defines.
+        extension_name: The extension's id, for declared modules; else null.
+        aliases: Name in this module -> full name of a definition elsewhere.
     """
 
     name: Text
@@ -63,15 +63,15 @@ class Module(Record):
 
 
 class _Defined(Record):
-    """The fields that classes, functions and methods share.
+    """The common fields of classes, functions and methods.
 
     Attributes:
-        name: The name, without that of its module or class.
+        name: The name, without its module or class.
         full_name: The importable name.
         module_name: The importable name of its module.
         docstring: The docstring; null if there is none.
-        line_number: The line at which it begins.
-        decorators: Decorators, as they are written.
+        line_number: Its first line.
+        decorators: Decorators, as written in the source.
     """
 
     name: Text
@@ -88,8 +88,8 @@ class Class(_Defined):
     Attributes:
         methods: Names of its methods.
         class_variables: Names of its class variables.
-        parent_classes: The classes that it derives from, in order.
-        overloads: Full names of the other definitions under the same name.
+        parent_classes: Its base classes, in order.
+        overloads: Full names of the other definitions with the same name.
     """
 
     methods: Names
@@ -99,10 +99,10 @@ class Class(_Defined):
 
 
 class _Callable(_Defined):
-    """The fields that functions and methods share.
+    """The common fields of functions and methods.
 
     Attributes:
-        return_type: The annotation of what it returns; null if there is none.
+        return_type: The return annotation; null if there is none.
         arguments: The arguments, in order.
         is_class_method: Whether it is a class method.
         is_static_method: Whether it is a static method.
@@ -125,7 +125,7 @@ class Method(_Callable):
 
     Attributes:
         parent_class: The full name of its class; null for a function.
-        overloads: Full names of the other definitions under the same name.
+        overloads: Full names of the other definitions with the same name.
     """
 
     parent_class: str | None
@@ -133,13 +133,13 @@ class Method(_Callable):
 
 
 class CodeAtlas(Record):
-    """The modules, classes and methods of one extension, under their importable names.
+    """The modules, classes and methods of one extension, by importable name.
 
     Attributes:
         modules: The modules by importable name.
         classes: The classes by importable name.
         methods: The functions and methods by importable name.
-        used_classes: For each class that is used, the full names of the functions that use it.
+        used_classes: For each used class, the full names of the functions that use it.
     """
 
     modules: dict[str, Module]
@@ -154,9 +154,9 @@ class PublicAttribute(Record):
     """A public attribute of a class.
 
     Attributes:
-        name: The name, without that of its class.
+        name: The name, without its class.
         type_annotation: The annotation; null if there is none.
-        default_value: The default, an ellipsis where it is long; null if there is none.
+        default_value: The default, or an ellipsis if it is long; null if there is none.
         docstring: The docstring; null if there is none.
     """
 
@@ -167,11 +167,11 @@ class PublicAttribute(Record):
 
 
 class _PublicCallable(_Callable):
-    """The fields that public functions and methods share.
+    """The common fields of public functions and methods.
 
     Attributes:
-        overloads: Signatures of the other definitions under the same name.
-        signature: The signature, as it would be written.
+        overloads: Signatures of the other definitions with the same name.
+        signature: The signature, as in source code.
     """
 
     overloads: list[str]
@@ -202,13 +202,13 @@ class PublicClass(Record):
     """A public class.
 
     Attributes:
-        name: The name, without that of its module or class.
+        name: The name, without its module or class.
         full_name: The importable name.
         module_name: The importable name of its module.
         docstring: The docstring; null if there is none.
-        parent_classes: The classes that it derives from, in order.
-        decorators: Decorators, as they are written.
-        signature: Signature of the constructor; null where the class defines none.
+        parent_classes: Its base classes, in order.
+        decorators: Decorators, as written in the source.
+        signature: Signature of the constructor; null if the class defines none.
         attributes: Its public attributes.
         methods: Its public methods.
     """
@@ -228,13 +228,13 @@ class PublicVariable(Record):
     """A public variable of a module: a constant, a type, a configuration.
 
     Attributes:
-        name: The name, without that of its module.
+        name: The name, without its module.
         full_name: The importable name.
         module_name: The importable name of its module.
         docstring: The docstring; null if there is none.
-        line_number: The line at which it begins.
+        line_number: Its line.
         type_annotation: The annotation; null if there is none.
-        default_value: The value, an ellipsis where it is long; null if there is none.
+        default_value: The value, or an ellipsis if it is long; null if there is none.
     """
 
     name: Text

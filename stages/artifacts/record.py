@@ -1,7 +1,7 @@
-"""The form that the records of all files share, the types of their fields, and how to read them.
+"""The base class of all records, the types of their fields, and a function to read them.
 
-Lengths, ranges, literals and the digits of a digest are checked when a file is read. Other patterns stand in the
-published schemas alone (`_published`): a file may hold tens of thousands of such values, and the tests check them.
+Lengths, ranges, literals and digests are checked when a file is read. Other patterns are only in the published schemas
+(`_published`): a file may contain tens of thousands of such values. The tests check them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _T = TypeVar("_T")
 
 
 class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
-    """An object in a JSON file: every field is there, and no other. Nobody changes one that was read or made."""
+    """An object in a JSON file. It has all of its fields and no others. Records are not changed once created."""
 
 
 def _published(**constraint: Any) -> Meta:
-    """Return a constraint of the published schema that is not checked when a file is read."""
+    """Return a constraint for the published schema only. It is not checked when a file is read."""
     return Meta(extra_json_schema=constraint)
 
 
@@ -35,7 +35,7 @@ Names = Annotated[list[str], _published(uniqueItems=True)]
 Version = Annotated[str, _published(pattern="^[0-9A-Za-z][0-9A-Za-z.+_-]{0,99}$")]
 KitVersion = Annotated[str, _published(pattern="^[0-9]+\\.[0-9]+")]
 ExtensionId = Annotated[str, Meta(min_length=1), _published(**{"not": {"pattern": r"[/\\\x00-\x1f]|\.\."}})]
-# A path that does not lead out of the folder that it is relative to; empty for the folder itself.
+# A relative path that stays in its folder; empty for the folder itself.
 PathBelow = Annotated[str, _published(**{"not": {"pattern": r"^/|(^|/)\.\.(/|$)"}})]
 FileBelow = Annotated[str, Meta(min_length=1), _published(**{"not": {"pattern": r"^/|(^|/)\.\.(/|$)"}})]
 Files = Annotated[list[FileBelow], _published(uniqueItems=True)]
@@ -46,7 +46,7 @@ def read(path: Path, kind: type[_T]) -> _T:
 
     Args:
         path: The file.
-        kind: The record that it holds.
+        kind: The type of its content.
 
     Raises:
         StageError: The file is missing, unreadable, not JSON, or of another form; the message names the key.

@@ -1,4 +1,4 @@
-"""The files of stage 5: the settings of each owner (an extension or app), and all of them together."""
+"""The files of stage 5: the settings of each owner (an extension or app), and of all owners."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Place = Annotated[str, Meta(extra_json_schema={"pattern": "^[^/]+/.+:[0-9]+$"})]
 
 
 def owner_name(owner: Owner) -> str:
-    """Return a name that no other owner has: an extension's id, or ``@`` and the path of an app's ``.kit`` file.
+    """Return a unique name: an extension's id, or ``@`` and the path of an app's ``.kit`` file.
 
-    No id begins with ``@``, so that an extension ``my.kit`` and an app of that name are told apart.
+    No id begins with ``@``, so an extension ``my.kit`` and an app ``my.kit`` have different names.
     """
     if isinstance(owner, Extension):
         return owner.id
@@ -49,10 +49,10 @@ class Definition(Record):
         value: The value.
         line: The line of the key.
         file: The file, relative to the owner's folder.
-        documentation: The comment above the key, or else the one behind its value; empty if there is none.
-        filters: The filters that it stands under, as ``name=value``; none for a value that counts everywhere.
-        append: Whether it is added to the list before it.
-        choice: Whether it is an app's choice rather than a default.
+        documentation: The comment above the key, or else behind its value; empty if there is none.
+        filters: Its filters, as ``name=value``; empty for an unconditional value.
+        append: Whether it is appended to the list before it.
+        choice: Whether it is an app's choice, not a default.
     """
 
     path: str
@@ -67,13 +67,13 @@ class Definition(Record):
 
 
 class ResolvedUse(Record):
-    """A place in code that names a setting.
+    """A place in code that uses a setting.
 
     Attributes:
-        path: The setting's path; ``{name}`` stands for a part that is known only at run time.
-        kind: How the code uses the setting.
-        type: The type that the call tells; null if it tells none.
-        default: The value that a ``set_default`` call gives; null if it is not known.
+        path: The setting's path; ``{name}`` stands for a part known only at run time.
+        kind: The kind of use.
+        type: The type in the call; null if unknown.
+        default: The value in a ``set_default`` call; null if unknown.
         line: The line.
         file: The file, relative to the owner's folder.
         dynamic: Whether a part of the path is known only at run time.
@@ -89,11 +89,11 @@ class ResolvedUse(Record):
 
 
 class SettingUse(ResolvedUse):
-    """A place in code that may name a setting. Its path may hold ``<module:NAME>`` for a constant of another file.
+    """A place in code that may use a setting. ``<module:NAME>`` in its path stands for a constant of another file.
 
     Attributes:
-        name: The constant that holds the path; null if it stands in the call.
-        certain: Whether it is sure to be a setting.
+        name: The name of the constant with the path; null if the path is in the call.
+        certain: Whether it certainly is a setting.
     """
 
     name: str | None
@@ -101,7 +101,7 @@ class SettingUse(ResolvedUse):
 
 
 class ForeignUse(SettingUse):
-    """A use whose path begins with what may be another owner's constant.
+    """A use whose path may begin with another owner's constant.
 
     Attributes:
         expression: The expression as written in the source.
@@ -111,7 +111,7 @@ class ForeignUse(SettingUse):
 
 
 class UnresolvedUse(Record):
-    """A place where code names a setting by an expression that could not be worked out.
+    """A use of a setting whose path cannot be evaluated.
 
     Attributes:
         file: The file, relative to the owner's folder.
@@ -129,7 +129,7 @@ class SkippedFile(Record):
 
     Attributes:
         file: The file, relative to its owner or source.
-        why: Why it was not.
+        why: The reason.
     """
 
     file: str
@@ -137,13 +137,13 @@ class SkippedFile(Record):
 
 
 class SearchedFiles(Record):
-    """Files that were searched for settings.
+    """Files searched for settings.
 
     Attributes:
-        toml: TOML files that were read.
-        cpp: C++ files in which settings were found.
-        cpp_without_settings: C++ files in which no setting is named.
-        skipped: Files that were not searched, and why.
+        toml: Number of TOML files.
+        cpp: Number of C++ files with settings.
+        cpp_without_settings: Number of C++ files without settings.
+        skipped: Skipped files, each with the reason.
     """
 
     toml: Count
@@ -158,11 +158,11 @@ class FoundSettings(Record):
     Attributes:
         owner: The owner's id.
         definitions: The settings in its TOML files.
-        uses: The places in its code that name a setting.
-        unresolved: The places whose path is not known.
-        elsewhere: The places whose path begins with what may be another owner's constant.
-        constants: Its own constants that another owner may import: module -> name -> path.
-        files: Its files that were searched.
+        uses: The uses of settings in its code.
+        unresolved: Uses with an unknown path.
+        elsewhere: Uses whose path may begin with another owner's constant.
+        constants: Its constants that other owners may import: module -> name -> path.
+        files: Its searched files.
         warnings: Warnings about skipped or repaired input, with file and line.
     """
 
@@ -177,11 +177,11 @@ class FoundSettings(Record):
 
 
 class OtherValue(Record):
-    """A value that another place gives.
+    """A value in another definition.
 
     Attributes:
-        found_in: The place, as ``<id>/<path>:<line>``.
-        value: The value there.
+        found_in: The location of the definition, as ``<id>/<path>:<line>``.
+        value: The value.
     """
 
     found_in: Place
@@ -192,15 +192,15 @@ class Setting(Record):
     """One setting.
 
     Attributes:
-        default_value: The default, tokens such as ${kit} as they are; null where nothing gives one.
-        type: Its type; ``unknown`` where nothing tells.
-        documentation: The comment above the key, or else the one behind its value; empty if there is none.
+        default_value: The default, with unexpanded tokens such as ${kit}; null if unknown.
+        type: Its type; ``unknown`` without evidence.
+        documentation: The comment above the key, or else behind its value; empty if there is none.
         description: The documentation's first sentence, or else words made from the path.
-        extensions: The extensions and apps that name it.
-        found_in: The places that name it, as ``<id>/<path>:<line>``.
-        usage_count: Places in Python and C++ that read or write it.
+        extensions: The extensions and apps that define or use it.
+        found_in: The places that define or use it, as ``<id>/<path>:<line>``.
+        usage_count: Number of places in Python and C++ that read or write it.
         dynamic: Whether a part of the path, written {name}, is known only at run time.
-        other_values: Values that other places give and that differ from the default.
+        other_values: Values in other definitions that differ from the default.
     """
 
     default_value: Any
@@ -222,7 +222,7 @@ class SummaryMetadata(Record):
         total_settings: Number of settings.
         total_extensions_scanned: Number of extensions.
         total_apps_scanned: Number of apps.
-        scan_directory: Where the extensions lie, for people.
+        scan_directory: The folder of the extensions, for information.
     """
 
     kit_version: KitVersion
@@ -248,7 +248,7 @@ class SimpleSetting(Record):
     """Type and default of one setting.
 
     Attributes:
-        type: Its type; ``unknown`` where nothing tells.
+        type: Its type; ``unknown`` without evidence.
         default_value: The default; null if there is none.
     """
 
@@ -272,8 +272,8 @@ class SettingStatistics(Record):
         with_default: Settings with a default.
         used: Settings that code reads or writes.
         total_usages: Sum of all ``usage_count``.
-        dynamic: Settings whose path is known in part.
-        conflicting_defaults: Settings for which places give defaults that contradict one another.
+        dynamic: Settings whose path is partly unknown.
+        conflicting_defaults: Settings with contradictory defaults.
     """
 
     total_settings: Count
@@ -290,7 +290,7 @@ class SettingStatistics(Record):
 
 
 class UnresolvedSetting(UnresolvedUse):
-    """A place where code names a setting by an expression that could not be worked out.
+    """A use of a setting whose path cannot be evaluated.
 
     Attributes:
         extension: The id of the extension or app.
@@ -300,12 +300,12 @@ class UnresolvedSetting(UnresolvedUse):
 
 
 class ConflictingSetting(Record):
-    """A setting for which places give defaults that contradict one another.
+    """A setting with contradictory defaults.
 
     Attributes:
         setting: The setting's path.
-        default: The default that was taken.
-        other_values: Values that other places give.
+        default: The chosen default.
+        other_values: Values in other definitions.
     """
 
     setting: SettingPath
@@ -314,13 +314,13 @@ class ConflictingSetting(Record):
 
 
 class SettingsReport(Record):
-    """The outcome of the files that the settings scan read.
+    """The results of the settings scan.
 
     Attributes:
-        files: The files that were searched.
+        files: The searched files.
         warnings: Warnings about skipped or repaired input, with file and line.
-        unresolved: Places where code names a setting by an expression that could not be worked out.
-        conflicts: Settings for which places give defaults that contradict one another.
+        unresolved: Uses of settings whose path cannot be evaluated.
+        conflicts: Settings with contradictory defaults.
     """
 
     files: SearchedFiles

@@ -1,8 +1,7 @@
 """Publish a data set: build the next folder beside the published one, then replace it in one step.
 
-A file that has not changed is a hard link to the published one: nothing writes into a published file, every change
-makes a new file, so the two generations cannot affect each other. Files that the manifest does not name belong to the
-user. They are linked into the next folder as they are.
+An unchanged file is a hard link to the published file. Published files are never written to, so the two generations
+cannot affect each other. Files that are not in the manifest belong to the user. They are linked into the next folder.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from stages.storage.folder_swap import exclusive, recover, remove_folder, swap, 
 from stages.storage.jsonfile import read_json, write_bytes, write_json
 
 _AT_A_TIME = 4
-# A file younger than this may change again without its times showing it; more where times are kept in whole seconds.
+# A file changed this recently may change again with the same times. Longer for file systems with whole-second times.
 _TICK_NS = 20_000_000
 _COARSE_TICK_NS = 2_000_000_000
 
@@ -38,9 +37,9 @@ class Published:
     """The result of a publication.
 
     Attributes:
-        changed: Names of the files that are new or have another content.
-        removed: Names of the files that are gone.
-        foreign: Names of files that are not the pipeline's and stay.
+        changed: Names of new and changed files.
+        removed: Names of removed files.
+        foreign: Names of the user's files, which stay.
         swapped: True if the folder was replaced.
     """
 
@@ -55,17 +54,17 @@ class Publication:
 
     Attributes:
         folder: The published folder, ``target_dir/<major.minor>``.
-        building: Where the next generation is built.
+        building: The folder of the next generation.
         aside: Folder of the old generation after the swap, until it is moved to ``previous``.
     """
 
     def __init__(self, folder: Path, record: Path, previous: Path) -> None:
-        """Name the places.
+        """Set the paths.
 
         Args:
             folder: The published folder.
-            record: File of the work directory that keeps signatures and digests, so that not all files are read again.
-            previous: Where the replaced generation is kept; on any file system.
+            record: File in the work directory for signatures and digests, so that not all files are read again.
+            previous: Folder for the replaced generation; may be on another file system.
         """
         self.folder = folder
         self.building = folder.with_name(f".tmp-{folder.name}.part")
@@ -87,7 +86,7 @@ class Publication:
             files: Name in the data set -> the file to copy.
             contents: Name in the data set -> its content.
             manifest_of: Makes the manifest from the entries of all files.
-            earlier_names: Names that are the pipeline's where the published folder has no manifest.
+            earlier_names: Names of the pipeline's files if the published folder has no manifest.
 
         Raises:
             StageError: A file cannot be read or written, or something is in the way.
@@ -99,13 +98,13 @@ class Publication:
             except OSError as error:
                 raise StageError(
                     f"{error.filename or self.folder}: the data set cannot be written ({error.strerror or error}). "
-                    "What is published has not changed."
+                    "The published data set is unchanged."
                 ) from error
 
     def _clear_leftovers(self, earlier_names: set[str]) -> None:
         """Clean up after a killed run, starting with the published folder."""
         if self.folder.is_symlink() or (self.folder.exists() and not self.folder.is_dir()):
-            raise StageError(f"{self.folder}: expected a folder that is no link, to publish the data set in. Move it.")
+            raise StageError(f"{self.folder}: expected a folder, not a link, to publish the data set in. Move it.")
         recover(self.folder, self.aside)
         remove_folder(self.building)
         if os.path.lexists(self.aside):
@@ -142,7 +141,7 @@ class Publication:
             return done
         self._refuse_obstacles(tree, entries)
         if not manifest_is_same:
-            # Removed first: this changes the times of the files that both generations share.
+            # Removed first, because this changes the times of files linked in both generations.
             remove_folder(self._previous)
         self._build(files=files, contents=contents, entries=entries, same=same, tree=tree, foreign=done.foreign)
         write_bytes(self.building / MANIFEST, manifest)
@@ -220,10 +219,10 @@ class Publication:
         _in_threads(copy, sorted(files.keys() - same))
 
     def _carry_over(self, seen: set[str]) -> None:
-        """Link files of the user's that came into the old generation after it was listed.
+        """Link the user's files that were added to the old generation after it was listed.
 
         Args:
-            seen: Names that are the pipeline's, or that the new generation has already.
+            seen: Names of the pipeline's files and of files in the new generation.
         """
         for name in sorted(_tree(self.aside).files - seen - {MANIFEST}):
             target = self.folder / name
@@ -232,7 +231,7 @@ class Publication:
                 _link(f"{self.aside}/{name}", str(target))
 
     def _retire(self, old: Manifest | None) -> None:
-        """Keep the replaced generation as the previous one, without files of the user's; or remove it."""
+        """Move the replaced generation to ``previous`` without the user's files, or remove it."""
         if old is None:
             remove_folder(self.aside)
             return
@@ -247,9 +246,9 @@ class Publication:
 
 
 class _Record:
-    """Signatures and digests of published files and their sources, as they were when both were last the same.
+    """Signatures and digests of published files and their sources, recorded when their contents were equal.
 
-    While size, both times and inode are the same, so is the content: the time of change cannot be set.
+    While size, both times and inode are unchanged, so is the content: the change time cannot be set.
     """
 
     def __init__(self, path: Path, key: str) -> None:
@@ -262,18 +261,18 @@ class _Record:
                 self._known = found["files"]
 
     def digest(self, name: str, source: _Signature, published: _Signature) -> str | None:
-        """Return the digest of a published file that is the same as its source; None if that is not known."""
+        """Return the digest of a published file that equals its source; None if this is not known."""
         match self._known.get(name):
             case [known_source, known_published, str(digest)] if [known_source, known_published] == [source, published]:
                 return digest
         return None
 
     def save(self, folder: Path, sources: Mapping[str, _Signature], entries: Mapping[str, FileEntry]) -> None:
-        """Record all files, except those so young that a later change would not show.
+        """Record all files, without files that may change again with the same times.
 
         Args:
             folder: The published folder.
-            sources: The signature of each source, taken before it was read: a change since shows the next time.
+            sources: The signature of each source, taken before it was read to detect later changes.
             entries: The digests.
         """
         now = time.time_ns()
@@ -301,14 +300,14 @@ class _Compared(NamedTuple):
 
 @dataclass(frozen=True)
 class _Tree:
-    """Return the relative names, with ``/``, of all files below a folder. Links and special files count as files."""
+    """The relative names, with ``/``, of all files below a folder. Links and special files count as files."""
 
     files: set[str]
     folders: set[str]
 
 
 def _manifest(folder: Path) -> Manifest | None:
-    """Return a folder's manifest; None also where it is damaged: its names cannot be trusted, and it is replaced."""
+    """Return a folder's manifest; None if it is missing or damaged. A damaged manifest is replaced."""
     try:
         return read_manifest(folder)
     except StageError:
@@ -380,7 +379,7 @@ def _entry_of(content: bytes) -> FileEntry:
 
 
 def _in_threads(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
-    """Call a function for each item, several at a time: a disk syncs many small files together faster."""
+    """Call a function for each item in parallel. A disk syncs many small files faster together."""
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         under_way = [pool.submit(function, item) for item in items]
         try:

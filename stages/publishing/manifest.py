@@ -17,7 +17,7 @@ _CHUNK = 1 << 20
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Return the file's content: sorted and indented, the same bytes for the same manifest."""
+    """Return the file's content: sorted and indented. Equal manifests give equal bytes."""
     return to_json(manifest, indent=True)
 
 
@@ -25,7 +25,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """Return the manifest of a data set's folder; None if the folder has none.
 
     Raises:
-        StageError: The file cannot be read, or is no manifest.
+        StageError: The file cannot be read, or is not a manifest.
     """
     path = folder / MANIFEST
     try:

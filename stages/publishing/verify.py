@@ -1,4 +1,4 @@
-"""Check a published data set against its manifest, its schemas and itself."""
+"""Check a published data set against its manifest and schemas, and its files against one another."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong.
+    """One fault in a data set.
 
     Attributes:
-        file: Name in the data set; empty if the folder itself is meant.
+        file: Name in the data set; empty for the folder itself.
         message: The fault, in one line.
     """
 
@@ -44,7 +44,7 @@ class Verification:
         size: Their total size in bytes.
         kit_version: The Kit version of the manifest; empty if there is none.
         faults: The faults, by file.
-        foreign: Files that the manifest does not list: not the pipeline's, and no fault.
+        foreign: The user's files. They are not in the manifest, and not a fault.
     """
 
     folder: Path
@@ -56,10 +56,10 @@ class Verification:
 
 
 def data_sets_in(folder: Path) -> list[Path]:
-    """Return the data sets that a folder is or holds: it, or the folders in it with a manifest or a Kit version's name.
+    """Return the folder itself if it is a data set, else the folders in it with a manifest or a Kit version as name.
 
     Raises:
-        StageError: The folder holds none.
+        StageError: There is no data set.
     """
     if os.path.lexists(folder / MANIFEST):
         return [folder]
@@ -74,14 +74,14 @@ def data_sets_in(folder: Path) -> list[Path]:
     except OSError as error:
         raise StageError(f"{folder}: cannot be read ({error.strerror or error}).") from error
     if not found:
-        raise StageError(f"{folder}: no data set: neither it nor a folder in it has a {MANIFEST}.")
+        raise StageError(f"{folder}: not a data set: neither the folder nor a folder in it has a {MANIFEST}.")
     return found
 
 
 def verify(folder: Path) -> Verification:
-    """Check one data set: sizes, digests, schemas, indexes, and the names that files have for one another.
+    """Check one data set: sizes, digests, schemas, indexes, and references between files.
 
-    If the data set is replaced meanwhile, the new one is checked.
+    If the data set is replaced during the check, the new one is checked.
 
     Args:
         folder: The data set's folder, ``target_dir/<major.minor>``, or a copy of it.
@@ -102,7 +102,7 @@ def _verify(folder: Path) -> Verification:
         result.faults.append(Fault(MANIFEST, str(error)))
         return result
     if manifest is None:
-        result.faults.append(Fault(MANIFEST, "is missing: what belongs to the data set is not known"))
+        result.faults.append(Fault(MANIFEST, "is missing: the files of the data set are unknown"))
         return result
     result.files, result.kit_version = len(manifest.files), manifest.kit_version
     result.size = sum(entry.size for entry in manifest.files.values())
@@ -136,7 +136,7 @@ def _fault_of(folder: Path, name: str, manifest: Manifest) -> str:
         if status.st_size != entry.size:
             return f"has {status.st_size} bytes, the manifest says {entry.size}"
         if sha256_of(path) != entry.sha256:
-            return "has another content than the manifest says (sha256 differs)"
+            return "has different content (sha256 differs from the manifest)"
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
@@ -156,7 +156,7 @@ def _schema_faults(folder: Path, name: str) -> Iterator[Fault]:
     if error is not None:
         at = "/".join(map(str, error.absolute_path)) or "the top"
         message = error.message if len(error.message) <= 200 else error.message[:200] + "…"
-        yield Fault(name, f"does not keep to {schema}.schema.json at {at}: {message}")
+        yield Fault(name, f"does not match {schema}.schema.json at {at}: {message}")
 
 
 def _matches(name: str, pattern: str) -> bool:
@@ -168,11 +168,11 @@ def _version_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterat
     if "VERSION.md" not in manifest.files:
         yield Fault("VERSION.md", "is not listed in the manifest")
     elif "VERSION.md" in sound and (folder / "VERSION.md").read_text("utf-8").strip() != manifest.kit_version:
-        yield Fault("VERSION.md", f"names another Kit version than the manifest, {manifest.kit_version}")
+        yield Fault("VERSION.md", f"names a Kit version other than {manifest.kit_version} in the manifest")
 
 
 def _database_faults(folder: Path, sound: set[str], manifest: Manifest) -> Iterator[Fault]:
-    """Yield a fault for each file that the database refers to but the data set lacks."""
+    """Yield a fault for each missing file that the database refers to."""
     name = "extensions/extensions_database.json"
     if name not in manifest.files:
         yield Fault(name, "is not listed in the manifest")
@@ -184,11 +184,11 @@ def _database_faults(folder: Path, sound: set[str], manifest: Manifest) -> Itera
                 if entry[key] is not None and f"extensions/{entry[key]}" not in manifest.files:
                     yield Fault(name, f"{id_}: {key} {entry[key]} is not in the data set")
     except (KeyError, TypeError, AttributeError):
-        return  # the schema has told
+        return  # the schema check reports this
 
 
 def _index_faults(folder: Path, name: str, sound: set[str]) -> Iterator[Fault]:
-    """Yield a fault for each difference between a FAISS index and its companion files."""
+    """Yield a fault for each contradiction between a FAISS index and its companion files."""
     if not {f"{name}/index.json", f"{name}/metadata.json"} <= sound:
         return
     import faiss
@@ -196,7 +196,7 @@ def _index_faults(folder: Path, name: str, sound: set[str]) -> Iterator[Fault]:
     try:
         index = faiss.read_index(str(folder / name / "index.faiss"))
     except RuntimeError as error:
-        yield Fault(f"{name}/index.faiss", f"is no FAISS index ({str(error).splitlines()[0][:200]})")
+        yield Fault(f"{name}/index.faiss", f"is not a FAISS index ({str(error).splitlines()[0][:200]})")
         return
     try:
         metadata, rows = _json(folder / name / "metadata.json"), _json(folder / name / "index.json")
@@ -210,9 +210,9 @@ def _index_faults(folder: Path, name: str, sound: set[str]) -> Iterator[Fault]:
         elif index.ntotal and index.d != metadata["dimension"]:
             yield Fault(f"{name}/index.faiss", f"has {index.d} dimensions, metadata.json says {metadata['dimension']}")
         elif {str(row) for row in range(len(order))} != order.keys() or set(order.values()) != documents.keys():
-            yield Fault(f"{name}/index.json", "its rows do not name its documents, each once")
+            yield Fault(f"{name}/index.json", "its rows do not refer to each document once")
     except (KeyError, TypeError, AttributeError):
-        return  # the schema has told
+        return  # the schema check reports this
 
 
 @cache
