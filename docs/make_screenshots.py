@@ -21,14 +21,7 @@ IMAGES = ROOT / "docs" / "images"
 Picture = tuple[str, int, int, Literal["light", "dark"]]
 # File name -> view, width, height and colour scheme.
 PICTURES: dict[str, Picture] = {
-    "report-run": ("#/", 1280, 1000, "light"),
-    "report-extensions": ("#/extensions", 1280, 800, "light"),
     "report-extension": ("#/extension/isaaclab_rl", 1280, 900, "dark"),
-    "report-dependencies": ("#/dependencies", 1280, 620, "light"),
-    "report-settings": ("#/settings", 1280, 900, "dark"),
-    "report-tablet": ("#/extensions", 820, 900, "light"),
-    "report-phone": ("#/", 390, 844, "dark"),
-    "report-phone-extensions": ("#/extensions", 390, 844, "light"),
 }
 
 
