@@ -19,6 +19,7 @@ import contextlib
 import hashlib
 import itertools
 import logging
+import os
 from pathlib import Path
 
 from stages import artifacts
@@ -183,15 +184,16 @@ def merge(work_dir: Path, *, mode: str) -> None:
             else:
                 duplicates[full_name] = seen[digest]
         sha256 = found.selected
-        selected, target = work_dir / selected_file(extension), work_dir / example_file(extension, mode)
+        selected = os.path.join(work_dir, selected_file(extension))
+        target = os.path.join(work_dir, example_file(extension, mode))
         if duplicates:
-            methods = list(itertools.compress(artifacts.read(selected, ExampleFile).methods, first))
+            methods = list(itertools.compress(artifacts.read(Path(selected), ExampleFile).methods, first))
             content = _content(extension, chosen.kit_version, scan_mode, methods)
             sha256 = hashlib.sha256(content).hexdigest()
-            write_bytes(target, content)
-        elif copies.differ(str(selected), str(target)):
-            write_bytes(target, read_bytes(selected))
-            copies.remember(str(selected), str(target))
+            write_bytes(Path(target), content)
+        elif copies.differ(selected, target):
+            write_bytes(Path(target), read_bytes(Path(selected)))
+            copies.remember(selected, target)
         summaries[extension.id] = ExtensionExamples(
             version=extension.version,
             total_methods_analyzed=found.methods_analyzed,

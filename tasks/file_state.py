@@ -146,6 +146,8 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
         """Return the state to record for ``dep`` after a task read it."""
         state = state_of(dep, current_state)
         seen = _observed.get(dep)
+        if state is current_state and seen == tuple(state[:4]):
+            return state
         if seen is not None and seen != signature(os.stat(dep)):
             state = [state[0], -1, *state[2:4], CHANGED_WHILE_READ]
         return state

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,9 +20,8 @@ def remove_stale(work_dir: Path, patterns: Iterable[str], kept: Iterable[str]) -
         patterns: Globs of a stage's files, relative to the work directory.
         kept: Paths of the files to keep, relative to the work directory.
     """
-    stays = {work_dir / path for path in kept}
-    for path in sorted(path for pattern in patterns for path in work_dir.glob(pattern)):
-        if path not in stays:
-            _log.info("%s belongs to no extension any more: removed", path.relative_to(work_dir).as_posix())
-            with contextlib.suppress(OSError):
-                path.unlink()
+    found = {name for pattern in patterns for name in glob.iglob(pattern, root_dir=work_dir, include_hidden=True)}
+    for name in sorted(found.difference(kept)):
+        _log.info("%s belongs to no extension any more: removed", name)
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(work_dir, name))
