@@ -87,7 +87,7 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
             the cache.
     """
     files = embedding_files(kind)
-    backend = embedding_backends.create(options, api_key)
+    backend = embedding_backends.create(options, api_key, load=False)
     kit_version = artifacts.read(work_dir / EXTENSIONS, Extensions).kit_version
     with (
         EmbeddingCache(work_dir / CACHE, backend.namespace("passage"), durable=backend.remote) as cache,

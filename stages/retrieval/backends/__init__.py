@@ -25,19 +25,27 @@ __all__ = [
 
 @cache
 def _local(model: str, dimensions: int) -> LocalBackend:
-    """Return the local backend. A process loads the model once for all kinds of documents."""
-    return LocalBackend(model=model, dimensions=dimensions)
+    """Return the local backend. A process loads the model once at most, for all kinds of documents."""
+    return LocalBackend(model=model, dimensions=dimensions, load=False)
 
 
-def create(options: dict[str, Any], api_key: str | None) -> Backend:
+def create(options: dict[str, Any], api_key: str | None, *, load: bool = True) -> Backend:
     """Return the backend that the ``[embeddings]`` options name.
+
+    Args:
+        options: The options.
+        api_key: The key of a service.
+        load: True to load the local model now, False with the first text that it embeds.
 
     Raises:
         StageError: It cannot work: an unknown name, weights that are missing, an unusable address, no key.
     """
     name = options.get("backend", "local")
     if name == "local":
-        return _local(options.get("model") or LOCAL_MODEL, options.get("dimensions", 0))
+        backend = _local(options.get("model") or LOCAL_MODEL, options.get("dimensions", 0))
+        if load:
+            backend.load()
+        return backend
     if name == "openai":
         from stages.retrieval.backends.endpoint import OpenAIBackend
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy
 
 LOCAL_MODEL = "wordllama-l2-supercat"
+_REPAIR = "Install it again: pip install --force-reinstall wordllama"
 # Batches that wait for their vectors. A bound on the texts in memory.
 _WAITING = 2
 
@@ -54,13 +55,14 @@ class LocalBackend:
     _CHARACTERS = 640
     _LONGEST = 512
 
-    def __init__(self, *, model: str = LOCAL_MODEL, dimensions: int = 0) -> None:
-        """Load the model (0.3 s, 50 MB).
+    def __init__(self, *, model: str = LOCAL_MODEL, dimensions: int = 0, load: bool = True) -> None:
+        """Find the model.
 
         Args:
             model: Must be `LOCAL_MODEL`.
             dimensions: 64, 128 or 256 (the model was trained so that its first 64 or 128 dimensions stand alone);
                 0 for 256.
+            load: True to load it now, False with the first text.
 
         Raises:
             StageError: No such model, or its files are missing or broken.
@@ -71,26 +73,40 @@ class LocalBackend:
             raise StageError(f"embeddings.dimensions: {dimensions} is not possible with {model}; use 64, 128 or 256.")
         self.dimension = dimensions or 256
         self._model = model
-        self._load(_package_folder("wordllama"))
-
-    def _load(self, folder: Path | None) -> None:
-        import hashlib
-
-        repair = "Install it again: pip install --force-reinstall wordllama"
+        folder = _package_folder("wordllama")
         if folder is None:
             raise StageError(
                 "embeddings: wordllama, the local model's package, is not installed: pip install wordllama"
             )
+        self._folder = folder
+        self._revision = self._digest_of_files()
+        self._loaded = False
+        if load:
+            self.load()
+
+    def _digest_of_files(self) -> str:
+        import hashlib
+
         digest = hashlib.sha256()
         for name in (self._WEIGHTS, self._TOKENIZER):
             try:
-                digest.update((folder / name).read_bytes())
+                digest.update((self._folder / name).read_bytes())
             except OSError as error:
                 raise StageError(
-                    f"{folder / name}: the local model cannot be read ({error.strerror}). {repair}"
+                    f"{self._folder / name}: the local model cannot be read ({error.strerror}). {_REPAIR}"
                 ) from error
         digest.update(f"decay {self._DECAY} {self._CHARACTERS} {self._LONGEST}".encode())
-        self._revision = digest.hexdigest()[:16]
+        return digest.hexdigest()[:16]
+
+    def load(self) -> None:
+        """Load the model (0.3 s, 50 MB). A second call has no effect.
+
+        Raises:
+            StageError: Its files are broken.
+        """
+        if self._loaded:
+            return
+        folder = self._folder
         try:
             import numpy
             from safetensors import safe_open
@@ -112,9 +128,10 @@ class LocalBackend:
         except (ImportError, MemoryError):
             raise
         except Exception as error:
-            raise StageError(f"{folder}: the local model cannot be loaded ({error}). {repair}") from error
+            raise StageError(f"{folder}: the local model cannot be loaded ({error}). {_REPAIR}") from error
         if self._table.ndim != 2 or self._table.shape[1] != self.dimension:
-            raise StageError(f"{folder / self._WEIGHTS}: holds a table of shape {table.shape}, not 256 wide. {repair}")
+            raise StageError(f"{folder / self._WEIGHTS}: holds a table of shape {table.shape}, not 256 wide. {_REPAIR}")
+        self._loaded = True
 
     @property
     def description(self) -> ModelInfo:
@@ -145,6 +162,7 @@ class LocalBackend:
                 take(*each)
 
     def _embed(self, texts: list[str]) -> numpy.ndarray:
+        self.load()
         beginnings = [text[: self._CHARACTERS] for text in texts]
         return self._vectors(self._tokenizer.encode_batch_fast(beginnings, add_special_tokens=False))
 

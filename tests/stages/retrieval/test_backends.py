@@ -167,6 +167,17 @@ def test_weights_that_cannot_be_read_are_named(tmp_path: Path, monkeypatch: pyte
         LocalBackend()
 
 
+def test_the_local_model_is_loaded_with_the_first_text() -> None:
+    program = (
+        "import sys; from stages.retrieval.backends import LocalBackend, create, embed_query;"
+        "later = create({}, None, load=False);"
+        "loaded = 'tokenizers' in sys.modules;"
+        "same = later.description == LocalBackend().description;"
+        "sys.exit(loaded or not same or len(embed_query(later, 'stage')) != 256)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
+
+
 def test_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_backend, "_package_folder", lambda name: None)
     with pytest.raises(StageError, match="pip install wordllama"):
