@@ -1,1 +1,1 @@
-"""The stages: plain functions from files to files, one module a stage."""
+"""The stages: plain functions from files to files, one module per stage."""

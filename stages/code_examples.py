@@ -1,16 +1,16 @@
-"""Stage 4: functions that show how the API is used, chosen by size and complexity.
+"""Stage 4: code examples, selected by size and complexity.
 
-A function is interesting for any of these reasons, which are given with it:
+A function is selected for any of these reasons, which are recorded with it:
 
-* it has at least ``min_lines`` lines, decorators included; where more than half of them belong to literals (a table, a
-  long string), the others are counted;
+* it has at least ``min_lines`` lines, decorators included; if more than half of them belong to literals (a table, a
+  long string), only the others count;
 * its cyclomatic complexity is at least ``min_complexity``;
 * it has at least `NOTEWORTHY_LINES` lines and handles errors, is async or has several decorators, or calls itself.
 
-A function of more than `MAX_TOKENS` tokens is no example, whatever its complexity: no prompt has room for it. The
-summary names those that were left out.
+A function of more than `MAX_TOKENS` tokens is not an example, because it is too long for a prompt. The summary lists
+these functions.
 
-In mode ``regular`` tests are left out, in mode ``tests`` only they are looked at, in mode ``all`` everything is.
+Mode ``regular`` excludes tests, mode ``tests`` uses only tests, and mode ``all`` uses all functions.
 """
 
 from __future__ import annotations
@@ -83,25 +83,24 @@ def select(
     encoding: str,
     kit_version: str,
 ) -> None:
-    """Choose the interesting functions of one extension, the most interesting first.
+    """Select the code examples of one extension, the most interesting first.
 
-    The order is by complexity, then by lines, both falling, then by name. ``selected/<id>.json`` is the extension's
-    file of examples if no source in it stands in an earlier extension as well. ``digests/<id>.json`` is what `merge`
-    tells that by, and what it reports: the number of functions that were looked at, those that are too long, and the
-    SHA-256 of the other file and of each source.
+    The order is by complexity, then by lines, both descending, then by name. ``selected/<id>.json`` is the extension's
+    file of examples, before duplicates are removed. ``digests/<id>.json`` lets `merge` find duplicates and report
+    numbers: it contains the number of candidates, the functions that are too long, and the SHA-256 of the other file
+    and of each source.
 
     Args:
         extension: An entry of ``extensions.json``.
         work_dir: The work directory.
         mode: One of `MODES`.
-        min_lines: Lines from which on a function is interesting.
-        min_complexity: Cyclomatic complexity from which on it is.
-        encoding: The encoding that tokens are counted in.
-        kit_version: The Kit version, empty if it is not known.
+        min_lines: The minimum number of lines.
+        min_complexity: The minimum cyclomatic complexity.
+        encoding: The tokenizer encoding, for token counts.
+        kit_version: The Kit version, empty if unknown.
 
     Raises:
-        StageError: Mode or encoding is unknown, the input is missing or no work of stage 3, or the target cannot be
-            written.
+        StageError: Mode or encoding is unknown, the input is missing or invalid, or the target cannot be written.
     """
     from stages.python.text import dedent
     from stages.retrieval.tokens import count
@@ -149,11 +148,11 @@ def select(
 
 
 def merge(work_dir: Path, *, mode: str) -> None:
-    """Write the examples of all extensions, each source once, and their summary.
+    """Write the examples of all extensions without duplicates, and their summary.
 
-    A source that stands in several places, in one extension or in several, is kept where it is met first: extensions
-    by id, functions by how interesting they are. Extensions are read one at a time. What earlier runs left, also in
-    another mode, is removed.
+    Of several functions with the same source, in one extension or in several, the first is kept: extensions are
+    ordered by id, functions by interest. Extensions are read one at a time. Files of earlier runs and of other modes
+    are removed.
 
     Args:
         work_dir: The work directory.
@@ -279,12 +278,14 @@ def _checked_mode(mode: str) -> Mode:
     for known in MODES:
         if mode == known:
             return known
-    raise StageError(f"{mode!r} is no scan mode. Set processing.code_examples_scan_mode to one of: {', '.join(MODES)}.")
+    raise StageError(
+        f"{mode!r} is not a scan mode. Set processing.code_examples_scan_mode to one of: {', '.join(MODES)}."
+    )
 
 
 def _prune(work_dir: Path, extensions: list[Extension], mode: str) -> None:
     patterns = [f"{FOLDER}/extracted_methods_*/*.example.json", f"{FOLDER}/selected/*", f"{FOLDER}/digests/*"]
     remove_stale(work_dir, patterns, [*merge_targets(extensions, mode), *merge_dependencies(extensions)])
     for path in (work_dir / FOLDER).glob("extracted_methods_*"):
-        with contextlib.suppress(OSError):  # one that is not empty stays
+        with contextlib.suppress(OSError):  # a folder with other files stays
             path.rmdir()

@@ -1,8 +1,7 @@
 """Stage 3: the contents of each extension: its database entry, code atlas, API documentation and OmniGraph nodes.
 
-`extract` reads and parses every Python file of one extension, the only time in the whole run that this happens, and so
-also writes what the later stages need of them: the functions that may become code examples, and the settings they use.
-`merge` puts the extensions together.
+`extract` reads and parses every Python file of one extension. No other stage does so. It therefore also writes the
+inputs of later stages: candidates for code examples, and uses of settings. `merge` combines the extensions.
 """
 
 from __future__ import annotations
@@ -66,8 +65,8 @@ logger = logging.getLogger(__name__)
 def targets(extension: Extension) -> list[str]:
     """Return the files that `extract` writes for an extension, relative to the work directory.
 
-    Code atlas and API documentation exist for extensions with Python files or stubs alone, node types for those with
-    ``.ogn`` files.
+    Code atlas and API documentation exist only for extensions with Python files or stubs, node types only for
+    extensions with ``.ogn`` files.
     """
     own = [entry_file(extension), functions_file(extension), setting_uses_file(extension)]
     return [*own, *api_files(extension), *_nodes_files(extension)]
@@ -76,8 +75,8 @@ def targets(extension: Extension) -> list[str]:
 def dependencies(extension: Extension) -> list[str]:
     """Return the files that `extract` may read, relative to the extension's folder.
 
-    Python files, stubs, descriptions of nodes and the readme or overview; the manifest is read by the stage before.
-    Files of excluded modules are among them, although `extract` never opens those.
+    These are Python files, stubs, ``.ogn`` files and the readme or overview. The manifest was read by stage 2. Files of
+    excluded modules are included, although `extract` never opens them.
     """
     return sorted({*_python_files(extension), *extension.files.ogn, *_descriptions(extension)})
 
@@ -97,14 +96,14 @@ def extract(
 ) -> None:
     """Read one extension and write its `targets`.
 
-    A file that cannot be read or parsed is left out with a warning in the entry; the rest goes on.
+    A file that cannot be read or parsed is left out, with a warning in the entry.
 
     Args:
         extension: An entry of ``extensions.json``.
         work_dir: The work directory.
-        excluded_modules: Names or globs of module folders that are not the extension's own; see `files.classify`.
-        include_source_code: True if the code atlas holds the source of each method.
-        encoding: The encoding that tokens are counted in.
+        excluded_modules: Names or globs of modules to exclude; see `files.classify`.
+        include_source_code: True to include the source of each method in the code atlas.
+        encoding: The tokenizer encoding, for token counts.
 
     Raises:
         StageError: The encoding is unknown or a target cannot be written.
@@ -112,7 +111,7 @@ def extract(
     with _few_collections(), warnings.catch_warnings():
         # Hides syntax warnings about third-party sources, such as invalid escapes.
         warnings.simplefilter("ignore")
-        # All of it is freed when this returns, before the collector is let loose again.
+        # All records are freed before the collector is enabled again.
         _extract(extension, Path(work_dir), excluded_modules, include_source_code, encoding)
 
 
@@ -127,7 +126,7 @@ def _extract(
         reading = Reading(extension, folder, excluded_modules)
         reading.warnings = list(warnings_of_all)
         if not whole:
-            reading.files = []  # the extension keeps the metadata of its manifest
+            reading.files = []  # only the metadata of the manifest remains
         with contained(warnings_of_all, reading.id) if whole else contextlib.nullcontext():
             reading.read()
             try:
@@ -188,20 +187,19 @@ def _write(extension: Extension, work_dir: Path, reading: Reading, include_sourc
     )
     for path in _nodes_files(extension):
         write_json(work_dir / path, ExtensionNodes(extension=extension.id, nodes=reading.nodes()))
-    # The entry comes last: where it is, the rest is.
+    # The entry is written last: if it exists, so do the other files.
     found = sorted(reading.warnings, key=warning_order)
     record = ExtractedEntry(entry=entry, files=list(reading.report.values()), outputs=outputs, warnings=found)
     write_json(work_dir / entry_file(extension), record)
 
 
 def merge(work_dir: Path) -> None:
-    """Put the entries of all extensions together: database, summary, report and the database of OmniGraph nodes.
+    """Combine the entries of all extensions: database, summary, report and the database of OmniGraph nodes.
 
-    ``extensions_database.json`` is what the output contract says. ``extensions_summary.json`` counts, names the
-    versions that were not chosen and what was excluded, and holds the SHA-256 of every code atlas and API
-    documentation, so that whatever changes in them shows there. ``extraction_report.json`` lists every Python file that
-    is not part of the API, with the reason. Entries are read one at a time. What earlier runs left for extensions that
-    are gone is removed.
+    ``extensions_database.json`` has the form of the output contract. ``extensions_summary.json`` contains counts,
+    unselected versions, exclusions, and the SHA-256 of every code atlas and API documentation, so it changes with
+    them. ``extraction_report.json`` lists every Python file that is not part of the API, with the reason. Entries are
+    read one at a time. Files of removed extensions are deleted.
 
     Args:
         work_dir: The work directory.
@@ -273,13 +271,13 @@ def _merged_nodes(work_dir: Path, chosen: Extensions, found: list[StageWarning])
             for name, node in artifacts.read(work_dir / path, ExtensionNodes).nodes.items():
                 known = nodes.setdefault(name, node)
                 if known is not node:
-                    message = f"The node type {name} is left out: the extension {known.extension} has it already."
+                    message = f"The node type {name} is left out: the extension {known.extension} also defines it."
                     found.append(warning("ogn-twice", extension.id, node.file_path, 0, message))
     return NodesDatabase(kit_version=chosen.kit_version, total_nodes=len(nodes), nodes=nodes)
 
 
 def _long_description(extension: Extension, folder: Path, reading: Reading) -> str:
-    """Return the readme as plain text, or the overview if there is no readme or only a title in it."""
+    """Return the readme as plain text, or the overview if the readme is missing or only has a title."""
     from stages.retrieval.markdown import plain_text
 
     best = plain_text(extension.metadata.readme_text)
@@ -301,7 +299,7 @@ def _long_description(extension: Extension, folder: Path, reading: Reading) -> s
 
 
 def _descriptions(extension: Extension) -> list[str]:
-    """Return the files that may describe the extension, the best first."""
+    """Return the possible readmes and overviews of an extension, the best first."""
     docs = extension.files.docs
     readme = extension.metadata.readme
     first = [readme] if readme else [path for path in docs if _name(path).startswith("readme")][:1]
@@ -326,10 +324,10 @@ def _python_files(extension: Extension) -> list[str]:
 
 @contextlib.contextmanager
 def _few_collections() -> Iterator[None]:
-    """Keep Python's cycle collector from running while an extension is read.
+    """Disable Python's cycle collector while an extension is read.
 
-    Trees and records are made by the hundred thousand and all freed without it (see `Api.release`); looking through
-    them again and again costs a tenth of the time.
+    Hundreds of thousands of tree nodes and records are freed without it (see `Api.release`). Scanning them repeatedly
+    would take a tenth of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

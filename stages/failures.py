@@ -12,14 +12,14 @@ from msgspec import Meta
 
 _log = logging.getLogger(__name__)
 INTERNAL = "internal"
-# A fault of the machine, not of the input: the stage stops, and a resume goes on when there is room again.
+# Faults of the machine, not of the input. The stage stops; a later run resumes it.
 _NOT_CONTAINED = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EIO)
 
 
 class StageError(Exception):
-    """A stage cannot go on.
+    """An error that stops a stage.
 
-    The user sees the message as it is. It names the file, line or key, the fault, and the remedy.
+    The user sees the message unchanged. It names the file, line or key, the fault, and the remedy.
     """
 
 
@@ -47,21 +47,21 @@ def warning(kind: str, extension: str, file: str, line: int, message: str) -> St
 
 
 def warning_order(item: StageWarning) -> tuple[str, str, int, str, str]:
-    """Return the key that warnings are sorted by: extension, file, line, kind, message."""
+    """Return the sort key of a warning: extension, file, line, kind, message."""
     return item["extension"], item["file"], item["line"], item["kind"], item["message"]
 
 
 @contextlib.contextmanager
 def contained(warnings: list[StageWarning], extension: str, file: str = "") -> Iterator[None]:
-    """Leave out one file, or one extension, if an unexpected exception is raised within.
+    """Convert an unexpected exception in one file or extension to a warning, so that only this part is left out.
 
-    The exception becomes a warning of the kind ``internal``, and its traceback goes to the log. The errors of this
-    project pass, and so do `KeyboardInterrupt`, `MemoryError` and what a full disk raises.
+    The kind of the warning is ``internal``. The traceback goes to the log. `StageError`, `KeyboardInterrupt`,
+    `MemoryError` and the errors of a full disk are not converted.
 
     Args:
-        warnings: Gets the warning.
-        extension: The extension that is read.
-        file: The file that is read, relative to the extension's folder; empty for the whole extension.
+        warnings: Receives the warning.
+        extension: Id of the extension.
+        file: The file, relative to the extension's folder; empty for the whole extension.
     """
     try:
         yield
@@ -71,9 +71,9 @@ def contained(warnings: list[StageWarning], extension: str, file: str = "") -> I
         if isinstance(error, OSError) and error.errno in _NOT_CONTAINED:
             raise
         _log.warning("%s: %s: left out after an internal error", extension, file or "the extension", exc_info=True)
-        what = "The file" if file else "The extension"
+        part = "The file" if file else "The extension"
         message = (
-            f"{what} is left out: an internal error ({type(error).__name__}: {error}). The log file has the traceback; "
+            f"{part} is left out: an internal error ({type(error).__name__}: {error}). The log file has the traceback; "
             "please report it to the pipeline's developers."
         )
         warnings.append(warning(INTERNAL, extension, file, 0, message))

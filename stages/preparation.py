@@ -1,13 +1,12 @@
-"""Stage 2: choose the extensions and list their files: ``sources.json`` to ``extensions.json``.
+"""Stage 2: select the extensions and list their files: ``sources.json`` to ``extensions.json``.
 
-The order is documented and always the same: extensions by id (in the order of Unicode code points), apps by id. Of an
-id that is found more than once the highest version wins (Semantic Versioning, partial and odd versions included); of
-equal versions the one of the source that is named first, then a folder before an archive, then the folder of the newer
-Kit (as its path names it), then the one whose path comes first. ``max_extensions`` takes
-the first so many of what the exclusions leave.
+Extensions and apps are sorted by id, in the order of Unicode code points. Of several versions of an id the highest wins
+(Semantic Versioning, extended to partial and malformed versions). Of equal versions the winner is chosen by the order
+of the sources, then folders before archives, then the newer Kit in the path, then by path. ``max_extensions`` limits
+the number of extensions after exclusions.
 
-The ids and versions of extensions become file names. So an id that cannot be one is left out with a warning, as is the
-second of two ids that differ only in case, and a manifest's version that cannot be one is replaced.
+The ids and versions of extensions become file names. An extension with an invalid id is left out with a warning, and so
+is the second of two ids that differ only in case. An invalid version is replaced.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ logger = logging.getLogger(__name__)
 
 
 def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs: Iterable[Path] = ()) -> None:
-    """Choose extensions and apps, and list their files.
+    """Select extensions and apps, and list their files.
 
     Args:
-        work_dir: Holds ``sources.json``; ``extensions.json`` is written there.
+        work_dir: The work directory with ``sources.json``. Receives ``extensions.json``.
         excluded: Ids or globs of extensions to leave out.
         max_extensions: Number of extensions to select; -1 for all.
-        outputs: Folders that the pipeline writes to beside the work directory: they are no sources.
+        outputs: The pipeline's output folders beside the work directory, which are not searched.
 
     Raises:
         StageError: ``sources.json`` is unusable, or no extension is left.
@@ -55,7 +54,7 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs
         raise _nothing_found(choice.left_out, search, notes)
     apps = choose_apps(apps, notes)
     entries = [_entry(candidate, search, counts, notes) for candidate in choice.chosen]
-    logger.info("%d extensions and %d apps chosen, %d left out", len(entries), len(apps), len(choice.left_out))
+    logger.info("%d extensions and %d apps selected, %d left out", len(entries), len(apps), len(choice.left_out))
     result = Extensions(
         kit_version=sources.kit_version,
         extensions=entries,
@@ -70,17 +69,15 @@ def prepare(work_dir: Path, *, excluded: list[str], max_extensions: int, outputs
 
 def _nothing_found(left_out: dict[str, str], search: SourceSearch, notes: Notes) -> StageError:
     if left_out:
-        return StageError(
-            f"input.excluded_extensions excludes all {len(left_out)} extensions that were found; remove a pattern."
-        )
+        return StageError(f"input.excluded_extensions excludes all {len(left_out)} extensions; remove a pattern.")
     searched = "; ".join(search.searched)
     if search.templates and all(warning["kind"] == "template" for warning in notes.warnings):
         return StageError(
-            f"Only templates were found in {searched}: {search.templates} manifests with placeholders in them. Build"
-            ' the repository to have extensions of them: kind = "git" with its build_command in [[input.sources]],'
-            " or a path to a build of it."
+            f"Only templates were found in {searched}: {search.templates} manifests with placeholders. Build the"
+            ' repository to make extensions of them: set kind = "git" and build_command in [[input.sources]], or give'
+            " the path of a build."
         )
-    unusable = f" What was found there cannot be used: {notes.warnings[0]['message']}" if notes.warnings else ""
+    unusable = f" The first unusable file: {notes.warnings[0]['message']}" if notes.warnings else ""
     return StageError(
         f"No extension was found (a folder with config/extension.toml, or a .kit file) in {searched}."
         f"{unusable} Correct `path` or `exts_path` in [[input.sources]]."
@@ -124,7 +121,7 @@ def _app_entry(app: Candidate, search: SourceSearch) -> App:
 
 
 def _stored(path: str, candidate: Candidate, search: SourceSearch) -> str:
-    """Return a path as the JSON holds it: relative to the work directory if its source is, else absolute."""
+    """Return a path for ``extensions.json``: relative to the work directory if its source is, else absolute."""
     relative = os.path.relpath(path, search.work_dir)
     inside = not relative.startswith("..") or not os.path.isabs(search.sources[candidate.source].root)
     return (relative if inside else path).replace(os.sep, "/")

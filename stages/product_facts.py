@@ -1,13 +1,13 @@
 """Facts about particular products, each with its source. Rules for all Kit extensions are in the code.
 
 A source is a public page, or a repository on https://github.com and the path of a file in it. "Not confirmed" marks a
-fact that no public file or page of the product was found for.
+fact without a public file or page of the product.
 """
 
 from __future__ import annotations
 
 # The Kit of each release of Isaac Sim. A patch release without an entry has the Kit of its major.minor. A wheel that
-# requires Isaac Sim names its Kit in no other way. The early developer release of 6.0.0 was built on Kit 109.0.2.
+# requires Isaac Sim has no other information on its Kit. The early developer release of 6.0.0 was built on Kit 109.0.2.
 # Source: https://docs.isaacsim.omniverse.nvidia.com/VERSION/overview/release_notes.html with the versions 4.5.0, 5.0.0,
 # 5.1.0, 6.0.1 (which names the Kit of 6.0.0 too), 6.1.0 and 6.2.0; https://docs.isaacsim.omniverse.nvidia.com/latest/
 # overview/archived_release_notes.html for 4.2; https://docs.isaacsim.omniverse.nvidia.com/4.1.0/release_notes.html.
@@ -24,8 +24,8 @@ ISAAC_SIM_KITS = {
     "6.2": "110.4.0",
 }
 
-# First parts of setting paths that Kit, its renderers and its plug-ins use. A string that stands alone (not an argument
-# of a call that takes a setting) is taken for a setting only below one of these, since USD prim paths look the same.
+# First parts of setting paths that Kit, its renderers and its plug-ins use. A string that is not an argument of a
+# settings call counts as a setting only below one of these, because USD prim paths have the same form.
 # Sources:
 # - isaac-sim/IsaacSim source/apps/isaacsim.exp.base.kit: `app`, `exts`, `foundation`, `isaac`, `persistent`, `physics`,
 #   `renderer`, `rtx`, `rtx-transient`, `telemetry`; `UJITSO` and `omnihydra` below `/persistent`
@@ -86,18 +86,18 @@ KNOWN_CONSTANTS = {"PERSISTENT_SETTINGS_PREFIX": "/persistent"}
 # https://docs.python.org/3/library/site.html (`site-packages`).
 INSTALLED_PACKAGES = frozenset({"node_modules", "site-packages"})
 
-# Folders of a Kit build or application that hold extensions: `exts`, `extscache`, `extscore`, `extsPhysics`,
+# Folders of extensions in a Kit build or application: `exts`, `extscache`, `extscore`, `extsPhysics`,
 # `extsDeprecated`, `extsUser`.
 # Sources: the lists of extension folders in isaac-sim/IsaacLab apps/isaaclab.python.kit and in isaac-sim/IsaacSim
 # source/apps/isaacsim.exp.base.kit (`extsUser`).
 EXTENSION_FOLDERS = r"exts[A-Za-z]*"
 
-# Folders of a source that hold its extensions before they are built.
+# Folders of unbuilt extensions in a source.
 # Sources: isaac-sim/IsaacSim (`source/extensions`, `source/deprecated`), isaac-sim/IsaacLab (`source`),
 # NVIDIA-Omniverse/kit-extension-template (`exts`). Not confirmed: `extensions` at the top of a source.
 SOURCE_FOLDERS = ("source", "exts", "extensions")
 
-# Folders of an extension that Python packages may lie in without being part of their names.
+# Folders of an extension that may contain Python packages without being part of their names.
 # Sources: isaac-sim/IsaacSim source/extensions/isaacsim.core.nodes and
 # https://docs.omniverse.nvidia.com/kit/docs/omni.graph.docs/2.0.1/dev/DirectoryStructure.html (`python`);
 # https://packaging.python.org/en/latest/discussions/src-layout-vs-flat-layout/ (`src`). Not confirmed: `source`.

@@ -1,7 +1,7 @@
-"""Stage 1: bring the sources of extensions in, and find out where their extensions lie and which Kit they are for.
+"""Stage 1: fetch the sources of extensions, and detect their extension folders and Kit version.
 
-A source is a ``wheel``, a ``git`` repository or a ``path``; see the modules of those names. Wheels and clones lie below
-``work_dir/sources``; a path is only ever read. The result is ``work_dir/sources.json``.
+A source is a ``wheel``, a ``git`` repository or a ``path``. Wheels and clones go below ``work_dir/sources``. A path is
+only read. The result is ``work_dir/sources.json``.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ def pull(
     """Fetch, build and locate the sources, and write ``sources.json``.
 
     Args:
-        sources: The configured sources. With none, a built Kit is looked for.
+        sources: The configured sources. If empty, a built Kit is searched for.
         work_dir: The work directory.
-        cache_dir: Folder of downloads that all runs share; None for the user's cache folder.
-        kit_version: The Kit version, if it is not to be detected.
+        cache_dir: The shared download cache; None for the user's cache folder.
+        kit_version: The Kit version; None to detect it.
         fallback_kit_version: The Kit version to use if no source gives one.
         limits: ``max_archive_bytes`` and ``max_archive_files``, for archives.
-        update: Ask the remotes of git sources for newer commits.
+        update: True to ask the remotes of git sources for newer commits.
         project: Folder of the configuration. If a source and the work directory lie in it, the source is recorded
-            relative to the work directory, so that the project may move.
-        search_from: Folders near which a built Kit is looked for.
-        outputs: Folders that the pipeline writes to beside the work directory: they are no sources.
+            relative to the work directory, so that the project can be moved.
+        search_from: Folders to search for a built Kit.
+        outputs: The pipeline's output folders beside the work directory, which are not searched.
 
     Raises:
         StageError: A source cannot be used, or the Kit version is unknown.
@@ -66,7 +66,7 @@ def pull(
     outputs = [work_dir, *outputs]
     if not sources:
         sources = [PathSource(path=str(detected_kit(list(search_from))))]
-    # Before anything is fetched: one wrong source should not cost the download of the others.
+    # Checked before anything is fetched, so that an invalid source stops the run before any download.
     for source in sources:
         if isinstance(source, GitSource):
             source_git.check(source)
@@ -94,13 +94,13 @@ def pull(
         ),
         indent=True,
     )
-    _forget_lost_archives(work_dir)
+    _invalidate_lost_archives(work_dir)
 
 
-def _forget_lost_archives(work_dir: Path) -> None:
-    """Make preparation run again if extensions that it unpacked have gone, as after a clean of this stage.
+def _invalidate_lost_archives(work_dir: Path) -> None:
+    """Make stage 2 run again if its unpacked archives are missing, for example after cleaning this stage.
 
-    The same sources give the same ``sources.json``, which by itself would leave preparation up to date.
+    An unchanged ``sources.json`` alone would leave stage 2 up to date.
     """
     prepared = work_dir / EXTENSIONS
     try:
@@ -108,7 +108,7 @@ def _forget_lost_archives(work_dir: Path) -> None:
     except StageError:
         return
     if any(folder.startswith("sources/unpacked/") and not (work_dir / folder).is_dir() for folder in folders):
-        logger.info("Zipped extensions that were unpacked are gone; preparation unpacks them again")
+        logger.info("Unpacked extensions are missing; preparation unpacks them again")
         prepared.unlink(missing_ok=True)
 
 
@@ -165,15 +165,17 @@ def _pull_one(
 
 def _usable(path: Path) -> Path:
     if not path.is_dir():
-        what = "is not a folder" if path.exists() else "does not exist"
-        raise StageError(f"{path}: this source {what}. Correct `path` in [[input.sources]], or --kit-cache.")
+        reason = "is not a folder" if path.exists() else "does not exist"
+        raise StageError(f"{path}: this source {reason}. Correct `path` in [[input.sources]], or --kit-cache.")
     try:
         str(path).encode()
         with os.scandir(path):
             pass
     except (OSError, UnicodeEncodeError) as error:
         reason = getattr(error, "strerror", None) or "its name is not valid UTF-8"
-        raise StageError(f"{path!s}: this source cannot be read ({reason}). Mend its permissions or name.") from error
+        raise StageError(
+            f"{path!s}: this source cannot be read ({reason}). Correct its permissions or name."
+        ) from error
     return path
 
 
@@ -191,8 +193,8 @@ def _kit_version(
         return fallback
     if not known:
         raise StageError(
-            "The Kit version is in none of the sources: no kit/VERSION of a build, no *kit-sdk*.packman.xml, no cache"
-            ' folder whose name tells it. Set input.kit_version, such as kit_version = "107.3.3".'
+            "No source gives a Kit version: there is no kit/VERSION of a build, no *kit-sdk*.packman.xml, and no cache"
+            ' folder with a version in its name. Set input.kit_version, such as kit_version = "107.3.3".'
         )
     chosen = known[0]
     for name, version, _ in known[1:]:

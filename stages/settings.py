@@ -1,24 +1,23 @@
-"""Stage 5: every setting of the chosen extensions and apps, with its default, its documentation and where it is used.
+"""Stage 5: every setting of the selected extensions and apps, with its default, documentation and uses.
 
-`scan` reads one extension or app: the ``[settings]`` tables of its TOML files, its C++ files, and what the extraction
-of its Python files noted. `merge` joins all of them into the files of the data set.
+`scan` reads one extension or app: the ``[settings]`` tables of its TOML files, its C++ files, and the uses that stage 3
+found in its Python files. `merge` combines the results into the files of the data set.
 
 How several definitions become one entry:
 
-- *Default.* The first of these that gives one: the TOML of the extension that the path names (``/exts/omni.ui/…``,
+- *Default.* The first that exists, in this order: the TOML of the extension in the path (``/exts/omni.ui/…`` and
   ``/persistent/exts/omni.ui/…`` belong to ``omni.ui``); a ``set_default`` call in its code; the TOML of another
-  extension; a ``set_default`` call there; an app's ``.kit`` file (also one inside an extension), whose values are that
-  app's choice rather than a default. Among equals the first by id, file and line. What any other place gives that
-  differs stands in ``other_values``.
-- *Filters.* Within one owner a value without a filter counts first, values filtered for a release build on Linux lie
-  over it, and only where neither exists a value for another platform or build is taken. Tokens (``${kit}``) stay as
-  they are. A value that is appended (``++``) is added to the list before it.
-- *Type.* That of the default; else what typed calls say (the most frequent, then alphabetically); else ``unknown``.
-- *Documentation.* The comment above the key, or else the one behind the value, from the first of the same order.
-- *Constants.* A path may stand in a constant, of the same file, another one of the owner or another owner's module.
-- *Uses.* Reads, writes, subscriptions and ``--/path=value`` arguments; definitions and constants are no uses. A path
-  that is known only at run time stands as one entry with ``{name}`` for the unknown part and ``dynamic`` set; the
-  simple summary and the search index leave it out.
+  extension; a ``set_default`` call there; an app's ``.kit`` file (also inside an extension), whose values are the app's
+  choice. Ties are broken by id, file and line. Differing values of other definitions are listed in ``other_values``.
+- *Filters.* Within one owner, values filtered for a release build on Linux override values without a filter. A value
+  for another platform or build is used only if there is neither. Tokens (``${kit}``) stay unexpanded. An appended
+  value (``++``) is added to the list before it.
+- *Type.* The type of the default; else the most frequent type in calls, then alphabetically; else ``unknown``.
+- *Documentation.* The comment above the key, or else behind the value, from the first definition in the same order.
+- *Constants.* A path may be in a constant of the same file, another file of the owner, or another owner's module.
+- *Uses.* Reads, writes, subscriptions and ``--/path=value`` arguments, but not definitions and constants. A path known
+  only at run time is one entry with ``{name}`` for the unknown part and ``dynamic`` set. The simple summary and the
+  search index leave it out.
 """
 
 from __future__ import annotations
@@ -94,7 +93,7 @@ _log = logging.getLogger(__name__)
 
 MERGE_TARGETS = (SUMMARY, SIMPLE, STATISTICS, REPORT)
 
-# Generated C++ can be huge; a syntax tree takes tens of times its size.
+# Generated C++ files can be huge. A syntax tree takes tens of times their size.
 MAX_CPP_BYTES = 4 * 1024 * 1024
 
 
@@ -104,9 +103,9 @@ def targets(owner: Owner) -> list[str]:
 
 
 def dependencies(owner: Owner) -> list[str]:
-    """Return the files that `scan` reads of an owner, relative to its folder (an app's: the folder of its file).
+    """Return an owner's files that `scan` reads, relative to its folder; for an app, the folder of its file.
 
-    What the Python files use comes from the extraction of the extension, not from here.
+    Python files are not included: stage 3 finds their uses.
     """
     if isinstance(owner, App):
         return [Path(owner.path).name]
@@ -131,7 +130,7 @@ def scan(owner: Owner, *, work_dir: Path) -> None:
         work_dir: The work directory.
 
     Raises:
-        StageError: The extraction's note of the settings in the extension's Python files is missing or unreadable.
+        StageError: The file of uses in the extension's Python files is missing or unreadable.
     """
     work_dir = Path(work_dir)
     searched: Counter[str] = Counter()
@@ -147,7 +146,7 @@ def scan(owner: Owner, *, work_dir: Path) -> None:
     for file in toml_files:
         data = _read(folder / file, file, identifier, skipped, warnings)
         if data is not None:
-            # The preparation already reports errors in an owner's manifest.
+            # Stage 2 already reports errors in an owner's manifest.
             own = isinstance(owner, App) or file == owner.manifest
             kit = file.endswith(".kit") and (isinstance(owner, App) or not own)
             with contained(warnings, identifier, file):
@@ -185,7 +184,7 @@ def _searched_files(counts: Counter[str], skipped: list[SkippedFile]) -> Searche
 
 
 def _toml_files(owner: Extension) -> list[str]:
-    """Return the TOML files of an extension that hold Kit's settings, its manifest first."""
+    """Return the TOML files of an extension with Kit's settings, its manifest first."""
     return [owner.manifest, *sorted(set(owner.files.toml) - {owner.manifest})]
 
 
@@ -212,7 +211,7 @@ def _read(
 
 
 def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[SettingUse], dict[str, str]]:
-    """Return the uses in an owner's Python files, and the names of the modules they are in, by file."""
+    """Return the uses in an owner's Python files, and the names of their modules by file."""
     if isinstance(owner, App):
         return [], {}
     path = work_dir / setting_uses_file(owner)
@@ -229,7 +228,7 @@ def _python_uses(owner: Owner, work_dir: Path) -> tuple[list[SettingUse], dict[s
 def merge(work_dir: Path) -> None:
     """Merge the results of `scan` for all owners into the summary, its simple form, the statistics and the report.
 
-    Removes what it found of owners that ``extensions.json`` no longer has.
+    Removes the results of owners that are no longer in ``extensions.json``.
 
     Raises:
         StageError: A file of an owner is missing or unreadable.
@@ -238,7 +237,7 @@ def merge(work_dir: Path) -> None:
     chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
     owners = chosen.owners()
     settings: dict[str, Setting] = {}
-    summed = _Summed()
+    summed = _ReportTotals()
     everywhere = ConstantsOfAll()
     elsewhere: list[tuple[str, ForeignUse]] = []
     for owner in owners:
@@ -261,7 +260,7 @@ def merge(work_dir: Path) -> None:
         scan_directory=_scan_directory(work_dir),
     )
     _write_pieces(work_dir / SUMMARY, b'{"metadata":' + _bytes(metadata) + b',"settings":{', settings, _entry, b"}}\n")
-    # Skips settings whose path is known only at run time: they cannot be looked up.
+    # Skips settings with a partly unknown path: they cannot be looked up.
     known = {path: setting for path, setting in settings.items() if not setting.dynamic}
     _write_pieces(work_dir / SIMPLE, b"{", known, _simple_entry, b"}\n")
     write_json(work_dir / STATISTICS, _statistics(settings, chosen))
@@ -270,8 +269,8 @@ def merge(work_dir: Path) -> None:
     _log.info("%d settings of %d extensions and %d apps", len(settings), len(chosen.extensions), len(chosen.apps))
 
 
-class _Summed:
-    """What `scan` could not read or work out, of all owners."""
+class _ReportTotals:
+    """Searched files, warnings and unresolved uses of all owners, for the report."""
 
     def __init__(self) -> None:
         self._searched: Counter[str] = Counter()
@@ -280,7 +279,7 @@ class _Summed:
         self._unresolved: list[UnresolvedSetting] = []
 
     def add(self, found: FoundSettings) -> None:
-        """Add what was found of one owner."""
+        """Add the results of one owner."""
         files = found.files
         self._searched.update(toml=files.toml, cpp=files.cpp, cpp_without_settings=files.cpp_without_settings)
         self._skipped += [SkippedFile(file=f"{found.owner}/{item.file}", why=item.why) for item in files.skipped]
@@ -289,13 +288,13 @@ class _Summed:
             self.add_unresolved(found.owner, use)
 
     def add_unresolved(self, owner: str, use: UnresolvedUse | ForeignUse) -> None:
-        """Add a use whose path is not known."""
+        """Add a use with an unknown path."""
         self._unresolved.append(
             UnresolvedSetting(extension=owner, file=use.file, line=use.line, expression=use.expression)
         )
 
     def report(self, settings: dict[str, Setting]) -> SettingsReport:
-        """Return the report on these and on the defaults that contradict one another."""
+        """Return the report, including contradictory defaults."""
         return SettingsReport(
             files=_searched_files(self._searched, self._skipped),
             warnings=self._warnings,
@@ -371,7 +370,7 @@ def _statistics(settings: dict[str, Setting], chosen: Extensions) -> SettingStat
 
 
 def _scan_directory(work_dir: Path) -> str:
-    """Return where the extensions come from, without this machine's part of the path."""
+    """Return the folders of the extensions, without machine-specific parts of the path."""
     places = []
     for source in artifacts.read(work_dir / SOURCES, Sources).sources:
         places += [posixpath.normpath(posixpath.join(source.name, path)) for path in source.exts_paths]

@@ -144,8 +144,8 @@ class SourceSearch:
             missing += [item.id for item in kept[start:]]
         if missing:
             message = (
-                f"The build lacks {', '.join(sorted(set(missing)))}, taken from the source tree instead. Build the"
-                " source again to read the built extensions."
+                f"The build lacks {', '.join(sorted(set(missing)))}. They are taken from the source tree. Build the"
+                " source again to use the built extensions."
             )
             self._notes.warn("build-incomplete", "", self.sources[number].exts_paths[0], printable(message))
 

@@ -139,9 +139,9 @@ def _warn_about_copies(versions: list[Candidate], notes: Notes) -> None:
     different = [other for other in same if not _same_content(winner, other)]
     if different:
         message = (
-            f"Version {winner.version} exists more than once with different content. {_where(winner)} is used, not"
-            f" {', '.join(map(_where, different))}. The order is: folders before archives, the newer Kit first, then"
-            " by path."
+            f"Version {winner.version} exists more than once with different content. Taken from {_where(winner)}, not"
+            f" from {', '.join(map(_where, different))}: folders come before archives, then the newer Kit, then the"
+            " first path."
         )
         notes.warn("extension-twice", winner.id, "", printable(message))
 

@@ -185,7 +185,7 @@ def test_a_folder_full_of_links_gives_one_line(tmp_path: Path) -> None:
     assert len(run.ids) == 6
     (warning,) = run.warnings()
     assert (warning["kind"], warning["file"]) == ("link-followed", "exts")
-    assert warning["message"].startswith("5 links in it lead out of the source; 5 extensions")
+    assert warning["message"].startswith("5 links in it lead out of the source, to 5 extensions")
 
 
 def test_outputs_are_not_inputs_even_through_links(tmp_path: Path) -> None:
