@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -225,40 +224,31 @@ INITIALIZE = {
 def answers(command: list[str], *questions: tuple[str, dict[str, Any]], surplus: str = "") -> tuple[list[Any], str]:
     """Return the server's standard output, each line as JSON, and its standard error.
 
-    Standard input stays open until every question is answered: the server drops the open questions when it ends.
+    Standard input ends right after the questions.
     """
     lines: list[dict[str, Any]] = [INITIALIZE, {"jsonrpc": "2.0", "method": "notifications/initialized"}]
     for number, (tool, arguments) in enumerate(questions, start=2):
         call = {"name": tool, "arguments": arguments}
         lines.append({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call})
-    open_ids = set(range(1, len(questions) + 2))
-    messages: list[Any] = []
-    with (
-        tempfile.TemporaryFile("w+", errors="surrogateescape") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            cwd=ROOT,
-            errors="surrogateescape",
-        ) as server,
-    ):
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write("".join(json.dumps(line) + "\n" for line in lines) + surplus)
-        server.stdin.flush()
-        while open_ids and (line := server.stdout.readline()):
-            messages.append(json.loads(line))
-            open_ids.discard(messages[-1].get("id"))
-        server.stdin.close()
-        messages += [json.loads(line) for line in server.stdout]
-        code = server.wait(timeout=120)
-        errors.seek(0)
-        text = errors.read()
-    assert code == 0, text
-    return messages, text
+    done = subprocess.run(
+        command,
+        input="".join(json.dumps(line) + "\n" for line in lines) + surplus,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        errors="surrogateescape",
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def test_all_questions_are_answered_before_the_server_ends(project: Project) -> None:
+    questions = [("search_kit_code_examples", {"query": f"question {number}"}) for number in range(40)]
+    messages, errors = answers(project.command("doit", "serve"), *questions)
+    assert sorted(message["id"] for message in messages if "id" in message) == list(range(1, 42))
+    assert "Traceback" not in errors
 
 
 def test_standard_output_carries_only_the_protocol(project: Project) -> None:
