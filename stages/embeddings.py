@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stages.retrieval.backends import Backend, Batch
 
 _LOG = logging.getLogger(__name__)
-# Documents looked up in the cache at once.
+# Number of documents looked up in the cache at once.
 _CHUNK = 500
 
 _INPUTS = {
@@ -46,7 +46,7 @@ def dependencies(kind: str, examples: Sequence[str] = ()) -> list[str]:
     """Return the files that `embed` reads, relative to the work directory.
 
     The database stands for the API docs of single extensions, which are read as well. The summary of the examples does
-    not stand for them: it also counts what was not chosen, and changes with any function.
+    not stand for the files of examples, because it changes with every function, selected or not.
 
     Args:
         kind: One of `KINDS`.
@@ -68,23 +68,21 @@ def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
 def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | None, use_cache: bool = True) -> None:
     """Write the documents of ``kind`` and their vectors.
 
-    ``<kind>_documents.json`` is a list of ``{id, page_content, metadata}``, one a line, sorted by id.
+    ``<kind>_documents.json`` is a list of ``{id, page_content, metadata}``, one per line, sorted by id.
     ``<kind>_embeddings.npy`` is float32, n × d; row i is the vector of document i, of length 1.
     ``<kind>_embeddings.json`` is ``{backend, model, revision, endpoint, dimension, count, kit_version, …}``.
 
-    Every batch is in the cache as soon as it is embedded, so that a run that fails or is killed costs at most the
-    requests it was waiting for.
+    Every embedded batch is stored in the cache at once. A run that fails or is killed only loses its open requests.
 
     Args:
         kind: One of `KINDS`.
-        work_dir: Holds the outputs of the earlier stages; the cache is ``embeddings/cache.sqlite3`` in it.
+        work_dir: The work directory with the outputs of the earlier stages. The cache is ``embeddings/cache.sqlite3``.
         options: The ``[embeddings]`` section of the configuration.
-        api_key: For a backend that needs one; written nowhere.
-        use_cache: True if vectors of earlier runs are used. New ones are stored in either case.
+        api_key: The key for a service; never written to a file.
+        use_cache: True to use vectors of earlier runs. New vectors are stored in either case.
 
     Raises:
-        StageError: An input is missing or has another form, or the backend failed; nothing is written then except to
-            the cache.
+        StageError: An input is missing or has another form, or the backend failed. Only the cache is written then.
     """
     files = embedding_files(kind)
     backend = embedding_backends.create(options, api_key, load=False)
@@ -105,7 +103,7 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
         size = int(options.get("batch_size", 50))
         _embed_missing(backend, cache, writer, documents_path, expected=expected, size=size)
         digests = writer.digests
-        dimension = cache.dimension or backend.dimension or _asked_dimension(backend)
+        dimension = cache.dimension or backend.dimension or _probed_dimension(backend)
         _write_vectors(vectors_path, digests, dimension, cache)
     model = backend.description
     info = EmbeddingInfo(
@@ -122,10 +120,10 @@ def embed(kind: str, *, work_dir: Path, options: dict[str, Any], api_key: str | 
     write_json(work_dir / files.embeddings, info)
 
 
-def _asked_dimension(backend: Backend) -> int:
-    """Return the dimension of a service's vectors where there is no document to learn it from.
+def _probed_dimension(backend: Backend) -> int:
+    """Return the dimension of a service's vectors, found with a request.
 
-    An index without documents has the dimension of the others, so that a search asks all of them alike.
+    Needed for an index without documents. It must have the same dimension as the other indexes.
     """
     return int(embedding_backends.embed_query(backend, "dimension").shape[0])
 
@@ -135,7 +133,7 @@ class _DocumentWriter:
 
     Attributes:
         kind: The kind.
-        digests: The hash of the text of each document that is written, in order.
+        digests: The text hash of each written document, in order.
     """
 
     def __init__(self, kind: str, source: Iterator[Document], cache: EmbeddingCache | None) -> None:
@@ -193,8 +191,8 @@ def _embed_missing(
         nonlocal texts, batches
         if expected and vectors.shape[1] != expected:
             raise StageError(
-                f"The model now gives {vectors.shape[1]} dimensions, the cache holds {expected}: it has "
-                "changed under its name. Run with --no-cache to embed everything again."
+                f"The model now gives {vectors.shape[1]} dimensions, but the cache has {expected}: the model has "
+                "changed under the same name. Run with --no-cache to embed everything again."
             )
         cache.store(batch, vectors)
         texts += len(batch)

@@ -1,4 +1,4 @@
-"""Stage 7: a FAISS folder for each kind of document, as the search service reads it; never a pickle."""
+"""Stage 7: a FAISS folder for each kind of document, in the format of the search service, without pickle files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from stages.storage.streamed_file import replacing
 
 _LOG = logging.getLogger(__name__)
 
-# Above so many documents an index is approximate. Up to there a flat one, which looks at every vector and so finds the
-# best for certain, answers in some 10 ms (100,000 documents of 256 dimensions, one core).
+# Above this number of documents an index is approximate. A flat index compares every vector and is exact. It takes
+# about 10 ms per query (100,000 documents of 256 dimensions, one core).
 HNSW_ABOVE = 100_000
 
 
@@ -38,23 +38,23 @@ def dependencies(kind: str) -> list[str]:
 
 
 def relevant_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those options that the result depends on."""
+    """Return the options that affect the result."""
     return {"hnsw_above": options.get("hnsw_above", HNSW_ABOVE)}
 
 
 def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -> None:
     """Write the FAISS folder of ``kind``.
 
-    The metric is the inner product, which for vectors of length 1 is the cosine.
+    The metric is the inner product, which equals the cosine similarity for vectors of length 1.
 
     Args:
         kind: One of `KINDS`.
-        work_dir: Holds the outputs of the embeddings stage.
+        work_dir: The work directory with the outputs of the embeddings stage.
         options: The ``[embeddings]`` section of the configuration; ``hnsw_above`` is used.
 
     Raises:
-        StageError: An input is missing or they do not fit together, or what was written cannot be read back. The files
-            of an earlier run are then as they were.
+        StageError: An input is missing, the inputs do not belong together, or an output cannot be read back. The files
+            of an earlier run are then unchanged.
     """
     source, target = embedding_files(kind), index_files(kind)
     described = artifacts.read(work_dir / source.embeddings, EmbeddingInfo)
@@ -84,29 +84,29 @@ def build(kind: str, *, work_dir: Path, options: dict[str, Any] | None = None) -
 
 
 def _write_store(path: Path, documents: Path, count: int) -> Iterator[tuple[word_index.Place, str]]:
-    """Write ``index.json``, one document a line, and yield the place and the text of each.
+    """Write ``index.json``, one document per line, and yield the location and text of each document.
 
-    The documents come sorted by id, as the keys must be.
+    The documents are sorted by id, so the keys are sorted as well.
     """
     ids: list[str] = []
     with path.open("wb") as stream:
         stream.write(b'{"docstore":{')
         for document in read_documents(documents):
             stream.write((b",\n" if ids else b"\n") + to_json(document.id).rstrip() + b":")
-            # The metadata is sorted already, in the line that it stands in.
+            # The metadata is already sorted.
             content = to_json(document.page_content).rstrip()
             value = b'{"metadata":%b,"page_content":%b}' % (bytes(document.metadata), content)
             yield word_index.Place(document.id, stream.tell(), len(value)), document.page_content
             stream.write(value)
             ids.append(document.id)
         if len(ids) != count:
-            raise StageError(f"{documents}: holds {len(ids)} documents where {count} are embedded. Run again.")
+            raise StageError(f"{documents}: has {len(ids)} documents, but {count} are embedded. Run again.")
         rows = to_json({str(row): identifier for row, identifier in enumerate(ids)}).rstrip()
         stream.write(b'\n},"format_version":%d,"index_to_docstore_id":%s}\n' % (FORMAT_VERSION, rows))
 
 
 def _verify_store(path: Path, words_path: Path, count: int) -> None:
-    """Read both files back: every document must be where the word index says."""
+    """Read both files back. Every document must be at its location in the word index."""
     import orjson
 
     index = word_index.WordIndex(words_path)
@@ -119,4 +119,6 @@ def _verify_store(path: Path, words_path: Path, count: int) -> None:
     finally:
         index.close()
     if not whole:
-        raise StageError(f"{path.parent / 'index.json'}: reads back other than it was written. Is the disk full?")
+        raise StageError(
+            f"{path.parent / 'index.json'}: differs from the written data when read back. Is the disk full?"
+        )

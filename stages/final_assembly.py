@@ -1,8 +1,7 @@
-"""Stage 8: publish the data set in ``<target_dir>/<major.minor>/``, and write the report on how it came about.
+"""Stage 8: publish the data set in ``<target_dir>/<major.minor>/``, and write the completion report.
 
-The next data set is built beside the published one and replaces it in one step (see `stages.publishing`). Files that
-the published manifest lists and this run does not make go away. Files of the user's own stay, and data sets of other
-Kit versions are not touched.
+The next data set is built beside the published one and replaces it in one step (see `stages.publishing`). Files in the
+published manifest that this run does not make are removed. The user's files and data sets of other Kit versions stay.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 # The list of published files in versions before the manifest.
 _EARLIER_NAMES = f"{FOLDER}/manifest.json"
-# Configuration that says where and how fast the pipeline works, and does not affect the data.
+# Configuration of paths and performance, which does not affect the data.
 _WITHOUT_EFFECT = {
     "processing": {"parallel_workers", "scheduler"},
     "embeddings": {
@@ -64,7 +63,7 @@ _WITHOUT_EFFECT = {
     },
 }
 _SECTIONS = ("input", "processing", "embeddings")
-# App templates: no file of text is larger, and binary files show a NUL byte early.
+# App templates: text files are smaller, and binary files have an early NUL byte.
 _MAX_TEMPLATE_BYTES = 1024 * 1024
 _SNIFFED_BYTES = 8192
 _NO_TEMPLATE_FOLDERS = frozenset({"__pycache__", "_build", "_repo", "_compiler", "node_modules"})
@@ -73,7 +72,7 @@ _NO_TEMPLATE_FOLDERS = frozenset({"__pycache__", "_build", "_repo", "_compiler",
 def dependencies(work_dir: Path, *, mode: str = "regular", with_search: bool = True) -> list[str]:
     """Return the files that `assemble` copies or reads; relative to the work directory, or absolute.
 
-    Empty while ``extensions.json`` is not there.
+    Empty if ``extensions.json`` is missing.
     """
     plan = _plan(Path(work_dir), mode, with_search)
     return [] if plan is None else [EXTENSIONS, SOURCES, *sorted(plan.files.values())]
@@ -82,7 +81,7 @@ def dependencies(work_dir: Path, *, mode: str = "regular", with_search: bool = T
 def targets(work_dir: Path, *, mode: str = "regular", with_search: bool = True) -> list[str]:
     """Return the files that `assemble` makes, relative to the target directory (``107.3/VERSION.md``).
 
-    Empty while ``extensions.json`` is not there, or where the Kit version is not known.
+    Empty if ``extensions.json`` is missing or the Kit version is unknown.
     """
     plan = _plan(Path(work_dir), mode, with_search)
     if plan is None or plan.folder is None:
@@ -114,13 +113,13 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, 
 
     Args:
         work_dir: The work directory.
-        target_dir: Where the data sets of all Kit versions lie.
-        mode: The mode the code examples were selected in.
-        with_search: True if the FAISS folders belong to it; without, older ones are removed.
-        configuration_sha256: What `configuration_digest` returns, for the manifest.
+        target_dir: The folder of the data sets of all Kit versions.
+        mode: The mode of selecting code examples.
+        with_search: True to include the FAISS folders; False to remove older ones.
+        configuration_sha256: The result of `configuration_digest`, for the manifest.
 
     Raises:
-        StageError: The Kit version is not known, an output of an earlier stage is missing, or a file cannot be written.
+        StageError: The Kit version is unknown, an output of an earlier stage is missing, or a file cannot be written.
     """
     from stages.publishing.data_set import Publication
 
@@ -135,7 +134,7 @@ def assemble(work_dir: Path, target_dir: Path, *, mode: str, with_search: bool, 
         )
     for source in plan.files.values():
         if not os.path.isfile(os.path.join(work_dir, source)):
-            raise StageError(f"{work_dir / source}: missing. Run the earlier stages again; they make it.")
+            raise StageError(f"{work_dir / source}: missing. Run the earlier stages again to make it.")
     sources = _source_entries(artifacts.read(work_dir / SOURCES, Sources))
 
     def manifest_of(files: dict[str, FileEntry]) -> Manifest:
@@ -181,7 +180,7 @@ def _tool_version() -> str:
 
 
 def _earlier_names(work_dir: Path, target_dir: Path, folder: str) -> list[str]:
-    """Return the files that a version before the manifest published in a folder, from its work directory's list."""
+    """Return the files in a folder that were published before there were manifests, as listed in the work directory."""
     with contextlib.suppress(StageError, AttributeError, TypeError):
         listed = read_json(work_dir / _EARLIER_NAMES)
         names = listed.get(f"{Path(os.path.relpath(target_dir, work_dir)).as_posix()}:{folder}", [])
@@ -220,9 +219,9 @@ def _plan(work_dir: Path, mode: str, with_search: bool) -> _Plan | None:
 
 
 def _app_templates(work_dir: Path, sources: list[Source]) -> tuple[list[tuple[str, str]], list[SkippedFile]]:
-    """Return the text files of all sources' app templates (name, path), and the files that are left out, with why.
+    """Return the text files of all sources' app templates (name, path), and the skipped files with reasons.
 
-    Where two sources have a file of the same name, the one of the source that is configured first is taken.
+    If several sources have a file of the same name, the file of the first source is used.
     """
     files: dict[str, str] = {}
     skipped: list[SkippedFile] = []
@@ -271,12 +270,12 @@ def write_completion_report(
 ) -> None:
     """Write ``pipeline_completion_report.json``: times, configuration, counts, completeness and all warnings.
 
-    It tells of every file that was seen what became of it, so that nothing is left out without a line here.
+    It contains the outcome for every file, so nothing is left out silently.
 
     Args:
         work_dir: The work directory.
-        target_dir: Where the report goes.
-        configuration: The configuration that was in force, without secrets.
+        target_dir: The folder of the report.
+        configuration: The effective configuration, without secrets.
         times: Start and end of the run, and durations of the stages; written unchanged.
 
     Raises:
@@ -341,11 +340,11 @@ def _counts(work_dir: Path, chosen: Extensions, published: _Published, *, templa
 
 
 class _Published:
-    """A published data set, as its manifest describes it; empty where none is published.
+    """A published data set, read from its manifest; empty if none is published.
 
     Attributes:
         folder: The data set's folder.
-        sizes: The size in bytes of each file, by name; the manifest among them.
+        sizes: The size in bytes of each file by name, including the manifest.
     """
 
     def __init__(self, folder: Path, sizes: dict[str, int]) -> None:
@@ -370,7 +369,7 @@ class _Published:
         return artifacts.read(self.folder / EXAMPLE_SUMMARY, ExampleSummary).totals.interesting_methods
 
     def summary(self) -> DataSet:
-        """Return the folder's name, its number of files and bytes, and which kinds can be searched."""
+        """Return the folder's name, its number of files and bytes, and its searchable kinds."""
         return DataSet(
             folder=self.folder.name,
             files=len(self.sizes),

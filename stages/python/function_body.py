@@ -1,4 +1,4 @@
-"""The bodies of functions, walked once: complexity, the classes they mention, recursion, error handling."""
+"""Analysis of function bodies in one walk: complexity, mentioned classes, recursion, error handling."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from stages.python.model import Function
 
 BUILTINS = frozenset(vars(builtins))
-# How the walk through a function goes on at each kind of node: the fields that can hold names or decisions.
+# The fields to visit in each kind of node: those that can contain names or decisions.
 _FIELDS_WITHOUT_EITHER = frozenset(
     {"ctx", "op", "ops", "id", "attr", "arg", "name", "names", "module", "level", "kind", "lineno", "type_comment"}
     | {"conversion", "simple", "is_async", "type_ignores", "rest", "kwd_attrs", "type_params"}
@@ -52,17 +52,17 @@ def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a milli
     own: set[str],
     imports_of: Callable[[Any], Iterable[tuple[str, str]]],
 ) -> None:
-    """Fill in the facts from the body of a function.
+    """Analyze the body of a function.
 
     Args:
-        function: The record, which gets ``complexity``, ``uses``, ``handles_errors``, ``is_recursive``
-            and ``literal_lines``.
+        function: The record to fill: ``complexity``, ``uses``, ``handles_errors``, ``is_recursive`` and
+            ``literal_lines``.
         node: Its node.
         own: The names of the classes and functions of its module.
         imports_of: Returns (name, dotted target) for each name that an import statement binds.
     """
     stack: list[Any] = list(node.body)
-    # Visited only for names: radon does not count these.
+    # Visited only for names: radon does not count them.
     uncounted: list[Any] = [node.args, node.returns, node.decorator_list]
     pop, push, extend = stack.pop, stack.append, stack.extend
     plan = _PLAN
@@ -132,7 +132,7 @@ def walk(  # noqa: PLR0912, PLR0915 - one loop, since a call for each of a milli
                     function.is_recursive = True
             elif action == _DECISION:
                 if kind is ast.Assert:
-                    # radon counts an assertion as one and does not look into it.
+                    # radon counts an assertion as one decision and does not visit its expression.
                     complexity += counted
                     uncounted += get(item)
                     continue
@@ -218,7 +218,7 @@ def _literal_lines(container: Any, known: dict[int, bool]) -> tuple[int, list[An
 
 
 def _is_literal(container: ast.AST, known: dict[int, bool]) -> bool:
-    """Return True if a list, tuple, set or dict holds only constants. Visits its contents once."""
+    """Return True if a list, tuple, set or dict contains only constants. Visits its contents once."""
     waiting: list[tuple[Any, bool]] = [(container, False)]
     while waiting:
         node, seen = waiting.pop()

@@ -106,7 +106,7 @@ def _texts(work_dir: Path, max_tokens: int, encoding: str, kinds: Sequence[str] 
 
 
 def _cached(path: Path, namespace: str) -> set[bytes]:
-    """Return the hashes of the texts that the cache can answer for; none if it cannot be read.
+    """Return the hashes of texts with a usable vector in the cache; empty if the cache cannot be read.
 
     A file without a write-ahead log is opened as immutable. Otherwise SQLite would create a log next to it.
     """

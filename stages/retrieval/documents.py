@@ -33,8 +33,9 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
     Args:
         kind: One of `KINDS`.
         work_dir: The work directory with the outputs of the earlier stages.
-        max_tokens: Most tokens of a text. Longer texts are cut, preferably at the end of a sentence or line.
-        encoding: The name of the encoding that tokens are counted in.
+        max_tokens: The maximum number of tokens of a text. Longer texts are cut, preferably at the end of a sentence or
+            line.
+        encoding: The tokenizer encoding.
 
     Raises:
         StageError: An input file is missing or has another form.
@@ -85,7 +86,7 @@ def _extensions(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Ite
 def _api_names(path: Path) -> list[str]:
     """Return the names of an extension's public classes and functions, the main ones first, then of its variables.
 
-    Main is what lies nearest to the top of the package, then what has most methods.
+    They are sorted by depth in the package, then by number of methods, descending.
     """
     api = artifacts.read(path, ApiDocs)
     ranked = [
@@ -148,7 +149,7 @@ def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Itera
     summary = artifacts.read(work_dir / settings.SUMMARY, settings.SettingSummary)
     for key, setting in sorted(summary.settings.items()):
         if setting.dynamic:
-            continue  # its path is not known: nobody can look it up
+            continue  # nobody can look up a partly unknown path
         parts = [
             key,
             " ".join(words(key)),
@@ -213,20 +214,22 @@ def _types(attributes: dict[str, nodes.NodeAttribute]) -> str:
 
 
 def read_documents(path: Path) -> Iterator[StoredDocument]:
-    """Yield the documents of a ``<kind>_documents.json``, without holding them all.
+    """Yield the documents of a ``<kind>_documents.json``, reading one line at a time.
 
     Raises:
-        StageError: The file is missing or not as the embeddings stage writes it.
+        StageError: The file is missing or not in the form of the embeddings stage.
     """
     decoder = msgspec.json.Decoder(StoredDocument)
     try:
         with path.open("rb") as stream:
             if stream.readline() != b"[\n":
-                raise ValueError("no list")
+                raise ValueError("not a list")
             for line in stream:
                 if line != b"]\n":
                     yield decoder.decode(line.rstrip(b",\n"))
     except OSError as error:
         raise StageError(f"{path}: cannot be read ({error.strerror}).") from error
     except (ValueError, msgspec.DecodeError) as error:
-        raise StageError(f"{path}: not as the embeddings stage wrote it ({error}). Delete it and run again.") from error
+        raise StageError(
+            f"{path}: not in the form of the embeddings stage ({error}). Delete it and run again."
+        ) from error

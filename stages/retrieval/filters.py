@@ -15,7 +15,7 @@ class Facets(NamedTuple):
 
     Attributes:
         name: An extension's id, the full name of an example or node, a setting's path.
-        extensions: Ids of the extensions and apps that it belongs to.
+        extensions: Ids of its extensions and apps.
     """
 
     name: str
@@ -24,11 +24,11 @@ class Facets(NamedTuple):
 
 @dataclass(frozen=True)
 class Filter:
-    """A condition on the documents that a search may find.
+    """A condition on the documents of a search.
 
     Attributes:
-        extensions: Ids or patterns (``omni.ui*``); a document of any of them passes. Empty: of every extension.
-        prefix: How the document's name begins; the ``/`` at the beginning of a setting's path may be left out.
+        extensions: Ids or patterns (``omni.ui*``), of which one must match; empty for every extension.
+        prefix: The beginning of the document's name; the ``/`` at the beginning of a setting's path is optional.
     """
 
     extensions: tuple[str, ...] = ()
@@ -59,16 +59,16 @@ class Filter:
         known = sorted({extension for facets in documents for extension in facets.extensions})
         for pattern in self.extensions:
             if not any(fnmatchcase(extension, pattern) for extension in known):
-                return f'Nothing here is of an extension "{pattern}"{_nearest(pattern, known)}.'
+                return f'No extension matches "{pattern}"{_nearest(pattern, known)}.'
         names = {facets.name for facets in documents}
         if self.prefix and not any(name.startswith((self.prefix, f"/{self.prefix}")) for name in names):
             roots = sorted({_shortened(name, self.prefix) for name in names})
             return f'No name begins with "{self.prefix}"{_nearest(self.prefix, roots)}.'
-        return f'Nothing of {", ".join(self.extensions)} has a name that begins with "{self.prefix}".'
+        return f'No name in {", ".join(self.extensions)} begins with "{self.prefix}".'
 
 
 def _shortened(name: str, prefix: str) -> str:
-    """Return as many parts of a name as a prefix has, so that the two can be compared."""
+    """Return a name shortened to the number of parts of a prefix, for comparison."""
     mark = "/" if name.startswith("/") else "."
     inner = prefix.removeprefix(mark).rstrip(mark)
     parts = name.removeprefix(mark).split(mark)[: inner.count(mark) + 1]

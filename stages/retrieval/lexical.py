@@ -1,7 +1,7 @@
-"""The words of an index's documents, for the lexical half of the search: SQLite's FTS5, in the index's folder.
+"""The word index of an index's documents, for lexical search: an SQLite FTS5 table in the index's folder.
 
-Measured on the questions of ``benchmarks/search_queries.toml``, FTS5 found more than ``bm25s`` and ``rank-bm25``, since
-it also compares the stems of words, and it needs no further package; see ``docs/search_quality.md``.
+On the queries of ``benchmarks/search_queries.toml``, FTS5 had a higher recall than ``bm25s`` and ``rank-bm25``, because
+it stems words. It also needs no further package; see ``docs/search_quality.md``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NAME_WEIGHT = 2.0
 # An acronym before a capitalised word, a word, an acronym, a number.
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _OTHER = re.compile(r"[^\x00-\x7f]")
-# ASCII with a space for all that is neither letter nor digit: no word goes across it.
+# ASCII with a space in place of every character that is neither letter nor digit. These end a word.
 _APART = "".join(character if character.isalnum() else " " for character in map(chr, range(128)))
 _KNOWN_PIECES = 20_000
 _LONGEST_PIECE = 64
 
-# No text is stored again (content=''): index.json has it, and `place` says where.
+# The text is not stored here (content=''): `place` gives its position in index.json.
 _SCHEMA = """
 CREATE TABLE about (format_version INTEGER, store_size INTEGER);
 CREATE TABLE place (row INTEGER PRIMARY KEY, id TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL);
@@ -36,7 +36,7 @@ CREATE VIRTUAL TABLE words USING fts5(name, body, content='', tokenize='porter u
 
 
 class Place(NamedTuple):
-    """Where a document is: its id, and the bytes of its JSON value in ``index.json``."""
+    """The location of a document: its id, and the byte range of its JSON value in ``index.json``."""
 
     id: str
     start: int
@@ -44,7 +44,7 @@ class Place(NamedTuple):
 
 
 class _Pieces(dict[str, str]):
-    """The words of a piece of ASCII text without separators, remembered: code says the same names again and again."""
+    """Cache of the words in a piece of ASCII text without separators. The same names are frequent in code."""
 
     def __missing__(self, piece: str) -> str:
         found = " ".join(_WORD.findall(piece)).lower()
@@ -64,11 +64,11 @@ def words(text: str) -> list[str]:
 
 
 def spaced(text: str) -> str:
-    """Return the words of a text as `words` does, with a space between."""
+    """Return the words of a text (see `words`), separated by spaces."""
     if text.isascii():
         return " ".join([_pieces[piece] for piece in text.translate(_APART).split()])
     text = unicodedata.normalize("NFC", text)
-    # The same rule for every script: it looks at a text of the same length that shows the case of each letter.
+    # One rule for all scripts: it is applied to a text of the same length that encodes the case of each letter.
     shadow = _OTHER.sub(_shadow, text)
     return " ".join(text[match.start() : match.end()] for match in _WORD.finditer(shadow)).lower()
 
@@ -86,15 +86,15 @@ def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> No
     """Write the word index. The same documents give the same bytes.
 
     Args:
-        path: Where to; an empty file or none.
-        documents: The place and the text of each, in the order of their rows.
-        store: The ``index.json`` that the places are in; complete when ``documents`` ends.
+        path: The file to write; empty or missing.
+        documents: The location and text of each document, in the order of rows.
+        store: The ``index.json`` of the locations; complete when ``documents`` ends.
 
     Raises:
         sqlite3.Error: The file cannot be written.
     """
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # A crash leaves a temporary file that nobody reads: no journal is needed.
+        # No journal is needed: a crash leaves a temporary file that nobody reads.
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(_SCHEMA)
@@ -117,8 +117,8 @@ class WordIndex:
         """Open the index.
 
         Raises:
-            sqlite3.Error: It is missing or broken.
-            ValueError: It is of another format.
+            sqlite3.Error: The file is missing or broken.
+            ValueError: The file has another format.
         """
         address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
@@ -132,23 +132,23 @@ class WordIndex:
         self._connection.close()
 
     def places(self) -> Iterator[Place]:
-        """Yield the place of every document, in the order of their rows."""
+        """Yield the location of every document, in the order of rows."""
         for row in self._connection.execute("SELECT id, start, length FROM place ORDER BY row"):
             yield Place(*row)
 
     def place(self, row: int) -> Place:
-        """Return where the document of a row is."""
+        """Return the location of a row's document."""
         return Place(*self._connection.execute("SELECT id, start, length FROM place WHERE row = ?", (row,)).fetchone())
 
     def search(self, query: str, count: int, rows: Sequence[int] | None = None) -> list[tuple[int, float]]:
-        """Return the rows that share most words with ``query`` and their BM25 scores, best first.
+        """Return the best rows for ``query`` by BM25, with their scores, best first.
 
-        Words that few documents have count most; a document need not have all of them.
+        Rare words count most. A document need not contain all words.
 
         Args:
             query: Any text.
-            count: How many rows at most.
-            rows: The rows to search in; None for all.
+            count: The maximum number of rows.
+            rows: The rows to search; None for all.
         """
         terms = dict.fromkeys(words(query))
         if not terms:

@@ -11,15 +11,16 @@ if TYPE_CHECKING:
 
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^>]*>", re.DOTALL)
 _OPTION = re.compile(r"\s*:[\w-]+:")
-# MyST directives that hold no prose: lists of pages, generated API, raw markup.
+# MyST directives without prose: lists of pages, generated API, raw markup.
 _NO_PROSE = re.compile(r"\{(?:toctree|eval-rst|auto\w*|include|literalinclude|raw|image|figure|mermaid|repo_\w+)\}")
 
 
 def plain_text(markdown: str) -> str:
-    """Return the text of a Markdown document, blocks apart by an empty line.
+    """Return the text of a Markdown document, with blocks separated by an empty line.
 
-    Headings, paragraphs, list items (after ``- ``), table rows (cells apart by `` | ``) and code are kept, images give
-    their alternative text and links their label; HTML, comments and directives without prose are left out.
+    Headings, paragraphs, list items (after ``- ``), table rows (with `` | `` between cells) and code are kept. Images
+    are replaced by their alternative text, links by their label. HTML, comments and directives without prose are left
+    out.
     """
     from markdown_it import MarkdownIt
 

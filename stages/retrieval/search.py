@@ -1,4 +1,4 @@
-"""Search in a finished data set, with the model that its indexes were made with.
+"""Search in a finished data set, with the model of its indexes.
 
 >>> from pathlib import Path
 >>> from search import search
@@ -43,14 +43,14 @@ class SearchError(Exception):
 
 @dataclass(frozen=True)
 class Hit:
-    """One thing found.
+    """One search result.
 
     Attributes:
         kind: ``extensions``, ``code_examples`` or ``settings``.
         id: The document's id: an extension's id, ``<extension id>:<full name>`` of an example, a setting's path.
         score: Higher is better; comparable within one search only.
-        page_content: The text that was searched.
-        metadata: As in the index.
+        page_content: The searched text.
+        metadata: The document's metadata in the index.
     """
 
     kind: str
@@ -82,23 +82,23 @@ def search(
         query: Words, a question, a name or a part of one.
         data_dir: A target folder (its highest Kit version is searched), one version's folder in it, or a work folder.
         kind: One of ``extensions``, ``code_examples``, ``settings``, ``nodes``; None for all four.
-        k: How many hits at most.
-        mode: By meaning and words together, or by one of them.
-        extensions: Ids or patterns (``omni.ui*``) of the extensions to search in; all if empty.
-        prefix: How the names of what is found begin: an extension's id, an example's full name, a setting's path,
-            a node type's name.
-        options: The ``[embeddings]`` section of a configuration: its model must be the index's, and its endpoint is
-            asked. None: what the index says of its model is used.
-        api_key: For an index whose model is behind a service.
+        k: The maximum number of hits.
+        mode: Search by meaning, by words, or by both.
+        extensions: Ids or patterns (``omni.ui*``) of the extensions to search; empty for all.
+        prefix: The beginning of a hit's name: an extension's id, an example's full name, a setting's path, or a node
+            type's name.
+        options: The ``[embeddings]`` section of a configuration. Its model must be the index's, and its endpoint is
+            used. None to use the model and endpoint in the index's metadata.
+        api_key: The key of a service, for an index made with a service.
 
     Raises:
-        SearchError: There is no index, its files do not fit together, it was made with another model, the model
-            cannot be asked, or the filters leave nothing to search in.
+        SearchError: There is no index, its files do not belong together, the options name another model, the model
+            cannot be used, or the filters match no document.
     """
     if not query.strip():
         raise SearchError("The query is empty.")
     if k < 1:
-        raise SearchError(f"k is {k}; at least one hit must be asked for.")
+        raise SearchError(f"k is {k}; it must be at least 1.")
     if kind is not None and kind not in KINDS:
         raise SearchError(f'"{kind}" is not a kind of document; use one of {", ".join(KINDS)}.')
     only = Filter(tuple(extensions), prefix)
@@ -130,7 +130,7 @@ def search(
 
 
 def _kinds_in(data_dir: Path) -> list[str]:
-    """Return the kinds to search: data sets that were made before there were nodes do without."""
+    """Return the kinds to search. Older data sets have no index of nodes."""
     kinds: list[str] = [kind for kind in KINDS if kind != "nodes"]
     with contextlib.suppress(SearchError):
         find_index(data_dir, "nodes")
@@ -142,7 +142,7 @@ def find_index(data_dir: Path, kind: str) -> Path:
     """Return the FAISS folder of ``kind`` in a target, version or work folder.
 
     Raises:
-        SearchError: There is none.
+        SearchError: There is no index of this kind.
     """
     candidates = [data_dir / "faiss_databases" / f"{kind}_faiss", data_dir / kind / f"{kind}_faiss"]
     versions = [path for path in data_dir.glob("*.*") if re.fullmatch(r"\d+\.\d+", path.name)]
@@ -151,7 +151,7 @@ def find_index(data_dir: Path, kind: str) -> Path:
     for folder in candidates:
         if (folder / "metadata.json").is_file():
             return folder
-    raise SearchError(f"{data_dir}: no search index for {kind} is in it. Run the pipeline first.")
+    raise SearchError(f"{data_dir}: has no search index for {kind}. Run the pipeline first.")
 
 
 class Index:
@@ -161,7 +161,7 @@ class Index:
         """Open the folder.
 
         Raises:
-            SearchError: A file is missing, broken or does not fit the others.
+            SearchError: A file is missing or broken, or the files do not belong together.
         """
         logging.getLogger("faiss").setLevel(logging.WARNING)
         import faiss
@@ -170,7 +170,7 @@ class Index:
         self.kind = kind
         for name in ("metadata.json", "words.sqlite3", "index.faiss", "index.json"):
             if not (folder / name).is_file():
-                raise SearchError(f"{folder / name}: is missing. Run the pipeline again.")
+                raise SearchError(f"{folder / name}: missing. Run the pipeline again.")
         try:
             self.metadata: dict[str, Any] = read_json(folder / "metadata.json")
             self._words = WordIndex(folder / "words.sqlite3")
@@ -201,11 +201,11 @@ class Index:
         )
 
     def backend(self, options: dict[str, Any] | None, api_key: str | None) -> Backend:
-        """Return the backend that the index was made with.
+        """Return the backend of the index.
 
         Raises:
-            SearchError: ``options`` name another, or the model is here in another revision.
-            StageError: The backend cannot work.
+            SearchError: ``options`` name another backend, or the installed model has another revision.
+            StageError: The backend cannot be used.
         """
         made = self.metadata
         named = dict(options or {})
@@ -217,8 +217,8 @@ class Index:
         for key, value in (*here.items(), ("dimension", backend.dimension or made["dimension"])):
             if key in made and made[key] != value and not (key == "endpoint" and options is not None):
                 raise SearchError(
-                    f"{self._folder}: was made with {key} {made[key]}, but {value} is to search it: the vectors do not "
-                    "compare. Set the index's in [embeddings], or run the pipeline again to build it anew."
+                    f"{self._folder}: was made with {key} {made[key]}, not {value}: the vectors cannot be compared. "
+                    "Use the index's model in [embeddings], or run the pipeline again to rebuild the index."
                 )
         return backend
 
@@ -239,9 +239,7 @@ class Index:
                 return Facets(place.id, (metadata["extension"],))
             return Facets(place.id, tuple(metadata["extensions"].split(", ")))
         except KeyError as error:
-            raise SearchError(
-                f"{self._folder}: does not say whose its documents are. Run the pipeline again."
-            ) from error
+            raise SearchError(f"{self._folder}: its documents have no extension. Run the pipeline again.") from error
 
     def rows(self, only: Filter) -> numpy.ndarray | None:
         """Return the rows of the documents that pass a filter, int64, ascending; None for all."""
@@ -264,10 +262,10 @@ class Index:
 
         Args:
             query: The words.
-            vector: The query's vector, float32, length 1; may be None when ``mode`` is ``lexical``.
-            k: How many at most.
-            mode: What the score is made from.
-            rows: The rows to search in, as `rows` returns them.
+            vector: The query's vector, float32, length 1; may be None if ``mode`` is ``lexical``.
+            k: The maximum number of hits.
+            mode: Search by meaning, by words, or by both.
+            rows: The rows to search, from `rows`; None for all.
         """
         if not self.count or (rows is not None and not len(rows)):
             return []
@@ -279,7 +277,7 @@ class Index:
         if mode != "vector":
             matches = self._words.search(query, depth, None if rows is None else rows.tolist())
             if mode == "hybrid":
-                # The mean of the cosine and the BM25 score as a part of the best one.
+                # The mean of the cosine and the BM25 score divided by the best BM25 score.
                 scores = {row: score / 2 for row, score in scores.items()}
                 for row, score in matches:
                     scores[row] = scores.get(row, 0.0) + score / matches[0][1] / 2

@@ -1,8 +1,8 @@
-"""Exact token counts, and texts cut to a number of tokens, offline.
+"""Exact token counts and truncation of texts to a number of tokens, offline.
 
-The tokenizer is ``toktok`` (the distribution ``toktok-rs``): its wheel carries the vocabularies, so nothing is
-downloaded, and it counts without building the ids. Its counts are those of OpenAI's ``tiktoken`` (the tests compare
-the two); ``tiktoken`` itself fetches its vocabulary when it is first used.
+The tokenizer is ``toktok`` (the distribution ``toktok-rs``). Its wheel contains the vocabularies, so nothing is
+downloaded, and it counts without building token ids. Its counts equal those of OpenAI's ``tiktoken``, as the tests
+check. ``tiktoken`` itself downloads its vocabulary on first use.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from stages.failures import StageError
 
 ENCODINGS = ("cl100k_base", "o200k_base")
-"""The encodings a count is exact for."""
+"""The encodings with exact counts."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s)")
@@ -24,15 +24,15 @@ _KEEP_AT_LEAST = 0.5
 def count(text: str, encoding: str = "cl100k_base") -> int:
     """Return the number of tokens of ``text``.
 
-    What looks like a special token (``<|endoftext|>``) is counted as the plain text it is. A lone surrogate, which no
-    tokenizer can take, counts as U+FFFD, which is what the JSON files of the pipeline hold in its place.
+    A special token (``<|endoftext|>``) counts as plain text. A lone surrogate counts as U+FFFD, which replaces it in
+    the pipeline's JSON files.
 
     Args:
         text: Any text.
         encoding: One of `ENCODINGS`.
 
     Raises:
-        StageError: The encoding is not known.
+        StageError: The encoding is unknown.
     """
     import toktok
 
@@ -41,18 +41,18 @@ def count(text: str, encoding: str = "cl100k_base") -> int:
 
 
 def truncate(text: str, max_tokens: int, encoding: str = "cl100k_base") -> str:
-    """Return a beginning of ``text`` that has at most ``max_tokens`` tokens.
+    """Return the beginning of ``text`` with at most ``max_tokens`` tokens.
 
-    A text that fits comes back as it is. Otherwise it is cut after a sentence or at the end of a line if that keeps at
-    least half of what fits, else between two words, else between two characters.
+    A text within the limit is returned unchanged. Other texts are cut after a sentence or line if that keeps at least
+    half of the possible length, else between two words, else between two characters.
 
     Args:
         text: Any text.
-        max_tokens: The most tokens the result may have; none are left for 0 or less.
+        max_tokens: The maximum number of tokens; the result is empty for 0 or less.
         encoding: One of `ENCODINGS`.
 
     Raises:
-        StageError: The encoding is not known.
+        StageError: The encoding is unknown.
     """
     import toktok
 
@@ -64,7 +64,7 @@ def truncate(text: str, max_tokens: int, encoding: str = "cl100k_base") -> str:
     if total <= max_tokens:
         return text
     shorter = _at_a_boundary(text[: len(cut) + 1], len(cut))
-    # A prefix can have more tokens than the longer text it was cut from: the last word may have to be spelt in pieces.
+    # A prefix can have more tokens than the whole text, because a cut word may need more tokens.
     while shorter and count(shorter, encoding) > max_tokens:
         shorter = shorter[:-1]
     return shorter
@@ -73,7 +73,7 @@ def truncate(text: str, max_tokens: int, encoding: str = "cl100k_base") -> str:
 def _check(encoding: str) -> None:
     if encoding not in ENCODINGS:
         raise StageError(
-            f"{encoding!r} is not an encoding that tokens can be counted in offline. "
+            f"{encoding!r} is not an encoding with an offline tokenizer. "
             f"Set embeddings.encoding_model to one of: {', '.join(ENCODINGS)}."
         )
 

@@ -1,4 +1,4 @@
-"""FAISS indexes, written and checked a block at a time where FAISS itself would hold every vector in memory."""
+"""FAISS indexes. Flat indexes are written and checked in blocks, because FAISS would need all vectors in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HNSW_SEARCH = 128
 
 
 class VectorFile:
-    """The vectors of a kind: float32, n × d, in NumPy's format, as the embeddings stage writes them.
+    """The vectors of a kind in the file of the embeddings stage: float32, n × d, in NumPy's format.
 
     Attributes:
         count: The n.
@@ -31,15 +31,15 @@ class VectorFile:
     """
 
     def __init__(self, path: Path, *, count: int, dimension: int) -> None:
-        """Open nothing yet, but check the head of the file.
+        """Check the header of the file.
 
         Args:
             path: The file.
-            count: The n that is expected.
-            dimension: The d that is expected.
+            count: The expected n.
+            dimension: The expected d.
 
         Raises:
-            StageError: The file cannot be read, or holds something else.
+            StageError: The file cannot be read, or has another shape or type.
         """
         from numpy.lib import format as npy
 
@@ -86,10 +86,9 @@ class VectorFile:
 
 
 def write(path: Path, vectors: VectorFile, *, approximate: bool, shown: Path) -> None:
-    """Write the index of some vectors and read it back; the metric is the inner product.
+    """Write an index of vectors and read it back. The metric is the inner product.
 
-    A flat index holds the vectors as they are, so that it is written and compared a block at a time. A graph is held
-    in memory, in which its nodes are linked.
+    A flat index contains the vectors unchanged. It is written and compared in blocks. A graph is built in memory.
 
     Args:
         path: The file to write.
@@ -98,7 +97,7 @@ def write(path: Path, vectors: VectorFile, *, approximate: bool, shown: Path) ->
         shown: Name of the file in messages.
 
     Raises:
-        StageError: The vectors cannot be read, or the index cannot be written or reads back otherwise.
+        StageError: The vectors cannot be read, or the index cannot be written or differs when read back.
     """
     faiss = _faiss()
     try:
@@ -116,11 +115,11 @@ def write(path: Path, vectors: VectorFile, *, approximate: bool, shown: Path) ->
     except RuntimeError as error:
         raise StageError(f"{shown}: cannot be read back ({_first_line(error)}).") from error
     if not whole:
-        raise StageError(f"{shown}: reads back other than it was written. Is the disk full?")
+        raise StageError(f"{shown}: differs from the written data when read back. Is the disk full?")
 
 
 def _flat_head(count: int, dimension: int) -> bytes:
-    """Return the header of the file of a flat index, which precedes the vectors."""
+    """Return the file header of a flat index, which precedes the vectors."""
     # The index's kind; d; n; two fields that FAISS no longer uses; trained; the metric (0: inner product); n × d.
     return struct.pack("<4siqqqBiQ", b"IxFI", dimension, count, 1 << 20, 1 << 20, 1, 0, count * dimension)
 

@@ -1,4 +1,4 @@
-"""Embedding backends: an offline model in the package, or any service with OpenAI's protocol."""
+"""Embedding backends: an offline model in a Python package, or any service with OpenAI's protocol."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _local(model: str, dimensions: int) -> LocalBackend:
 
 
 def create(options: dict[str, Any], api_key: str | None, *, load: bool = True) -> Backend:
-    """Return the backend that the ``[embeddings]`` options name.
+    """Return the backend selected by the ``[embeddings]`` options.
 
     Args:
         options: The options.
@@ -50,4 +50,4 @@ def create(options: dict[str, Any], api_key: str | None, *, load: bool = True) -
         from stages.retrieval.backends.endpoint import OpenAIBackend
 
         return OpenAIBackend(options, api_key)
-    raise StageError(f'embeddings.backend: "{name}" is not known; use "local" or "openai".')
+    raise StageError(f'embeddings.backend: "{name}" is unknown; use "local" or "openai".')

@@ -17,7 +17,7 @@ Store = Callable[[Sequence[bytes], "numpy.ndarray"], None]
 
 
 class Backend(Protocol):
-    """A way of turning texts into vectors of length 1."""
+    """An embedding model: maps texts to vectors of length 1."""
 
     @property
     def description(self) -> ModelInfo:
@@ -31,11 +31,11 @@ class Backend(Protocol):
 
     @property
     def dimension(self) -> int:
-        """The dimension of the vectors; 0 where only the service knows it."""
+        """The dimension of the vectors; 0 if only the service knows it."""
         ...
 
     def namespace(self, purpose: Purpose) -> str:
-        """The name of everything that the vector of a text depends on; never the key."""
+        """Return the cache namespace: everything that the vector of a text depends on, except the API key."""
         ...
 
     def embed(self, batches: Iterable[Batch], store: Store, *, purpose: Purpose, label: str, total: int) -> None:
@@ -49,13 +49,13 @@ class Backend(Protocol):
             total: Number of batches, for messages.
 
         Raises:
-            StageError: A batch failed for good; the message names it. Finished batches have been handed over.
+            StageError: A batch failed permanently; the message names it. Finished batches have been stored.
         """
         ...
 
 
 def embed_query(backend: Backend, text: str) -> numpy.ndarray:
-    """Return the vector of a question, float32, d.
+    """Return the vector of a query, float32, d.
 
     Raises:
         StageError: The backend failed.
@@ -70,7 +70,7 @@ def embed_query(backend: Backend, text: str) -> numpy.ndarray:
 def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndarray:
     """Return ``vectors`` scaled to length 1, float32.
 
-    The length is computed exactly rounded, so that the result is the same on every machine and in every batch.
+    The length is correctly rounded, so that the result is the same on every machine and in every batch.
 
     Args:
         vectors: The output of a model, n × d.

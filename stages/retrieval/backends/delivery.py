@@ -19,11 +19,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Fatal(Exception):
-    """The service's answer will not get better by asking again."""
+    """A permanent failure of a request. It is not retried."""
 
 
 class Transient(Exception):
-    """Asking again may help, in ``after`` seconds if the service said so."""
+    """A temporary failure of a request. It is retried, after ``after`` seconds if the service gives a time."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
@@ -31,12 +31,12 @@ class Transient(Exception):
 
 
 class Service(Protocol):
-    """The interface that a delivery needs.
+    """The interface of a service.
 
     Attributes:
         endpoint: Its address, for messages.
-        dimension: The dimension of its vectors; 0 where only the service knows it.
-        tries: How often a batch is sent at most.
+        dimension: The dimension of its vectors; 0 if only the service knows it.
+        tries: The maximum number of attempts per batch.
         in_flight: Number of concurrent requests.
         longest_wait: The longest pause between two tries, in seconds.
     """
@@ -48,7 +48,7 @@ class Service(Protocol):
     longest_wait: float
 
     def client(self) -> AsyncOpenAI:
-        """Return a client that is not open yet."""
+        """Return an unopened client."""
         ...
 
     async def request(self, client: AsyncOpenAI, texts: list[str], purpose: Purpose) -> bytes:
@@ -73,7 +73,7 @@ class Delivery:
         self.failure: Exception | None = None
 
     async def work(self, batches: Iterable[Batch], store: Store) -> None:
-        """Embed all batches, or until one fails for good: then `failure` is set."""
+        """Embed all batches. Stops at the first permanent failure and sets `failure`."""
         import asyncio
 
         self._stopped = asyncio.Event()
@@ -91,7 +91,7 @@ class Delivery:
                 try:
                     vectors = await self._vectors(client, number, [text for _, text in batch])
                 except (Fatal, Transient) as error:
-                    self._stop(self._ended(number, error))
+                    self._stop(self._failure_of(number, error))
                     return
                 store([digest for digest, _ in batch], vectors)
                 _LOG.info("%s: batch %d of %d embedded", self._label, number, self._total)
@@ -103,10 +103,10 @@ class Delivery:
         self.failure = self.failure or failure
         self._stopped.set()
 
-    def _ended(self, number: int, error: Exception) -> StageError:
+    def _failure_of(self, number: int, error: Exception) -> StageError:
         count = self._backend.tries
         tries = f" after {count} {'try' if count == 1 else 'tries'}" if isinstance(error, Transient) else ""
-        kept = " What is embedded so far is kept: run again to go on from there." if self._total > 1 else ""
+        kept = " Finished batches are in the cache: run again to continue." if self._total > 1 else ""
         return StageError(f"batch {number} of {self._total}: {self._backend.endpoint} {error}{tries}.{kept}")
 
     async def _vectors(self, client: AsyncOpenAI, number: int, texts: list[str]) -> numpy.ndarray:
@@ -139,7 +139,7 @@ class Delivery:
         import asyncio
 
         if self.failure:
-            raise Fatal("was not asked again")
+            raise Fatal("received no further requests")
         pause = self._not_before - asyncio.get_running_loop().time()
         if pause > 0:
             await self._sleep(pause)

@@ -24,17 +24,17 @@ NVIDIA_ENDPOINT = "https://integrate.api.nvidia.com/v1"
 class OpenAIBackend:
     """A service with ``POST <endpoint_url>/embeddings``: NVIDIA NIM, OpenAI, vLLM and many more.
 
-    The client library makes the requests; when to ask again is decided here, so that a ``Retry-After`` holds back all
-    requests, a limit holds for the whole of a request, and every end names its batch.
+    The client library makes the requests, but `Delivery` does the retries. So a ``Retry-After`` pauses all requests,
+    the time limit applies to the whole request, and every error names its batch.
     """
 
     remote = True
 
     def __init__(self, options: dict[str, Any], api_key: str | None) -> None:
-        """Prepare; nothing is sent yet.
+        """Check the options. Nothing is sent.
 
         Raises:
-            StageError: The address is unusable, or the key is missing where it is sure to be needed.
+            StageError: The address is unusable, or a required key is missing.
         """
         self.endpoint = _checked_endpoint(options.get("endpoint_url") or NVIDIA_ENDPOINT)
         self._model = options.get("model") or NVIDIA_MODEL
@@ -48,17 +48,17 @@ class OpenAIBackend:
         self._key = (api_key or "").strip()
         if not self._key and urlsplit(self.endpoint).hostname == urlsplit(NVIDIA_ENDPOINT).hostname:
             raise StageError(
-                f"embeddings.api_key: {self.endpoint} needs a key and there is none. Set the environment variable that "
-                "api_key names (NVIDIA_API_KEY by default)."
+                f"embeddings.api_key: {self.endpoint} needs a key and there is none. Set the environment variable in "
+                "api_key (NVIDIA_API_KEY by default)."
             )
 
     @property
     def description(self) -> ModelInfo:
-        """See `Backend.description`; a service does not tell its model's revision."""
+        """See `Backend.description`. The revision is None: services do not give one."""
         return ModelInfo(backend="openai", model=self._model, revision=None, endpoint=self.endpoint)
 
     def namespace(self, purpose: Purpose) -> str:
-        """See `Backend.space`."""
+        """See `Backend.namespace`."""
         kind = purpose if self._input_type else "-"
         return f"openai {self.endpoint} {self._model} {self.dimension} {kind} {self._truncate or '-'}"
 
@@ -70,14 +70,14 @@ class OpenAIBackend:
         _quiet_clients()
         asyncio.run(run.work(batches, store))
         if run.failure:
-            # Raised here, outside of any except block: the client's exceptions hold the request and its headers.
+            # Raised outside of any except block, because the client's exceptions contain the request and its headers.
             raise run.failure
 
     def _scrub(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
 
     def client(self) -> AsyncOpenAI:
-        """Return a new client; it lives as long as one event loop."""
+        """Return a new client, to be used in one event loop."""
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         return AsyncOpenAI(
@@ -91,11 +91,11 @@ class OpenAIBackend:
         )
 
     async def request(self, client: AsyncOpenAI, texts: list[str], purpose: Purpose) -> bytes:
-        """Return the body of the service's answer, asked once.
+        """Send one request and return the body of the answer.
 
         Raises:
-            Transient: Asking again may help.
-            Fatal: It will not.
+            Transient: The failure is temporary.
+            Fatal: The failure is permanent.
         """
         import asyncio
 
@@ -107,7 +107,7 @@ class OpenAIBackend:
         if self._truncate:
             extra["truncate"] = self._truncate
         try:
-            # The client's own limit holds for each read; a service that sends a byte now and then would pass it.
+            # The client's own limit applies to each read. A service that sends single bytes would never reach it.
             async with asyncio.timeout(self._timeout):
                 response = await client.embeddings.with_raw_response.create(
                     input=texts,
@@ -125,7 +125,7 @@ class OpenAIBackend:
         except openai.APIConnectionError as error:
             raise Transient(f"cannot be reached ({self._excerpt(_cause(error))})") from None
         except openai.OpenAIError as error:
-            raise Fatal(f"could not be asked ({self._excerpt(str(error))})") from None
+            raise Fatal(f"rejected the request ({self._excerpt(str(error))})") from None
 
     def _status_error(self, error: Any) -> Exception:
         status = int(error.status_code)
@@ -138,8 +138,7 @@ class OpenAIBackend:
         advice = ""
         if status in {401, 403}:
             advice = (
-                "; the API key is wrong or may not use this model: check the environment variable that "
-                "embeddings.api_key names"
+                "; the API key is wrong or may not use this model: check the environment variable in embeddings.api_key"
             )
         elif 300 <= status < 400:
             advice = f"; it redirects to {self._excerpt(error.response.headers.get('location', '?'))}: set endpoint_url"
@@ -162,7 +161,7 @@ class OpenAIBackend:
         """Return the vectors of an answer in the order of its texts, unchecked.
 
         Raises:
-            ValueError: It is not an answer to the request, in words.
+            ValueError: The body is not a valid answer to the request. The message is the end of a sentence.
         """
         import base64
 
@@ -172,7 +171,7 @@ class OpenAIBackend:
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
-            # Some services write NaN and Infinity, which are not JSON.
+            # Some services write NaN and Infinity, which are not valid JSON.
             start = body.lstrip()[:200]
             if start[:1] == b"{":
                 if any(word in body for word in (b"NaN", b"Infinity")):
@@ -212,14 +211,14 @@ def _checked_endpoint(url: str) -> str:
         raise StageError(f'embeddings.endpoint_url: "{parts.scheme}:…" is not an http(s) address.')
     if parts.username or parts.password or parts.query or parts.fragment:
         raise StageError(
-            "embeddings.endpoint_url: must not hold a user, a password, a query or a fragment, since the address is "
-            "written into the data; give the key as embeddings.api_key."
+            "embeddings.endpoint_url: must not contain a user, a password, a query or a fragment, because the address "
+            "is written into the data; give the key as embeddings.api_key."
         )
     return url.rstrip("/").removesuffix("/embeddings")
 
 
 def _retry_after(headers: Any) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for: a number, or an HTTP date (RFC 9110, 10.2.3)."""
+    """Return the seconds in a ``Retry-After`` header: a number, or an HTTP date (RFC 9110, 10.2.3)."""
     import time
     from email.utils import parsedate_to_datetime
 
@@ -244,11 +243,11 @@ def _cause(error: BaseException) -> str:
 
 
 def _quiet_clients() -> None:
-    """Keep the HTTP libraries' own messages, with every request's texts and headers, out of the project's log.
+    """Disable the HTTP libraries' log messages, which contain the texts and headers of every request.
 
-    For good: embeddings of several kinds are under way in several threads.
+    The change is permanent, because several threads may embed at the same time.
     """
-    import openai  # noqa: F401 (importing it sets its logger's level to what the variable OPENAI_LOG says)
+    import openai  # noqa: F401 (importing it sets its logger's level from the variable OPENAI_LOG)
 
     for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)

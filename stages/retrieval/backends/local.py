@@ -1,4 +1,4 @@
-"""The model that is in the package: offline, and the same to the bit on every machine."""
+"""The local model: offline, with bit-identical vectors on every machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAITING = 2
 
 
 def local_release() -> str:
-    """Return the release of the installed package that the local model is part of; empty if it is not installed."""
+    """Return the installed release of the local model's package; empty if it is not installed."""
     import importlib.metadata
 
     try:
@@ -33,21 +33,21 @@ def local_release() -> str:
 
 
 class LocalBackend:
-    """The 256-dimension static model that the wheel of `wordllama` ships: a mean of learned token vectors.
+    """The static 256-dimension model in the wheel of `wordllama`: a weighted mean of learned token vectors.
 
-    The mean is weighted: a token weighs half of one that stands 22 tokens before it (e^(-position / 32)). Such a model
-    knows no context, and in a plain mean the code of a function drowns what its name and summary say; the documents
-    begin with what matters. See ``docs/search_quality.md`` for what it brings.
+    The weights decrease by position, e^(-position / 32): by half every 22 tokens. In an unweighted mean the code of a
+    function would outweigh its name and summary. Therefore documents begin with their most important words. See
+    ``docs/search_quality.md`` for the effect.
 
-    Its files are read directly. The library's own loader would do, but importing it reconfigures the root logger and
-    brings in an HTTP client, and it pads the texts of a batch to one length, so that a text's vector depends on the
-    batch it is in. Here it depends on the text alone, to the bit.
+    The model's files are read directly, not with the library's loader: it reconfigures the root logger, imports an HTTP
+    client, and pads the texts of a batch to one length, so that vectors depend on the batch. Here the vector of a text
+    depends only on the text.
     """
 
     remote = False
     _WEIGHTS = "weights/l2_supercat_256.safetensors"
     _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
-    # e^(-1/32), as a literal and multiplied up: exp() may differ between processors in the last bit.
+    # e^(-1/32), as a literal that is multiplied repeatedly: exp() may differ in the last bit between processors.
     _DECAY = 0.9692332344763441
     # Only the beginning of a text is read. The rest, from about the 150th token on, weighs less than a hundredth of the
     # text: the cosine of the vectors with and without the rest is 0.99998 or more for 5,800 functions. Splitting it
@@ -60,15 +60,15 @@ class LocalBackend:
 
         Args:
             model: Must be `LOCAL_MODEL`.
-            dimensions: 64, 128 or 256 (the model was trained so that its first 64 or 128 dimensions stand alone);
-                0 for 256.
+            dimensions: 64, 128 or 256; 0 for 256. The model was trained so that its first 64 or 128 dimensions can be
+                used alone.
             load: True to load it now, False with the first text.
 
         Raises:
-            StageError: No such model, or its files are missing or broken.
+            StageError: The model is unknown, or its files are missing or broken.
         """
         if model != LOCAL_MODEL:
-            raise StageError(f'embeddings.model: "{model}" is not known to the local backend; use "{LOCAL_MODEL}".')
+            raise StageError(f'embeddings.model: "{model}" is unknown to the local backend; use "{LOCAL_MODEL}".')
         if dimensions not in {0, 64, 128, 256}:
             raise StageError(f"embeddings.dimensions: {dimensions} is not possible with {model}; use 64, 128 or 256.")
         self.dimension = dimensions or 256
@@ -139,7 +139,7 @@ class LocalBackend:
         return ModelInfo(backend="local", model=self._model, revision=self._revision, endpoint=None)
 
     def namespace(self, purpose: Purpose) -> str:
-        """See `Backend.space`; this model embeds questions and passages alike."""
+        """See `Backend.namespace`. This model embeds queries and passages in the same way."""
         return f"local {self._model} {self._revision} {self.dimension}"
 
     def embed(self, batches: Iterable[Batch], store: Store, *, purpose: Purpose, label: str, total: int) -> None:
@@ -170,12 +170,12 @@ class LocalBackend:
         import numpy
 
         sums = numpy.zeros((len(encodings), self.dimension), dtype=numpy.float64)
-        # Made once: to ask the system for a megabyte for every text takes longer than to fill it.
+        # Allocated once: allocating a megabyte per text takes longer than filling it.
         rows = numpy.empty((self._LONGEST, self.dimension), dtype=numpy.float32)
         weighted = numpy.empty((self._LONGEST, self.dimension), dtype=numpy.float64)
         for number, encoding in enumerate(encodings):
-            # The mean's direction is the sum's. Rows are added one after the other, in float64: no order that
-            # depends on the machine, as that of a matrix product does.
+            # The sum has the direction of the mean. Rows are added one after another in float64, because the order of
+            # additions in a matrix product depends on the machine.
             ids = numpy.array(encoding.ids[: self._LONGEST], dtype=numpy.int64)
             some = slice(len(ids))
             numpy.take(self._table, ids, axis=0, out=rows[some], mode="clip")

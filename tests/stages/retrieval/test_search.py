@@ -66,7 +66,7 @@ def test_the_error_without_an_index(tmp_path: Path) -> None:
 
 
 def test_another_model_than_the_indexs_is_refused(project: Project) -> None:
-    with pytest.raises(SearchError, match="do not compare"):
+    with pytest.raises(SearchError, match="cannot be compared"):
         search("x", data_dir=project.data, options={"backend": "local", "dimensions": 64})
 
 
@@ -157,9 +157,12 @@ def test_a_filtered_search_of_an_approximate_index_loses_nothing(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"extensions": ["made.up09"]}, 'of an extension "made.up09"; did you mean made.up0'),
+        ({"extensions": ["made.up09"]}, 'No extension matches "made.up09"; did you mean made.up0'),
         ({"prefix": "/exst"}, 'No name begins with "/exst"; did you mean /exts'),
-        ({"extensions": ["made.up01"], "prefix": "/exts/made.up02"}, "has a name that begins with"),
+        (
+            {"extensions": ["made.up01"], "prefix": "/exts/made.up02"},
+            'No name in made.up01 begins with "/exts/made.up02".',
+        ),
     ],
 )
 def test_the_error_for_filters_without_matches_names_the_closest_names(
