@@ -203,7 +203,7 @@ class Catalogue:
             if (not condition or condition.passes(facets)) and (only is None or only(facets))
         ]
         if not rows and condition:
-            raise NotFound(condition.why_nothing(index.facets))
+            raise NotFound(condition.no_match_message(index.facets))
         return numpy.array(rows, dtype=numpy.int64)
 
     def _of_category(self, category: str, among: tuple[str, ...]) -> tuple[str, ...]:

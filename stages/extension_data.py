@@ -108,7 +108,7 @@ def extract(
     Raises:
         StageError: The encoding is unknown or a target cannot be written.
     """
-    with _few_collections(), warnings.catch_warnings():
+    with _gc_paused(), warnings.catch_warnings():
         # Hides syntax warnings about third-party sources, such as invalid escapes.
         warnings.simplefilter("ignore")
         # All records are freed before the collector is enabled again.
@@ -323,7 +323,7 @@ def _python_files(extension: Extension) -> list[str]:
 
 
 @contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
+def _gc_paused() -> Iterator[None]:
     """Disable Python's cycle collector while an extension is read.
 
     Hundreds of thousands of tree nodes and records are freed without it (see `Api.release`). Scanning them repeatedly

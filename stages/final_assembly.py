@@ -231,7 +231,7 @@ def _app_templates(work_dir: Path, sources: list[Source]) -> tuple[list[tuple[st
         folder = Path(source.root) / source.app_template_path
         for name in _files_below(work_dir / folder):
             path = work_dir / folder / name
-            why = _why_no_text(path)
+            why = _skip_reason(path)
             if not why and name in files:
                 why = f"an earlier source has it too ({source.name})"
             if why:
@@ -252,7 +252,7 @@ def _files_below(folder: Path) -> Iterator[str]:
                 yield (relative / name).as_posix()
 
 
-def _why_no_text(path: Path) -> str:
+def _skip_reason(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             if os.fstat(stream.fileno()).st_size > _MAX_TEMPLATE_BYTES:

@@ -59,9 +59,9 @@ from stages.artifacts.settings import (
 )
 from stages.artifacts.settings import Setting as SettingEntry
 from stages.failures import StageError, StageWarning, contained
-from stages.setting_scan.constants import ConstantsOfAll, resolve, unresolved_order
+from stages.setting_scan.constants import AllConstants, resolve, unresolved_order
 from stages.setting_scan.cpp import cpp_uses
-from stages.setting_scan.paths import begins_open, value_type
+from stages.setting_scan.paths import has_unknown_root, value_type
 from stages.setting_scan.precedence import (
     Setting,
     add_use,
@@ -238,7 +238,7 @@ def merge(work_dir: Path) -> None:
     owners = chosen.owners()
     settings: dict[str, Setting] = {}
     summed = _ReportTotals()
-    everywhere = ConstantsOfAll()
+    everywhere = AllConstants()
     elsewhere: list[tuple[str, ForeignUse]] = []
     for owner in owners:
         found = artifacts.read(work_dir / found_file(owner), FoundSettings)
@@ -248,7 +248,7 @@ def merge(work_dir: Path) -> None:
         elsewhere += [(found.owner, use) for use in found.elsewhere]
     for name, use in elsewhere:
         filled = everywhere.fill(use.path)
-        if filled is not None and not begins_open(filled):
+        if filled is not None and not has_unknown_root(filled):
             add_use(replace(use, path=filled, dynamic="{" in filled), name, settings.setdefault(filled, Setting()))
         elif use.certain:
             summed.add_unresolved(name, use)

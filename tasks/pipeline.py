@@ -208,7 +208,7 @@ class Pipeline:
             found = self.embedding_cost()
             if found is not None:
                 self.notify(f"embeddings: {found}")
-                found.refuse_above(None if self.request.yes else self.config.effective["embeddings"]["max_cost"])
+                found.check_limit(None if self.request.yes else self.config.effective["embeddings"]["max_cost"])
         except StageError as error:
             return error
         return found

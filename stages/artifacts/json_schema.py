@@ -73,20 +73,20 @@ def _describe(record: type, part: dict[str, Any]) -> None:
     text = inspect.cleandoc(record.__doc__ or "")
     part["description"] = _plain(text.partition("\n\n")[0])
     part["additionalProperties"] = False
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for kind in reversed(record.__mro__):
-        told |= _attributes(kind)
+        descriptions |= _attributes(kind)
     if record is StageWarning:
-        told |= _attributes(StageWarning)
+        descriptions |= _attributes(StageWarning)
     for name, rule in part["properties"].items():
-        part["properties"][name] = {"description": told[name], **rule}
+        part["properties"][name] = {"description": descriptions[name], **rule}
 
 
 def _attributes(kind: type) -> dict[str, str]:
     """Return the description of each attribute in the docstring of a class."""
     text = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2]
     found = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
-    return {name: _plain(told) for name, told in found}
+    return {name: _plain(description) for name, description in found}
 
 
 def _plain(text: str) -> str:

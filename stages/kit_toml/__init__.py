@@ -1,6 +1,6 @@
 """Kit's dialect of TOML: ``extension.toml`` and ``.kit`` files."""
 
-from stages.kit_toml.combine import Given, combine
+from stages.kit_toml.combine import Statement, combine
 from stages.kit_toml.document import loads, parse, parse_lenient
 from stages.kit_toml.filters import DEFAULT_CONFIG, DEFAULT_PLATFORM, matches_target
 from stages.kit_toml.lexer import MAX_BYTES, MAX_ERRORS
@@ -12,9 +12,9 @@ __all__ = [
     "MAX_BYTES",
     "MAX_ERRORS",
     "Document",
-    "Given",
     "KitTomlError",
     "Leaf",
+    "Statement",
     "combine",
     "loads",
     "matches_target",

@@ -15,7 +15,7 @@ from stages.kit_toml.reader import Reader
 _KEY = "value"
 
 
-class Given(NamedTuple):
+class Statement(NamedTuple):
     """One statement about a key.
 
     Attributes:
@@ -29,7 +29,7 @@ class Given(NamedTuple):
     append: bool = False
 
 
-def combine(statements: Sequence[Given]) -> tuple[Any, int]:
+def combine(statements: Sequence[Statement]) -> tuple[Any, int]:
     """Return the combined value of the statements for one key, and the index of the decisive one.
 
     Args:
@@ -41,7 +41,7 @@ def combine(statements: Sequence[Given]) -> tuple[Any, int]:
     """
     reader = Reader("", lenient=True)
     for item in statements:
-        filters = tuple(part for name, wanted in item.filters for part in (f"{FILTER}{name}", wanted))
+        filters = tuple(part for name, pattern in item.filters for part in (f"{FILTER}{name}", pattern))
         reader.filtered = reader.filtered or bool(filters)
         reader.assign((_KEY, *filters), item.value, 0, "", append=item.append)
     value = reader.document().values[_KEY]

@@ -8,7 +8,7 @@ Kit accepts more than TOML 1.1, and real files rely on that. In addition to TOML
   the table of the array's own name;
 - configuration filters: ``"filter:platform"."linux-x86_64"`` and ``"filter:config"."release"`` anywhere in a key;
 - a byte order mark (UTF-8 or UTF-16), any kind of line end, control characters in comments, and files that are not
-  UTF-8 (read as Windows-1252, of which Latin-1's printable characters are a part).
+  UTF-8 (read as Windows-1252, which includes Latin-1's printable characters).
 
 Tokens such as ``${kit}`` stay unexpanded. Dates become strings, because Kit's settings have no dates.
 

@@ -25,7 +25,7 @@ UNFILTERED = "filter:"
 
 def matches_target(filters: Iterable[tuple[str, str]]) -> bool:
     """Return True if all filters match the target: a release build on Linux."""
-    return all(name in _TARGET and fnmatchcase(_TARGET[name], wanted) for name, wanted in filters)
+    return all(name in _TARGET and fnmatchcase(_TARGET[name], pattern) for name, pattern in filters)
 
 
 def split_filters(key: tuple[str, ...]) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
@@ -73,8 +73,8 @@ def without_filters(node: Any) -> Any:
         if key == UNFILTERED:
             matching.insert(0, without_filters(value))
         elif key.startswith(FILTER) and isinstance(value, dict):
-            for wanted, content in value.items():
-                (matching if matches_target([(key[len(FILTER) :], wanted)]) else others).append(
+            for pattern, content in value.items():
+                (matching if matches_target([(key[len(FILTER) :], pattern)]) else others).append(
                     without_filters(content)
                 )
         else:
@@ -105,10 +105,14 @@ def _is_append(node: dict[str, Any]) -> bool:
     return len(node) == 1 and isinstance(node.get(APPEND), list)
 
 
-def settled(node: Any) -> Any:
+def resolve_appends(node: Any) -> Any:
     """Convert items appended to a missing array to an array."""
     if isinstance(node, list):
-        return [settled(item) for item in node]
+        return [resolve_appends(item) for item in node]
     if isinstance(node, dict):
-        return settled(node[APPEND]) if _is_append(node) else {key: settled(item) for key, item in node.items()}
+        return (
+            resolve_appends(node[APPEND])
+            if _is_append(node)
+            else {key: resolve_appends(item) for key, item in node.items()}
+        )
     return node

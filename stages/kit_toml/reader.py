@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
-from stages.kit_toml.filters import APPEND, FILTER, UNFILTERED, leaves, settled, split_filters, without_filters
+from stages.kit_toml.filters import APPEND, FILTER, UNFILTERED, leaves, resolve_appends, split_filters, without_filters
 from stages.kit_toml.lexer import (
     ASSIGN,
     COMMENT,
@@ -52,7 +52,7 @@ class Reader:
         """Return the document read so far."""
         values = self.root
         if self.filtered:
-            values = settled(without_filters(self.root))
+            values = resolve_appends(without_filters(self.root))
         return Document(values, tuple(self.leaves), tuple(self.errors), tuple(self.notes))
 
     def _fail(self, line: int, reason: str) -> None:

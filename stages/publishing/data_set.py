@@ -279,7 +279,7 @@ class _Record:
         found = {}
         for name, source in sources.items():
             signatures = [source, _signature(f"{folder}/{name}")]
-            if not any(not signature or _is_young(signature, now) for signature in signatures):
+            if not any(not signature or _is_recent(signature, now) for signature in signatures):
                 found[name] = [*signatures, entries[name].sha256]
         write_json(self._path, {"key": self._key, "files": found})
 
@@ -359,7 +359,7 @@ def _signature_of(status: os.stat_result) -> _Signature:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
-def _is_young(signature: _Signature, now: int) -> bool:
+def _is_recent(signature: _Signature, now: int) -> bool:
     _, modified, changed, _ = signature
     coarse = modified % 1_000_000_000 == 0 and changed % 1_000_000_000 == 0
     return max(modified, changed) > now - (_COARSE_TICK_NS if coarse else _TICK_NS)

@@ -24,7 +24,7 @@ class Definition(msgspec.Struct, kw_only=True, eq=False):
     Attributes:
         name: The name after ``class`` or ``def``.
         qualname: Dotted path inside the module, with ``#<n>`` if the name is defined several times; see
-            `overloads.settle`.
+            `overloads.resolve_overloads`.
         line: Line of ``class`` or ``def``.
         docstring: Cleaned by `inspect.cleandoc`; None if there is none.
         decorators: Source text without ``@``.

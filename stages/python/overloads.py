@@ -5,7 +5,7 @@ from __future__ import annotations
 from stages.python.model import Class, Definition
 
 
-def settle(members: list[Definition]) -> None:
+def resolve_overloads(members: list[Definition]) -> None:
     """Choose the effective definition of each name, and number the others.
 
     The effective definition is the getter of a property, or the implementation after overloads, or the last

@@ -78,7 +78,7 @@ class Reading:
                         self._warn(error.kind, file.path, error.line, f"The file is left out: it {error}.")
             self._report(file.path, use, why, parsed=parsed)
         self.setting_uses = referenced_texts(self.setting_uses)
-        self._take_imported_tests()
+        self._add_imported_tests()
         modules = {name: module for (name, stub), module in self._modules.items() if not stub}
         for (name, stub), module in sorted(self._modules.items()):
             if stub and name in modules:
@@ -131,7 +131,7 @@ class Reading:
             if file.by_name:
                 self._by_name[file.module] = module
 
-    def _take_imported_tests(self) -> None:
+    def _add_imported_tests(self) -> None:
         """Add a file that counts as a test only by its own name to the API, if the API imports from it.
 
         For example, a test framework offers modules such as ``test_reporters``.
@@ -178,9 +178,9 @@ class Reading:
         module = next((module for module in self._modules.values() if module.path == path), None)
         classes = [item for item in (module.members if module else []) if isinstance(item, Class)]
         stem, short = path.rpartition("/")[2].removesuffix(".py"), name.rpartition(".")[2]
-        for wanted in (stem, short, f"Ogn{short}"):
+        for candidate in (stem, short, f"Ogn{short}"):
             for item in classes:
-                if item.name == wanted:
+                if item.name == candidate:
                     return self.api.full_name(item)
         computing = [item for item in classes if any(member.name == "compute" for member in item.members)]
         return self.api.full_name(computing[0]) if computing else None

@@ -65,7 +65,7 @@ class Api:
         self._exporters = {f"{module.name}.{name}" for module in self._all.values() for name in module.exporters}
         self._names: dict[Item, str] = {}
         self._aliases: dict[str, dict[str, Item]] = {}
-        self._name_everything()
+        self._assign_names()
 
     def full_name(self, item: Item) -> str:
         """Return the public name of a definition or variable."""
@@ -235,7 +235,7 @@ class Api:
             return found
         return None if dotted in self._all else dotted
 
-    def _name_everything(self) -> None:
+    def _assign_names(self) -> None:
         candidates: dict[Item, list[str]] = {}
         for name, module in self.modules.items():
             aliases = self._aliases[name] = {}

@@ -22,7 +22,7 @@ from stages.python.model import (
     Module,
     Variable,
 )
-from stages.python.overloads import settle
+from stages.python.overloads import resolve_overloads
 from stages.python.text import SourceText, docstring, string
 
 # ``type Name = …``, if the interpreter supports it; otherwise `grammar` rewrites it as an assignment.
@@ -60,7 +60,7 @@ class _Visitor:
         module = self._module
         module.docstring = docstring(tree)
         self._block(tree.body, None, module.members, conditional=False)
-        settle(module.members)
+        resolve_overloads(module.members)
         own = {member.name for member in module.members}
         # Functions come last, because they may use names that are bound below them.
         for function, node in self._functions:
@@ -85,7 +85,7 @@ class _Visitor:
                 members.append(item)
                 self._classes.append((item, node.bases))  # type: ignore[attr-defined]
                 self._block(node.body, item, item.members, conditional=False)  # type: ignore[attr-defined]
-                settle(item.members)
+                resolve_overloads(item.members)
             elif kind is ast.Assign or kind is ast.AnnAssign or kind is ast.AugAssign:
                 following = body[index + 1] if index + 1 < len(body) else None
                 text = string(following) if type(following) is ast.Expr else None

@@ -79,7 +79,7 @@ class EmbeddingCache:
                 except sqlite3.DatabaseError as error:
                     if isinstance(error, sqlite3.OperationalError):
                         raise
-                    self._put_aside(error)
+                    self._rename_corrupt(error)
                     self._connection = self._open(durable)
             self._namespace, self._dimension = self._select_namespace(namespace)
         except (OSError, sqlite3.Error) as error:
@@ -106,7 +106,7 @@ class EmbeddingCache:
             raise
         return connection
 
-    def _put_aside(self, error: Exception) -> None:
+    def _rename_corrupt(self, error: Exception) -> None:
         aside = self._path.with_name(self._path.name + ".corrupt")
         _LOG.warning(
             "%s is not a readable embedding cache (%s): kept as %s; every text is embedded again.",
@@ -179,7 +179,7 @@ class EmbeddingCache:
                     (self._namespace, *some, *([4 * self._dimension] if whole_only else [])),
                 )
         except sqlite3.Error as error:
-            raise self._broken(error) from error
+            raise self._error_for(error) from error
 
     def enqueue(self, texts: Iterable[tuple[bytes, str]]) -> None:
         """Add texts to the pending ones. Ignores duplicates."""
@@ -188,7 +188,7 @@ class EmbeddingCache:
             self._connection.executemany("INSERT OR IGNORE INTO pending (digest, text) VALUES (?, ?)", texts)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise self._broken(error) from error
+            raise self._error_for(error) from error
 
     @property
     def pending(self) -> int:
@@ -241,10 +241,10 @@ class EmbeddingCache:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise self._broken(error) from error
+            raise self._error_for(error) from error
         self._dimension = dimension
 
-    def _broken(self, error: sqlite3.Error) -> StageError:
+    def _error_for(self, error: sqlite3.Error) -> StageError:
         hint = (
             f" Delete {self._path.name} and run again: every text is then embedded again."
             if not isinstance(error, sqlite3.OperationalError) or "malformed" in str(error)

@@ -41,7 +41,7 @@ class Estimate:
 
     @property
     def sum(self) -> float | None:
-        """Their cost in the currency of the price; None without a price."""
+        """The cost of these texts in the currency of the price; None without a price."""
         return None if self.price is None else self.tokens * self.price / 1_000_000
 
     def __str__(self) -> str:
@@ -51,14 +51,14 @@ class Estimate:
         cost = "" if self.sum is None else f", for {_money(self.sum)} ({self.price:g} a million)"
         return f"{have}; {self.paid:,} with {_counted(self.tokens, 'token')} go to {self.endpoint}{cost}."
 
-    def refuse_above(self, limit: float | None) -> None:
-        """Do nothing, or stop the stage before it costs too much.
+    def check_limit(self, limit: float | None) -> None:
+        """Raise an error if the cost exceeds a limit.
 
         Args:
-            limit: The highest sum that may be spent, in the currency of the price; None for any.
+            limit: The maximum cost, in the currency of the price; None for no limit.
 
         Raises:
-            StageError: The sum is higher.
+            StageError: The cost is higher.
         """
         if limit is not None and self.sum is not None and self.sum > limit:
             raise StageError(

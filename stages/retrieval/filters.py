@@ -27,7 +27,7 @@ class Filter:
     """A condition on the documents of a search.
 
     Attributes:
-        extensions: Ids or patterns (``omni.ui*``), of which one must match; empty for every extension.
+        extensions: Ids or patterns (``omni.ui*``). One of them must match; empty for every extension.
         prefix: The beginning of the document's name; the ``/`` at the beginning of a setting's path is optional.
     """
 
@@ -54,7 +54,7 @@ class Filter:
     def _patterns(self) -> list[str]:
         return [pattern for pattern in self.extensions if any(character in pattern for character in "*?[")]
 
-    def why_nothing(self, documents: Sequence[Facets]) -> str:
+    def no_match_message(self, documents: Sequence[Facets]) -> str:
         """Return a sentence that names the part of the filter without matches, and the closest existing names."""
         known = sorted({extension for facets in documents for extension in facets.extensions})
         for pattern in self.extensions:

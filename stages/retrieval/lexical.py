@@ -23,7 +23,7 @@ _NAME_WEIGHT = 2.0
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _OTHER = re.compile(r"[^\x00-\x7f]")
 # ASCII with a space in place of every character that is neither letter nor digit. These end a word.
-_APART = "".join(character if character.isalnum() else " " for character in map(chr, range(128)))
+_SEPARATED = "".join(character if character.isalnum() else " " for character in map(chr, range(128)))
 _KNOWN_PIECES = 20_000
 _LONGEST_PIECE = 64
 
@@ -66,14 +66,14 @@ def words(text: str) -> list[str]:
 def spaced(text: str) -> str:
     """Return the words of a text (see `words`), separated by spaces."""
     if text.isascii():
-        return " ".join([_pieces[piece] for piece in text.translate(_APART).split()])
+        return " ".join([_pieces[piece] for piece in text.translate(_SEPARATED).split()])
     text = unicodedata.normalize("NFC", text)
     # One rule for all scripts: it is applied to a text of the same length that encodes the case of each letter.
-    shadow = _OTHER.sub(_shadow, text)
+    shadow = _OTHER.sub(_case_pattern, text)
     return " ".join(text[match.start() : match.end()] for match in _WORD.finditer(shadow)).lower()
 
 
-def _shadow(match: re.Match[str]) -> str:
+def _case_pattern(match: re.Match[str]) -> str:
     character = match[0]
     if character.isupper() or character.istitle():
         return "A"

@@ -125,7 +125,7 @@ def search(
                 raise SearchError(str(error)) from error
             hits += index.search(query, vectors[index.model], k=k, mode=mode, rows=rows)
     if not searched:
-        raise SearchError(only.why_nothing(left_out))
+        raise SearchError(only.no_match_message(left_out))
     return sorted(hits, key=lambda hit: (-hit.score, hit.kind, hit.id))[:k]
 
 

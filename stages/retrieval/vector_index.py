@@ -58,7 +58,7 @@ class VectorFile:
         if shape != (count, dimension) or kind.str != "<f4" or by_columns:
             name = path.name.replace(".npy", ".json")
             raise StageError(
-                f"{path}: holds {shape} {kind} where {name} says {count} × {dimension}. Delete both and run again."
+                f"{path}: has {shape} {kind}, but {name} says {count} × {dimension}. Delete both and run again."
             )
         if size - self._begin != 4 * count * dimension:
             raise StageError(f"{path}: cannot be read (it is cut short). Delete it and run again.")

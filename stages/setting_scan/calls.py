@@ -23,8 +23,8 @@ from stages.setting_scan.paths import (
     ROOTED,
     SPACED_PATH,
     argument_value,
-    begins_open,
     canonical,
+    has_unknown_root,
     value_type,
 )
 from stages.setting_scan.scopes import Bindings, Scope
@@ -138,9 +138,9 @@ def python_uses(
     uses = _Uses(file, names, where)
     found = uses.records()
     names.release()
-    complaint = uses.strings.complaint()
-    if complaint is not None and warn is not None:
-        warn(complaint)
+    limit_warning = uses.strings.limit_warning()
+    if limit_warning is not None and warn is not None:
+        warn(limit_warning)
     return found
 
 
@@ -259,7 +259,7 @@ class _Uses:
         paths = []
         for value in dict.fromkeys(self.strings.values(node, scope)):
             text = value.text
-            if not (SPACED_PATH if spaced else PATH).match(text) or not text.strip("/") or begins_open(text):
+            if not (SPACED_PATH if spaced else PATH).match(text) or not text.strip("/") or has_unknown_root(text):
                 continue
             first = text.lstrip("/").partition("/")[0]
             if certain or text.startswith("<") or (text.startswith("/") and first not in PRIM_ROOTS):
@@ -340,7 +340,7 @@ class _Uses:
                     self._add("text", value, node.lineno, name=name)
 
     def _named_path(self, name: str, node: ast.expr, value: Value) -> None:
-        if not value.text.startswith(("/", "<")) or not value.text.strip("/") or begins_open(value.text):
+        if not value.text.startswith(("/", "<")) or not value.text.strip("/") or has_unknown_root(value.text):
             return
         whole, prefix = id(node) in self.strings.whole, id(node) in self.strings.prefixes
         if not (SPACED_PATH if whole else PATH).match(value.text):
@@ -372,7 +372,7 @@ class _Uses:
                     text = match[2]
                     literal = None if text is None or "{" in text or "<" in text else argument_value(text)
                     self._add("argument", Value(match[1], "{" in match[1]), node.lineno, type_=value_type(literal))
-            elif ROOTED.match(value.text) and PATH.match(value.text) and not begins_open(value.text):
+            elif ROOTED.match(value.text) and PATH.match(value.text) and not has_unknown_root(value.text):
                 self._add("constant", value, node.lineno)
 
 

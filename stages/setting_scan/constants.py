@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import asdict, replace
 
 from stages.artifacts.settings import ForeignUse, ResolvedUse, SettingUse, UnresolvedUse, UseKind
-from stages.setting_scan.paths import begins_open, canonical
+from stages.setting_scan.paths import canonical, has_unknown_root
 
 _NAMED = frozenset({"constant", "prefix", "candidate"})
 _REFERENCE = re.compile(r"<([^<>:]*):([^<>]*)>")
@@ -50,10 +50,10 @@ def resolve(uses: list[SettingUse], modules: dict[str, str]) -> Resolved:
     # Uses come first: the kind of a constant depends on its uses as a whole path or as a prefix.
     for use in sorted((use for use in uses if "<" in use.path), key=lambda use: use.kind in _NAMED):
         path = constants.fill(use.path, use.file)
-        if path is None or begins_open(path):
+        if path is None or has_unknown_root(path):
             foreign = constants.fill(use.path, use.file, foreign=True)
             expression = use.path.strip("/")
-            if use.kind not in _NAMED and foreign is not None and not begins_open(foreign):
+            if use.kind not in _NAMED and foreign is not None and not has_unknown_root(foreign):
                 elsewhere.append(ForeignUse(**asdict(replace(use, path=foreign)), expression=expression))
             elif use.kind not in _NAMED and use.certain:
                 unresolved.append(UnresolvedUse(file=use.file, line=use.line, expression=expression))
@@ -135,7 +135,7 @@ class _Constants:
         for file in sorted(self.modules.keys() & self.by_file.keys()):
             for name, path in self.by_file[file].items():
                 filled = self.fill(path, file) if "<" in path else path
-                if filled is not None and not begins_open(filled):
+                if filled is not None and not has_unknown_root(filled):
                     result.setdefault(self.modules[file], {})[name] = filled
         return result
 
@@ -220,7 +220,7 @@ def _spellings(module: str, name: str) -> Iterator[tuple[str, str]]:
         yield joined, ".".join(parts[count:])
 
 
-class ConstantsOfAll:
+class AllConstants:
     """The constants of all owners' Python modules, for uses by other owners."""
 
     def __init__(self) -> None:

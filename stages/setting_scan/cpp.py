@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from stages.artifacts.settings import SettingType, SettingUse, UseKind
-from stages.setting_scan.paths import PATH, ROOTED, SPACED_PATH, arguments, begins_open, canonical, value_type
+from stages.setting_scan.paths import PATH, ROOTED, SPACED_PATH, arguments, canonical, has_unknown_root, value_type
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, QueryCursor
@@ -223,7 +223,7 @@ class _CppFile:
             path = self.text_of(argument)
             if path is None or not (SPACED_PATH if certain else PATH).match(path):
                 continue
-            if not path.strip("/") or begins_open(path):
+            if not path.strip("/") or has_unknown_root(path):
                 continue
             if not (
                 path.startswith("/") or (path.startswith("<") and _constant_name(argument)) or (certain and index == 0)
@@ -259,7 +259,7 @@ class _CppFile:
             text = self._macro(value, 0) if isinstance(value, str) else self.text_of(value)
             if text is None or not text.startswith(("/", "<")) or not text.strip("/") or not PATH.match(text):
                 continue
-            if begins_open(text):
+            if has_unknown_root(text):
                 continue
             if not isinstance(value, str):
                 self._account(value)
@@ -286,7 +286,7 @@ class _CppFile:
             return
         if "--/" in text:
             self.found += arguments(text, file=self.file, line=node.start_point[0] + 1)
-        elif ROOTED.match(text) and PATH.match(text) and not begins_open(text):
+        elif ROOTED.match(text) and PATH.match(text) and not has_unknown_root(text):
             self._add(text, "constant", node)
 
     # ---- values -----------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ class Interface:
 
     def _evaluate(self, node: ast.AST, scope: Scope, depth: int) -> int:  # noqa: PLR0911 - one a kind
         if isinstance(node, ast.Call):
-            return self._gives(node, scope, depth)
+            return self._call_certainty(node, scope, depth)
         if isinstance(node, ast.arg):
             annotation = node.annotation
             text = annotation.value if isinstance(annotation, ast.Constant) else None
@@ -55,7 +55,7 @@ class Interface:
         best = max((self.is_settings(value, where, depth + 1) for value, where in bound[:MAX_VALUES]), default=0)
         return best or int(bool(_SETTINGS_NAME.search(name)))
 
-    def _gives(self, call: ast.Call, scope: Scope, depth: int) -> int:
+    def _call_certainty(self, call: ast.Call, scope: Scope, depth: int) -> int:
         function = call.func
         if isinstance(function, ast.Attribute) and function.attr in ACCESSORS:
             return 2 if "settings" in self._strings.dotted(function.value).rpartition(".")[2] else 1

@@ -31,7 +31,7 @@ def canonical(path: str) -> str:
     return "/" + "/".join(part for part in path.split("/") if part)
 
 
-def begins_open(path: str) -> bool:
+def has_unknown_root(path: str) -> bool:
     """Return True if the first part of a path is unknown, even in part: ``/{name}/x``, ``/defaults{path}``."""
     first = path.lstrip("/").partition("/")[0]
     return "{" in first and not first.startswith("<")  # a constant of another file may consist of several parts

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from stages.artifacts.settings import Definition, OtherValue, ResolvedUse, SettingType
-from stages.kit_toml import Given, combine
+from stages.kit_toml import Statement, combine
 from stages.setting_scan.paths import value_type
 
 _USAGES = frozenset({"read", "write", "subscribe", "argument"})
@@ -82,14 +82,16 @@ def owner_value(definitions: list[Definition]) -> tuple[Any, Definition]:
     """Return the combined value of one owner's definitions, and the decisive definition; see `kit_toml.combine`."""
     if len(definitions) == 1 and not definitions[0].append:
         return definitions[0].value, definitions[0]
-    statements = [Given(item.value, tuple(_filter(text) for text in item.filters), item.append) for item in definitions]
+    statements = [
+        Statement(item.value, tuple(_filter(text) for text in item.filters), item.append) for item in definitions
+    ]
     value, decisive = combine(statements)
     return value, definitions[decisive]
 
 
 def _filter(text: str) -> tuple[str, str]:
-    name, _, wanted = text.partition("=")
-    return name, wanted
+    name, _, pattern = text.partition("=")
+    return name, pattern
 
 
 def other_values(setting: Setting) -> list[OtherValue]:

@@ -84,7 +84,7 @@ class Evaluator:
         self._known_values: dict[tuple[int, int, int, bool], tuple[ast.AST, list[Value]]] = {}
         self._known_ids: dict[tuple[int, int], tuple[ast.AST, bool]] = {}
 
-    def complaint(self) -> str | None:
+    def limit_warning(self) -> str | None:
         """Return a message if the file exceeded the limit of steps, else None."""
         if self.steps <= MAX_STEPS:
             return None

@@ -13,7 +13,7 @@ Links = Literal["any", "inside"]
 
 
 class _Located(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    """A source, and where its extensions lie.
+    """A source and the locations of its extensions.
 
     Attributes:
         kind: The kind of source.

@@ -105,7 +105,7 @@ def manifest_in(folder: Folder, problems: list[Problem]) -> str:
 
 
 def _has_content(manifest: str) -> bool:
-    """Return True if a file contains more than comments, such as "this is no extension"."""
+    """Return True if a file contains more than comments, such as "this is not an extension"."""
     try:
         with open(manifest, "rb") as stream:
             start = stream.read(_LONGEST_REMARK + 1)

@@ -159,7 +159,7 @@ def _signature(states: list[list[Any]], work_dir: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for state in states:
         digest.update(f"{state}\n".encode("utf-8", "surrogateescape"))
-    digest.update("".join(_gone(work_dir)).encode())
+    digest.update("".join(_missing_roots(work_dir)).encode())
     return digest.hexdigest()
 
 
@@ -223,6 +223,6 @@ def _content(path: str, tail: int | None, times: ChangeTimes) -> bytes:
         return f"unreadable: {error.strerror}".encode()
 
 
-def _gone(work_dir: Path) -> list[str]:
+def _missing_roots(work_dir: Path) -> list[str]:
     """Return the missing clones and unpacked wheels of an earlier run."""
     return [source.root for source in _recorded_sources(work_dir) if not os.path.isdir(work_dir / source.root)]

@@ -76,7 +76,7 @@ Value = str | Table | Function | None
 Builtin = Callable[[list[Value]], Value]
 
 
-class _StepsSpent(Exception):
+class _StepLimitReached(Exception):
     """The evaluation reached the limit of steps."""
 
 
@@ -109,14 +109,14 @@ class Evaluation:
         """Evaluate the statements of a file, up to the limit of steps."""
         try:
             self._block(_parser().parse(code).root_node, 0)
-        except _StepsSpent:
+        except _StepLimitReached:
             return
 
     def step(self) -> None:
         """Count a step. A builtin calls this in its loops. The evaluation ends at the limit."""
         self._steps += 1
         if self._steps > _MAX_STEPS:
-            raise _StepsSpent
+            raise _StepLimitReached
 
     # --- statements ------------------------------------------------------------------------------------------------
 

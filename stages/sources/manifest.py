@@ -94,7 +94,7 @@ def read_candidate(
     values = document.values
     package = table(values, "package")
     id_, folder_version = split_name(name or text(package.get("name")) or fallback_name)
-    reason = why_no_id(id_)
+    reason = id_error(id_)
     if reason:
         where = f"{item.relative}/{item.manifest}" if item.relative != item.manifest else item.manifest
         notes.warn("extension-id", "", where, f"'{printable(id_)}' is not a valid extension id: {reason}; left out.")
@@ -231,7 +231,7 @@ def _version(given: Any, from_name: str, id_: str, item: Found, warnings: list[S
     return fallback
 
 
-def why_no_id(id_: str) -> str:
+def id_error(id_: str) -> str:
     """Return the reason why a text is not a valid extension id; empty if it is valid.
 
     Ids become parts of file names.

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from stages.sources.lua import LONGEST, MARKS, UNKNOWN, Builtin, Evaluation, Table, Value, first, is_known, text_of
 
@@ -40,12 +40,12 @@ class BuildLink(NamedTuple):
     Attributes:
         source: A file or folder, relative to the extension's folder, with ``/``; empty for that folder itself.
         target: Path in the built extension, relative to it; empty for the extension's folder itself.
-        what: ``all`` contents of the folder, only its ``files``, or ``it``, one file or folder.
+        scope: ``tree``: all contents of the folder; ``files``: only its files; ``path``: one file or folder.
     """
 
     source: str
     target: str
-    what: str
+    scope: Literal["tree", "files", "path"]
 
 
 class FetchedLink(NamedTuple):
@@ -191,9 +191,9 @@ class _BuildTools:
             return
         source = source.removeprefix(f"{_HERE}/").replace("\\", "/")
         folder, _, last = source.rpartition("/")
-        what = "it"
+        scope: Literal["tree", "files", "path"] = "path"
         if last in _GLOBS:
-            source, what = folder, "all" if last.startswith("**") or last == "*" else "files"
+            source, scope = folder, "tree" if last.startswith("**") or last == "*" else "files"
         before, found, below = source.rpartition(f"/{self.extension}/")
         if found and before.endswith(("/source", "/extensions", "/exts", "/deprecated")):
             source = below  # spelled out from the repository's root
@@ -204,7 +204,7 @@ class _BuildTools:
         source = posixpath.normpath(source) if source else "."
         if source.startswith(("/", "..")) or any(mark in source for mark in _UNUSABLE):
             return
-        self.links.append(BuildLink("" if source == "." else source, place, what))
+        self.links.append(BuildLink("" if source == "." else source, place, scope))
 
     def in_extension(self, target: str) -> str | None:
         """Return a path of the build relative to the built extension; None if it is outside."""

@@ -98,7 +98,7 @@ def _build_roots(plan: premake.BuildPlan, modules: list[PythonModule], listing: 
         base = next((base for base in bases if f"{link.target}/".startswith(f"{base}/")), "")
         target = link.target[len(base) :].lstrip("/")
         source, suffix = link.source, link.source.rpartition(".")[2]
-        if suffix in ("py", "pyi") and link.what == "it":
+        if suffix in ("py", "pyi") and link.scope == "path":
             name = source.rpartition("/")[2] if not target.endswith(f".{suffix}") else target.rpartition("/")[2]
             folder = target if not target.endswith(f".{suffix}") else target.rpartition("/")[0]
             target = "/".join(part for part in (folder, name.removesuffix(f".{suffix}")) if part)
@@ -107,10 +107,10 @@ def _build_roots(plan: premake.BuildPlan, modules: list[PythonModule], listing: 
                 continue
         elif source and source not in listing.folders:
             continue
-        elif link.what == "files":
+        elif link.scope == "files":
             source = f"{source}/*" if source else "*"
         # A link to a folder on Python's path: its contents have no name prefix.
-        onto_path = not target and link.what != "files" and (bool(base) or _contains_any(source, modules, listing))
+        onto_path = not target and link.scope != "files" and (bool(base) or _contains_any(source, modules, listing))
         if source and source != link.target and (onto_path or target.split("/")[0] in tops):
             roots[source] = target.replace("/", ".")
     return roots

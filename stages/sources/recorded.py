@@ -10,7 +10,7 @@ from typing import Any
 from stages.artifacts.preparation import Extension, Extensions, Owner
 from stages.artifacts.pull_repo_exts import Source
 from stages.failures import StageError
-from stages.sources.manifest import is_version, why_no_id
+from stages.sources.manifest import id_error, is_version
 from stages.sources.walk import is_within
 
 # Folder of the archives unpacked by preparation.
@@ -42,11 +42,11 @@ def check_prepared(prepared: Extensions, sources: list[Source] | None, work_dir:
         StageError: A path or name is invalid; the message names the extension and the path or name.
     """
     for extension in prepared.extensions:
-        if why_no_id(extension.id) or not is_version(extension.id, extension.version):
+        if id_error(extension.id) or not is_version(extension.id, extension.version):
             raise _refused(work_dir, extension, "its id or version cannot be part of a file name")
         _check_owner(extension, extension.folder, _files_of(extension), sources, work_dir)
     for app in prepared.apps:
-        if why_no_id(app.id):
+        if id_error(app.id):
             raise _refused(work_dir, app, "its id cannot be part of a file name")
         _check_owner(app, os.path.dirname(app.path), [app.file], sources, work_dir)
 

@@ -83,7 +83,7 @@ class SourceSearch:
     def _search(self, number: int, source: Source) -> None:
         root = self._root(number)
         if not os.path.isdir(root):
-            raise StageError(f"{root}: the folder of source {source.name!r} is gone; run pull_repo_exts again.")
+            raise StageError(f"{root}: the folder of source {source.name!r} is missing; run pull_repo_exts again.")
         inside = self.bounds(number)
         template = source.app_template_path
         leave_out = set(self.outputs)

@@ -166,7 +166,7 @@ def test_a_data_set_folder_that_is_a_link_is_refused(project: Project) -> None:
     run = project.run(MAIN, "quick=1")
     assert run.code == 1, run.output
     assert "Traceback" not in run.output
-    assert f"{project.data}/107.3: expected a folder that is no link" in run.output
+    assert f"{project.data}/107.3: expected a folder, not a link" in run.output
     assert list((project.path / "elsewhere").iterdir()) == []
 
 

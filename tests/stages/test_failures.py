@@ -49,8 +49,8 @@ def test_an_extension_that_breaks_the_reader_stops_no_other(tmp_path: Path) -> N
         "    if 'made.up01' in self.modules:\n"
         "        raise KeyError('broken on purpose')\n"
         "    return original(self, *args, **kwargs)\n"
-        "original = resolver.Api._name_everything\n"
-        "resolver.Api._name_everything = broken\n"
+        "original = resolver.Api._assign_names\n"
+        "resolver.Api._assign_names = broken\n"
     )
     environ = {"PYTHONPATH": f"{tmp_path}"}
     run = project.run("doit", "-n", "0", **environ)

@@ -647,7 +647,7 @@ def test_a_removed_source(cache: Cache) -> None:
     cache.add("omni.a")
     cache.run()
     shutil.rmtree(cache.root)
-    with pytest.raises(StageError, match="is gone; run pull_repo_exts again"):
+    with pytest.raises(StageError, match="is missing; run pull_repo_exts again"):
         prepare(cache.work_dir, excluded=[], max_extensions=-1)
 
 

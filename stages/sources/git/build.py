@@ -54,7 +54,7 @@ def run_build(command: list[str], *, name: str, folder: Path, log: Path, timeout
         )
     if code:
         raise StageError(
-            f"{name}: the build {shown!r} failed (exit code {code}). Mend it and run again; the clone is kept."
+            f"{name}: the build {shown!r} failed (exit code {code}). Correct it and run again; the clone is kept."
             f" {_end_of_log(log)}"
         )
 

@@ -22,12 +22,12 @@ def test_without_a_price_there_is_no_cost_and_no_limit() -> None:
     found = Estimate("http://host/v1", texts=1, cached=0, tokens=1, price=None)
     assert found.sum is None
     assert str(found) == "1 text, 0 of them in the cache; 1 with 1 token go to http://host/v1."
-    found.refuse_above(0)
+    found.check_limit(0)
 
 
 def test_the_limit_may_be_reached_but_not_exceeded() -> None:
     found = Estimate("http://host/v1", texts=5, cached=0, tokens=1_000_000, price=3)
-    found.refuse_above(3)
-    found.refuse_above(None)
+    found.check_limit(3)
+    found.check_limit(None)
     with pytest.raises(StageError, match=r"would cost 3\.00, more than embeddings\.max_cost \(2\.5\)"):
-        found.refuse_above(2.5)
+        found.check_limit(2.5)

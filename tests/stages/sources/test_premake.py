@@ -46,11 +46,11 @@ project_ext_bindings {
 
 def test_forms() -> None:
     assert build_links(FORMS.encode(), "made.ext") == [
-        BuildLink("python/nodes", "made/ext/ogn/python/nodes", "it"),
-        BuildLink("docs", "docs", "it"),
-        BuildLink("python/scripts", "made/ext/scripts", "it"),
-        BuildLink("python/tests", "made/ext/tests", "it"),
-        BuildLink("python/__init__.py", "made/ext", "it"),
+        BuildLink("python/nodes", "made/ext/ogn/python/nodes", "path"),
+        BuildLink("docs", "docs", "path"),
+        BuildLink("python/scripts", "made/ext/scripts", "path"),
+        BuildLink("python/tests", "made/ext/tests", "path"),
+        BuildLink("python/__init__.py", "made/ext", "path"),
         BuildLink("python/impl", "made/ext", "files"),
         BuildLink("bindings/python/made.ext", "made/ext", "files"),
     ]
@@ -68,9 +68,9 @@ def test_the_target_may_be_spelled_out() -> None:
     }
     """
     assert build_links(text.encode(), "made.ext.ui") == [
-        BuildLink("python/__init__.py", "made/extui/__init__.py", "it"),
-        BuildLink("python", "made/extui", "it"),
-        BuildLink("python/impl", "made/extui/impl", "it"),
+        BuildLink("python/__init__.py", "made/extui/__init__.py", "path"),
+        BuildLink("python", "made/extui", "path"),
+        BuildLink("python/impl", "made/extui/impl", "path"),
     ]
 
 
@@ -100,13 +100,13 @@ project_ext_bindings { src = project.bindings_path, target_subdir = project.bind
 def test_variables_loops_and_functions_are_followed() -> None:
     plan = build_plan(COMPUTED.encode(), "made.ext")
     assert plan.links == [
-        BuildLink("python/a", "made/other/a", "it"),
-        BuildLink("python/b", "made/other/b", "it"),
-        BuildLink("python/core", "made/widgets", "it"),
-        BuildLink("src", "made/ext", "it"),
-        BuildLink("lib_y", "made/lib", "it"),
-        BuildLink("nodes", "made/other/ogn/nodes", "it"),
-        BuildLink("python/nodes", "made/other/ogn/python/nodes", "it"),
+        BuildLink("python/a", "made/other/a", "path"),
+        BuildLink("python/b", "made/other/b", "path"),
+        BuildLink("python/core", "made/widgets", "path"),
+        BuildLink("src", "made/ext", "path"),
+        BuildLink("lib_y", "made/lib", "path"),
+        BuildLink("nodes", "made/other/ogn/nodes", "path"),
+        BuildLink("python/nodes", "made/other/ogn/python/nodes", "path"),
         BuildLink("bindings/python", "made/ext", "files"),
     ]
     assert plan.ogn_folders == ["nodes", "python/nodes"]
@@ -119,12 +119,12 @@ def test_variables_loops_and_functions_are_followed() -> None:
 def test_the_rest_of_a_broken_build_file_is_read() -> None:
     text = 'repo_build.prebuild_link { { "a", ext.target_dir .. "/a" } }\nlocal = = {\n'
     text += 'repo_build.prebuild_link { { "b", ext.target_dir .. "/b" } }\n'
-    assert BuildLink("a", "a", "it") in build_links(text.encode(), "x")
+    assert BuildLink("a", "a", "path") in build_links(text.encode(), "x")
 
 
 def test_endless_recursion_ends() -> None:
     text = 'function f(x) f(x) f(x) end f("a") repo_build.prebuild_link { "a", ext.target_dir .. "/a" }'
-    assert build_links(text.encode(), "x") == [BuildLink("a", "a", "it")]
+    assert build_links(text.encode(), "x") == [BuildLink("a", "a", "path")]
 
 
 @pytest.mark.parametrize(
