@@ -100,7 +100,7 @@ def key_parts(source: str) -> tuple[str, ...] | str:
                 try:
                     part = tomli.loads(f"v={part}")["v"]
                 except (tomli.TOMLDecodeError, ValueError):
-                    return f"a wrong escape in the key {part}"
+                    return f"an invalid escape in the key {part}"
             else:
                 part = part[1:-1]
         parts.append(part)
@@ -128,7 +128,7 @@ def scan_value(text: str, start: int) -> tuple[str, int, str]:
                 pieces.append(text[kept:end])
                 return "".join(pieces).rstrip(" \t"), position, comment
             if match is None:
-                raise Broken("an array or inline table that is not closed")
+                raise Broken("an unclosed array or inline table")
         elif found[0] == "#":
             # Comments are dropped: tomli refuses control characters even in comments.
             pieces.append(text[kept:end])
@@ -136,11 +136,11 @@ def scan_value(text: str, start: int) -> tuple[str, int, str]:
             if not depth or not line_ended:
                 comment = found[1:]
         elif found in ('"', "'"):
-            raise Broken("a string that is not closed")
+            raise Broken("an unclosed string")
         else:
             depth += _NESTING.get(found, 0)
             if depth < 0:
-                raise Broken(f"a `{found}` too many")
+                raise Broken(f"an extra `{found}`")
             if depth > MAX_DEPTH:
                 raise Broken(f"nested deeper than {MAX_DEPTH} arrays")
 
@@ -157,11 +157,11 @@ def plain_value(source: str) -> Any:
     try:
         value = tomli.loads(f"v={source}")
     except tomli.TOMLDecodeError as error:
-        raise Broken(f"a wrong value ({str(error).split(' (at ')[0]})") from None
+        raise Broken(f"an invalid value ({str(error).split(' (at ')[0]})") from None
     except (ValueError, RecursionError, OverflowError) as error:
-        raise Broken(f"a wrong value ({error})") from None
+        raise Broken(f"an invalid value ({error})") from None
     if len(value) != 1:
-        raise Broken("a wrong value")
+        raise Broken("an invalid value")
     return json_types(value["v"])
 
 

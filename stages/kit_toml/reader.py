@@ -112,7 +112,7 @@ class Reader:
     def _header(self, text: str, start: int, line: int) -> int:
         match = HEADER.match(text, start)
         if match is None or len(match[1]) != len(match[3]):
-            raise Broken("a table header that is not closed or has a wrong key", header=True)
+            raise Broken("an unclosed table header or an invalid key in it", header=True)
         key = key_parts(match[2])
         if isinstance(key, str):
             raise Broken(key, header=True)

@@ -261,7 +261,7 @@ class _Record:
                 self._known = found["files"]
 
     def digest(self, name: str, source: _Signature, published: _Signature) -> str | None:
-        """Return the digest of a published file that equals its source; None if this is not known."""
+        """Return the digest of a published file if it is known to equal its source; else None."""
         match self._known.get(name):
             case [known_source, known_published, str(digest)] if [known_source, known_published] == [source, published]:
                 return digest

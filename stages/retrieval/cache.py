@@ -43,7 +43,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.1)
 
 
-# Larger than any model's.
+# Larger than the dimension of any model.
 _MAX_DIMENSION = 1 << 16
 
 

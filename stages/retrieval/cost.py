@@ -72,7 +72,7 @@ def estimate(work_dir: Path, options: dict[str, Any], *, use_cache: bool = True)
     """Return the cost of embedding the current outputs of the earlier stages. Writes nothing.
 
     Args:
-        work_dir: Holds the outputs of the earlier stages, and the cache if there is one.
+        work_dir: The work directory with the outputs of the earlier stages, and the cache if there is one.
         options: The ``[embeddings]`` section of the configuration; its backend is a service.
         use_cache: True to use vectors of earlier runs.
 

@@ -38,7 +38,7 @@ def create(options: dict[str, Any], api_key: str | None, *, load: bool = True) -
         load: True to load the local model now, False with the first text that it embeds.
 
     Raises:
-        StageError: It cannot work: an unknown name, weights that are missing, an unusable address, no key.
+        StageError: The backend is unknown, its model is missing, its address is invalid, or its key is missing.
     """
     name = options.get("backend", "local")
     if name == "local":

@@ -188,7 +188,7 @@ class OpenAIBackend:
             raise ValueError(f"gave {len(items)} vectors for {count} texts")
         indices = [item.get("index") for item in items]
         if any(type(index) is not int for index in indices) or set(indices) != set(range(count)):
-            raise ValueError("numbered its vectors wrongly")
+            raise ValueError("gave vectors with invalid index numbers")
         rows = []
         for item in sorted(items, key=lambda item: int(item["index"])):
             vector = item.get("embedding")

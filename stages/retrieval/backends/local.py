@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOCAL_MODEL = "wordllama-l2-supercat"
 _REPAIR = "Install it again: pip install --force-reinstall wordllama"
-# Batches that wait for their vectors. A bound on the texts in memory.
+# Number of batches in the queue. Limits the texts in memory.
 _WAITING = 2
 
 
@@ -130,7 +130,7 @@ class LocalBackend:
         except Exception as error:
             raise StageError(f"{folder}: the local model cannot be loaded ({error}). {_REPAIR}") from error
         if self._table.ndim != 2 or self._table.shape[1] != self.dimension:
-            raise StageError(f"{folder / self._WEIGHTS}: holds a table of shape {table.shape}, not 256 wide. {_REPAIR}")
+            raise StageError(f"{folder / self._WEIGHTS}: has a table of shape {table.shape}, not 256 wide. {_REPAIR}")
         self._loaded = True
 
     @property

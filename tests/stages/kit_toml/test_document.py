@@ -85,9 +85,9 @@ def test_broken_file_names_the_line() -> None:
     assert (caught.value.name, caught.value.line, caught.value.reason) == (
         "broken.toml",
         3,
-        "a string that is not closed",
+        "an unclosed string",
     )
-    assert str(caught.value) == "broken.toml:3: a string that is not closed"
+    assert str(caught.value) == "broken.toml:3: an unclosed string"
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value) and again.line == 3
 
@@ -101,11 +101,11 @@ def test_parse_lenient_keeps_the_readable_parts() -> None:
         "settings": {"exts": {"a": {"kept": 5, "also": "kept"}}},
     }
     assert [(error.line, error.reason.split(" (")[0]) for error in document.errors] == [
-        (3, "a string that is not closed"),
-        (6, "a table header that is not closed or has a wrong key"),
-        (10, "an array or inline table that is not closed"),
+        (3, "an unclosed string"),
+        (6, "an unclosed table header or an invalid key in it"),
+        (10, "an unclosed array or inline table"),
         (15, "neither a table header nor `key = value`"),
-        (16, "a wrong value"),
+        (16, "an invalid value"),
     ]
 
 
@@ -147,17 +147,17 @@ def test_forms(text: str, values: dict[str, Any]) -> None:
     [
         (b"a = 1\nb", 2, "neither a table header nor `key = value`"),
         (b"a =\nb = 1", 1, "a key without a value"),
-        (b"\n\na = [1,\n2", 3, "not closed"),
-        (b"a = 1]", 1, "a `]` too many"),
-        (b"a = nil", 1, "a wrong value"),
+        (b"\n\na = [1,\n2", 3, "unclosed"),
+        (b"a = 1]", 1, "an extra `]`"),
+        (b"a = nil", 1, "an invalid value"),
         (b"a = 1\n[[b]\n", 2, "table header"),
-        (b'"\\q" = 1', 1, "wrong escape"),
+        (b'"\\q" = 1', 1, "invalid escape"),
         (b"a = 1\nb = '\0'", 2, "NUL"),
         (b"a = " + b"[" * 100_000, 1, "nested deeper than 64 arrays"),
         (b"a = " + b"{a=" * 100_000, 1, "nested deeper than 64 arrays"),
         (b".".join([b"a"] * 100_000) + b" = 1", 1, "nested deeper than 64 tables"),
         (b"[" + b".".join([b"a"] * 100_000) + b"]", 1, "nested deeper than 64 tables"),
-        (b"a = " + b"9" * 10_000, 1, "a wrong value"),
+        (b"a = " + b"9" * 10_000, 1, "an invalid value"),
         (b"a = 0x" + b"9" * 10_000, 1, "an integer of more than 64 bits"),
         (b"#" * (kit_toml.MAX_BYTES + 1), 1, "is not read"),
     ],

@@ -274,8 +274,8 @@ FATAL = {
     "dimension": "128 dimensions where 256 are expected",
     "ragged": "different dimensions in one answer",
     "few": "3 vectors for 4 texts",
-    "index": "numbered its vectors wrongly",
-    "index-null": "numbered its vectors wrongly",
+    "index": "gave vectors with invalid index numbers",
+    "index-null": "gave vectors with invalid index numbers",
     "redirect": "it redirects to http://127.0.0.1:9/v1/embeddings",
 }
 TRANSIENT = {
