@@ -221,7 +221,7 @@ class WriteThroughDatabase:
         self._execute("INSERT OR REPLACE INTO task VALUES (?, ?)", (task_id, encoded))
         self._encoded[task_id] = encoded
 
-    def _sync_next(self, *, needed: bool) -> None:
+    def _sync_next(self, *, needed: bool = False) -> None:
         """Let SQLite sync to disk with the next write, or not. A sync covers all earlier writes."""
         now = time.monotonic()
         needed = needed or now - self._synced >= _SYNC_SECONDS
@@ -242,12 +242,14 @@ class WriteThroughDatabase:
     def remove(self, task_id: str) -> None:
         """Forget a task."""
         if self.in_(task_id) and not self._is_pinned(task_id):
+            self._sync_next()
             self._execute("DELETE FROM task WHERE name = ?", (task_id,))
             self._records.pop(task_id, None)
             self._encoded.pop(task_id, None)
 
     def remove_all(self) -> None:
         """Forget all tasks."""
+        self._sync_next(needed=True)
         self._execute("DELETE FROM task")
         self._records.clear()
         self._encoded.clear()

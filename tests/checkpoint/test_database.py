@@ -183,12 +183,22 @@ def test_a_second_writer_is_refused(project: Path) -> None:
         lock.release(Path("work"))
 
 
-def test_each_success_is_synced(project: Path) -> None:
-    """SQLite syncs its log at each commit only with ``synchronous=FULL`` (2) or more."""
+def test_stages_and_a_success_now_and_then_are_synced(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With ``synchronous=FULL`` (2), SQLite syncs its log at a commit, and all earlier commits with it."""
     database = WriteThroughDatabase("work/.doit.db", JSONCodec())
     connection = database.open_for_writing()
+
+    def synced(task: str) -> bool:
+        database.set(task, "deps:", [])
+        return bool(connection.execute("PRAGMA synchronous").fetchone()[0] >= 2)
+
     try:
-        assert connection.execute("PRAGMA synchronous").fetchone()[0] >= 2
+        monkeypatch.setattr("checkpoint.database._SYNC_SECONDS", 3600)
+        assert [synced(task) for task in ("settings:a", "settings:b", "settings:c")] == [True, False, False]
+        assert synced("settings")
+        assert not synced("embeddings:settings")
+        monkeypatch.setattr("checkpoint.database._SYNC_SECONDS", 0)
+        assert synced("embeddings:extensions")
     finally:
         database.dump()
         lock.release(Path("work"))

@@ -69,8 +69,8 @@ MUTATIONS = (
     Mutation(
         "the database does not sync",
         "checkpoint/database.py",
-        "PRAGMA synchronous=FULL",
-        "PRAGMA synchronous=OFF",
+        "'FULL' if needed else 'NORMAL'",
+        "'NORMAL'",
         ("tests/checkpoint/test_database.py", "-k", "synced"),
     ),
     Mutation(
