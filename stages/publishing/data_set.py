@@ -145,12 +145,14 @@ class Publication:
             remove_folder(self._previous)
         self._build(files=files, contents=contents, entries=entries, same=same, tree=tree, foreign=done.foreign)
         write_bytes(self.building / MANIFEST, manifest)
-        for folder in sorted({(self.building / name).parent for name in [*entries, MANIFEST]}):
-            sync_folder(folder)
+        for folder in sorted({os.path.dirname(name) for name in [*entries, MANIFEST]}):
+            sync_folder(self.building / folder)
         if swap(self.building, self.folder, self.aside):
             self._carry_over(tree.files)
             self._retire(None if manifest_is_same else old)
         done.swapped = True
+        # Linking has just changed the times of all files. The next run would read again those that are too recent.
+        time.sleep(_TICK_NS / 1e9)
         self._record.save(self.folder, sources, entries)
         return done
 
