@@ -83,7 +83,11 @@ class ExtensionFiles(Record):
 
     def all(self) -> list[str]:
         """Return every file."""
-        return [*self.python, *self.stubs, *self.toml, *self.cpp, *self.docs, *self.ogn]
+        return [*self.sources(), *self.docs]
+
+    def sources(self) -> list[str]:
+        """Return every file but the documents."""
+        return [*self.python, *self.stubs, *self.toml, *self.cpp, *self.ogn]
 
 
 class Extension(Record):
