@@ -124,7 +124,7 @@ class WriteThroughDatabase:
             for name in self.names():
                 record = self._record(name)
                 if record is not None:
-                    self._encoded[name] = self._codec.encode(record)
+                    self._encoded[name] = self._text_of(record)
                     connection.execute("UPDATE task SET record = ? WHERE name = ?", (self._encoded[name], name))
             self._moved = None
         connection.execute("CREATE TABLE IF NOT EXISTS origin (key INTEGER PRIMARY KEY, value TEXT)")
@@ -216,10 +216,17 @@ class WriteThroughDatabase:
             self._write(task_id)
 
     def _write(self, task_id: str) -> None:
-        encoded = self._codec.encode(self._records[task_id])
+        encoded = self._text_of(self._records[task_id])
         self._sync_next(needed=":" not in task_id)
         self._execute("INSERT OR REPLACE INTO task VALUES (?, ?)", (task_id, encoded))
         self._encoded[task_id] = encoded
+
+    def _text_of(self, record: dict[str, Any]) -> str:
+        """Return a record as JSON."""
+        try:
+            return orjson.dumps(record).decode()  # ten times as fast as doit's codec
+        except orjson.JSONEncodeError:  # orjson rejects a path that is not valid Unicode
+            return str(self._codec.encode(record))
 
     def _sync_next(self, *, needed: bool = False) -> None:
         """Let SQLite sync to disk with the next write, or not. A sync covers all earlier writes."""

@@ -165,7 +165,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
     work_dir = Path(work_dir)
     chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
     copies = Copies(work_dir / COPIES, mode)
-    seen: dict[bytes, str] = {}
+    seen: dict[str, str] = {}
     summaries: dict[str, ExtensionExamples] = {}
     totals = {"methods_analyzed": 0, "interesting_methods": 0, "duplicates": 0, "tokens": 0}
     for extension in sorted(chosen.extensions, key=lambda extension: extension.id):
@@ -174,8 +174,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
         found = artifacts.read(work_dir / digests_file(extension), SelectedDigests)
         first: list[bool] = []
         duplicates, tokens = {}, 0
-        for text, full_name, token_count in found.sources:
-            digest = bytes.fromhex(text)
+        for digest, full_name, token_count in found.sources:
             first.append(digest not in seen)
             if first[-1]:
                 seen[digest] = full_name

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from stages.artifacts.extension_data import SourceFunction
 from stages.artifacts.preparation import Extension
-from stages.artifacts.record import Count, Names, Positive, Record, Sha256, Text
+from stages.artifacts.record import Count, Names, Positive, Record, Sha256, Sha256OfMany, Text
 
 FOLDER = "code_examples"
 SUMMARY = f"{FOLDER}/extension_analysis_summary.json"
@@ -92,7 +92,7 @@ class SelectedDigests(Record):
     methods_analyzed: Count
     too_long: dict[str, Positive]
     selected: Sha256
-    sources: list[tuple[Sha256, Text, Count]]
+    sources: list[tuple[Sha256OfMany, Text, Count]]
 
 
 class ExampleTotals(Record):

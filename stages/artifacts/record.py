@@ -31,6 +31,8 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+# One of so many in a file that checking the digits takes longer than everything else.
+Sha256OfMany = Annotated[str, Meta(min_length=64, max_length=64), _published(pattern="^[0-9a-f]{64}$")]
 Names = Annotated[list[str], _published(uniqueItems=True)]
 Version = Annotated[str, _published(pattern="^[0-9A-Za-z][0-9A-Za-z.+_-]{0,99}$")]
 KitVersion = Annotated[str, _published(pattern="^[0-9]+\\.[0-9]+")]
