@@ -5,12 +5,11 @@ They match doit 0.37 and 0.38. ``tests/tasks/test_doit_internals.py`` fails when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from doit import doit_cmd, get_initial_workdir
-from doit.control import TaskControl
 from doit.task import Task
 
 
@@ -43,21 +42,3 @@ def options_given(params: Mapping[str, Any]) -> frozenset[str]:
 def uptodate_checks(task: Task) -> list[Any]:
     """Return the ``uptodate`` callables of a task; ``Task.uptodate`` holds them with their arguments."""
     return [check for check, _, _ in task.uptodate]
-
-
-def look_up_makers_in_sets() -> None:
-    """Let doit find the tasks that make a task's files by looking in a set (``TaskControl.add_implicit_task_dep``).
-
-    doit itself looks through a list for each file. For the tasks that merge, that takes the square of the number of
-    extensions.
-    """
-    TaskControl.add_implicit_task_dep = staticmethod(_add_makers)
-
-
-def _add_makers(targets: Mapping[str, str], task: Task, files: Iterable[str]) -> None:
-    known = set(task.task_dep)
-    for file in files:
-        maker = targets.get(file)
-        if maker is not None and maker not in known:
-            known.add(maker)
-            task.task_dep.append(maker)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import doit
-import pytest
 from doit.cmdparse import DefaultUpdate
-from doit.control import TaskControl
 from doit.doit_cmd import DoitMain
 from doit.task import Task
 
@@ -32,20 +30,3 @@ def test_the_checks_of_a_task() -> None:
         return bool(task or values)
 
     assert doit_internals.uptodate_checks(Task("a", None, uptodate=[check])) == [check]
-
-
-def test_the_makers_of_a_tasks_files_are_those_that_doit_finds(monkeypatch: pytest.MonkeyPatch) -> None:
-    def makers() -> dict[str, list[str]]:
-        tasks = [
-            Task("a", None, targets=["a1", "a2"]),
-            Task("b", None, file_dep=["a2", "source"], targets=["b1"]),
-            Task("merge", None, file_dep=["a1", "a2", "b1", "other"], task_dep=["b"]),
-        ]
-        return {name: sorted(task.task_dep) for name, task in TaskControl(tasks).tasks.items()}
-
-    # Restores doit's own after the test.
-    monkeypatch.setattr(TaskControl, "add_implicit_task_dep", staticmethod(TaskControl.add_implicit_task_dep))
-    theirs = makers()
-    doit_internals.look_up_makers_in_sets()
-    assert makers() == theirs == {"a": [], "b": ["a"], "merge": ["a", "b"]}
-    assert TaskControl.add_implicit_task_dep is doit_internals._add_makers
