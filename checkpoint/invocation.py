@@ -116,8 +116,8 @@ class Invocation:
         config = load(path, request.overrides)
         if _exclusive.get():
             lock.acquire(config.work_dir)
-            if not (config.work_dir / DATABASE_NAME).exists():
-                _start_workers(config)  # everything will run
+            if not (config.work_dir / DATABASE_NAME).exists() and config.values["processing"]["scheduler"] == "local":
+                start_fork_server()  # everything will run, and the workers need as long to start as dodo.py to load
         notices: list[Notice] = []
         if request.force and request.resume:
             notices.append(("warning", "--force overrides --resume: the run starts afresh."))
@@ -146,8 +146,6 @@ class Invocation:
         current_origin.set(origin)
         pipeline = Pipeline(config, request, fallback_kit_version=fallback, pinned=pinned)
         refusal = pipeline.graph.refusal()
-        if _exclusive.get() and pipeline.graph.changed_since(_last_recorded(config.work_dir)):
-            _start_workers(config)
         if refusal:
             more.append(("warning", f"{refusal} The preparation stage rebuilds it."))
         return cls(request, config, found, unusable, [*notices, *more], origin, pipeline)
@@ -201,20 +199,6 @@ class Invocation:
             "verbosity": 2,
             "default_tasks": self.selected,
         }
-
-
-def _start_workers(config: Config) -> None:
-    """Start what starts the workers, if they are local: it needs as long as dodo.py to load and the tasks' checks."""
-    if config.values["processing"]["scheduler"] == "local":
-        start_fork_server()
-
-
-def _last_recorded(work_dir: Path) -> int:
-    """Return when the dependency database last changed, in ns; the beginning of time if there is none."""
-    try:
-        return os.stat(work_dir / DATABASE_NAME).st_mtime_ns
-    except OSError:
-        return 0
 
 
 def _load(work_dir: Path, *, wanted: bool) -> tuple[Checkpoint | None, str]:

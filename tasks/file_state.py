@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
@@ -29,7 +28,6 @@ def signature(status: os.stat_result) -> Signature:
 _NOT_THERE: Signature = (-1, -1, -1, -1)
 _observed: dict[str, Signature] = {}
 _unchanged: dict[str, os.stat_result] = {}
-_sources: dict[str, os.stat_result] = {}
 _digests: dict[str, tuple[Signature, str]] = {}
 
 
@@ -51,25 +49,6 @@ def note_unchanged(target: str, status: os.stat_result | None) -> None:
         _unchanged.pop(target, None)
     else:
         _unchanged[target] = status
-
-
-def look_at_sources(paths: Iterable[str], since: int) -> bool:
-    """Return True if one of the files has changed since then. Missing files do not count.
-
-    The status of each is kept for the check of the first task that reads it, unless a task runs before: it may have
-    changed the file.
-
-    Args:
-        paths: Files that tasks read and no task writes.
-        since: A time in ns.
-    """
-    newest = 0
-    _sources.clear()
-    for path in paths:
-        with contextlib.suppress(OSError):
-            status = _sources[path] = os.stat(path)
-            newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
-    return newest >= since
 
 
 def digest(path: str, known: Signature) -> str:
@@ -118,7 +97,6 @@ def state_of_target(path: str, known: list[Any] | None = None) -> list[Any]:
         path: The file.
         known: The recorded state.
     """
-    _sources.clear()
     note_unchanged(path, None)
     now = signature(os.stat(path))
     if known is not None and (now[0], now[1], now[3]) == (known[0], known[1], known[3]):
@@ -157,7 +135,7 @@ class FileStateChecker(FileChangedChecker):  # type: ignore[misc]
 
     def info(self, file_path: str) -> os.stat_result:
         """Return the status of a file that a task reads."""
-        return _unchanged.get(file_path) or _sources.pop(file_path, None) or os.stat(file_path)
+        return _unchanged.get(file_path) or os.stat(file_path)
 
     def check_modified(self, file_path: str, file_stat: os.stat_result, state: list[Any]) -> bool:
         """Return True if ``file_path`` differs from ``state``. Also observes the file."""

@@ -12,7 +12,7 @@ from stages.artifacts.preparation import EXTENSIONS, Extension, Extensions, Owne
 from stages.artifacts.pull_repo_exts import SOURCES, Sources
 from stages.failures import StageError
 from stages.sources import recorded
-from tasks.file_state import Signature, look_at_sources, signature
+from tasks.file_state import Signature, signature
 
 # The stages whose cost grows with the size of an extension's Python files (bytes), and the fixed cost of a task.
 _BY_PYTHON = ("extension_data", "code_examples")
@@ -71,20 +71,6 @@ class Graph:
         if folder is None:
             folder = self._folders[name] = self.path(name)
         return [f"{folder}/{file}" for file in files]
-
-    def changed_since(self, moment: int) -> bool:
-        """Return True if a file that the extraction or the search for settings reads has changed since then (in ns).
-
-        It is a hint that comes long before doit gets to the check of these files, which looks at none a second time.
-        """
-        return look_at_sources(
-            (
-                path
-                for extension in self.extensions
-                for path in self.files_of(extension, (extension.manifest, *extension.files.sources()))
-            ),
-            moment,
-        )
 
     def sizes_of(self, stage: str, tasks: Sequence[str]) -> dict[str, int]:
         """Return the approximate cost of each task of a stage, in any unit, to estimate the time left."""

@@ -83,11 +83,7 @@ class ExtensionFiles(Record):
 
     def all(self) -> list[str]:
         """Return every file."""
-        return [*self.sources(), *self.docs]
-
-    def sources(self) -> list[str]:
-        """Return every file but the documents."""
-        return [*self.python, *self.stubs, *self.toml, *self.cpp, *self.ogn]
+        return [*self.python, *self.stubs, *self.toml, *self.cpp, *self.docs, *self.ogn]
 
 
 class Extension(Record):

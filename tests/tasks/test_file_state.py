@@ -130,40 +130,6 @@ def test_a_new_run_looks_for_every_target(old: Path) -> None:
     assert not FileStateChecker().exists(str(old))
 
 
-def test_a_source_that_changed_since_a_moment_is_found_before_it_is_checked(old: Path) -> None:
-    other, missing = old.with_name("other"), old.with_name("missing")
-    other.write_text("one")
-    moment = other.stat().st_ctime_ns
-    assert not file_state.look_at_sources([str(old), str(missing)], moment)
-    assert file_state.look_at_sources([str(old), str(other)], moment)
-    os.utime(other, ns=(0, 0))
-    assert file_state.look_at_sources([str(other)], moment), "the change time cannot be set back"
-
-
-def test_a_source_is_looked_at_once_until_a_task_has_run(old: Path) -> None:
-    checker, status = FileStateChecker(), old.stat()
-    file_state.look_at_sources([str(old)], 0)
-    old.write_text("two more")
-    assert checker.info(str(old)) == status
-    assert checker.info(str(old)).st_size == 8
-    target = old.with_name("target")
-    target.write_text("written by a task")
-    file_state.look_at_sources([str(old)], 0)
-    old.write_text("more")
-    file_state.state_of_target(str(target))
-    assert checker.info(str(old)).st_size == 4
-
-
-def test_an_edit_after_the_first_look_is_seen_at_the_latest_in_the_next_run(old: Path) -> None:
-    checker = FileStateChecker()
-    state = checker.get_state(str(old), None)
-    file_state.look_at_sources([str(old)], 0)
-    old.write_text("two")
-    assert not checker.check_modified(str(old), checker.info(str(old)), state)
-    recorded = checker.get_state(str(old), state)  # the task runs for another reason, and may have read either
-    assert checker.check_modified(str(old), checker.info(str(old)), recorded)
-
-
 @pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
 def test_a_malformed_record_counts_as_missing(old: Path, record: object) -> None:
     assert FileStateChecker().get_state(str(old), record) == FileStateChecker().get_state(str(old), None)  # type: ignore[arg-type]
