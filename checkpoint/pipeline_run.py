@@ -299,7 +299,8 @@ class PipelineRun:
     def _complete(self, *, ran: bool) -> None:
         from stages.artifacts.final_assembly import COMPLETION_REPORT
 
-        if ran or not (self.config.target_dir / COMPLETION_REPORT).exists():
+        # A checkpoint at the beginning of the run means that an earlier run ended before its report, or during it.
+        if ran or self.invocation.found is not None or not (self.config.target_dir / COMPLETION_REPORT).exists():
             self._write_completion_report()
         checkpoint_file.clear(self.config.work_dir)
         if not self.config.values["output"]["keep_intermediates"]:

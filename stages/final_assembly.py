@@ -42,7 +42,8 @@ from stages.artifacts.preparation import EXTENSIONS, Extensions
 from stages.artifacts.pull_repo_exts import SOURCES, Source, Sources
 from stages.artifacts.settings import SettingsReport, SettingStatistics, SkippedFile
 from stages.failures import StageError, StageWarning, warning_order
-from stages.storage.jsonfile import read_json, to_json, write_json
+from stages.storage.folder_swap import exclusive
+from stages.storage.jsonfile import read_json, remove_unfinished, to_json, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -310,7 +311,9 @@ def write_completion_report(
         conflicting_settings=searched.conflicts,
         warnings=warnings,
     )
-    write_json(target_dir / COMPLETION_REPORT, report, indent=True)
+    with exclusive(target_dir):
+        remove_unfinished(target_dir, below=False)  # a killed run may have left half a report
+        write_json(target_dir / COMPLETION_REPORT, report, indent=True)
 
 
 def _all_warnings(*reports: Iterable[StageWarning]) -> list[StageWarning]:

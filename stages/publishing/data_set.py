@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -152,7 +153,7 @@ class Publication:
             self._retire(None if manifest_is_same else old)
         done.swapped = True
         # Linking has just changed the times of all files. The next run would read again those that are too recent.
-        time.sleep(_TICK_NS / 1e9)
+        threading.Event().wait(_TICK_NS / 1e9)
         self._record.save(self.folder, sources, entries)
         return done
 

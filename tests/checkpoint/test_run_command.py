@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from checkpoint.database import records
+from checkpoint.file import Checkpoint, save
 from tasks.stage_names import STAGES
 from tests.checkpoint.test_specification import EASY, MAIN, block, stages_run
-from tests.project import ROOT, Project, make_project
+from tests.project import REPORT, ROOT, Project, make_project
 
 
 @pytest.fixture
@@ -407,6 +408,19 @@ def test_a_checkpoint_of_an_older_writer_names_its_extensions_folder(project: Pr
     )
     shown = json.loads(project.run("doit", "checkpoint", "--json", "show").output)
     assert shown["checkpoint"]["config_snapshot"]["kit_cache_path"] == str(project.extensions)
+
+
+def test_a_report_that_a_killed_run_did_not_finish_is_written_by_the_resume(finished: Project) -> None:
+    """A kill during the report leaves a checkpoint, the report of the run before, and half of the new one."""
+    whole = (finished.data / REPORT).read_bytes()
+    (finished.data / REPORT).write_text("{}")
+    (finished.data / ".tmp-1234abcd.part").write_bytes(whole[:100])
+    save(Checkpoint(work_dir=str(finished.work), completed_stages=list(STAGES), status="running"))
+    run = finished.run(MAIN, "--resume")
+    assert run.code == 0, run.output
+    assert json.loads((finished.data / REPORT).read_bytes())["counts"] == json.loads(whole)["counts"]
+    assert not list(finished.data.glob(".tmp-*"))
+    assert finished.checkpoint() is None
 
 
 # --- interruptions and bad places ------------------------------------------------------------------------------------

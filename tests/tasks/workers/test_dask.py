@@ -25,6 +25,7 @@ from stages.storage import jsonfile
 from tasks.lock import HOLDER_NAME
 from tasks.stage_names import STAGES
 from tasks.workers.dask import environment, perform
+from tasks.workers.failure import Failure
 from tests import records
 from tests.checkpoint.test_interruption import recorded, wait_for
 from tests.embedding_server import EmbeddingServer
@@ -320,9 +321,8 @@ def expected(tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 
 def error_of(outcome: dict[str, Any]) -> Exception:
-    error = pickle.loads(outcome["error"])
-    assert isinstance(error, Exception)
-    return error
+    failure: Failure = outcome["failure"]
+    return failure.rebuilt()
 
 
 def test_a_worker_that_sees_another_work_dir_does_nothing(tmp_path: Path, expected: dict[str, Any]) -> None:
@@ -335,7 +335,7 @@ def test_a_worker_that_sees_another_work_dir_does_nothing(tmp_path: Path, expect
     assert "does not see" in str(error_of(perform(call, expected, logging.INFO)))
     assert not (tmp_path / "made.json").exists()
     (tmp_path / HOLDER_NAME).write_text("this run")
-    assert perform(call, expected, logging.INFO)["error"] is None
+    assert perform(call, expected, logging.INFO)["failure"] is None
     assert (tmp_path / "made.json").read_text() == "1\n"
 
 
