@@ -35,12 +35,13 @@ class Placement:
     def share(self, processes: int) -> int:
         """Set the number of worker processes, and return the number of tasks to run at a time.
 
-        It is one more if the workers are local. While a result is recorded, its worker then has the next task.
+        It is one more if there are several local workers. While a result is recorded, its worker then has the next
+        task. A single worker runs the tasks in order, and none after a failure.
         """
         if self._scheduler != "local" or not processes:
             return processes
         self._local.processes = processes
-        return processes + 1
+        return processes + (processes > 1)
 
     def workers_of(self, stage: str) -> Workers:
         """Return the workers for a stage.
