@@ -10,12 +10,11 @@ from typing import Any
 
 from doit.dependency import FileChangedChecker
 
+from stages.storage.recent import is_recent
+
 # Recorded instead of a digest if the file changed while a task read it. It matches no digest: the task runs again.
 CHANGED_WHILE_READ = "changed while it was read"
 UNREADABLE = "cannot be read"
-# A file that changed this recently may change again without a change of its times.
-_TICK_NS = 20_000_000
-_COARSE_TICK_NS = 2_000_000_000
 
 Signature = tuple[int, int, int, int]
 
@@ -81,8 +80,7 @@ def state_of(path: str, known: list[Any] | None = None, *, racy_check: bool = Tr
     if isinstance(known, list) and len(known) == 5 and known[:4] == [size, mtime, ctime, inode]:
         return known
     value = digest(path, now)
-    tick = _COARSE_TICK_NS if mtime % 1_000_000_000 == 0 and ctime % 1_000_000_000 == 0 else _TICK_NS
-    if racy_check and max(mtime, ctime) > time.time_ns() - tick:
+    if racy_check and is_recent(now, time.time_ns()):
         mtime = -1
     return [size, mtime, ctime, inode, value]
 

@@ -23,12 +23,9 @@ from stages.failures import StageError
 from stages.publishing.manifest import copy_and_hash, encode, read_manifest, sha256_of
 from stages.storage.folder_swap import exclusive, recover, remove_folder, swap, sync_folder
 from stages.storage.jsonfile import read_json, write_bytes, write_json
+from stages.storage.recent import TICK_NS, is_recent
 
 _AT_A_TIME = 4
-# A file changed this recently may change again with the same times. Longer for file systems with whole-second times.
-_TICK_NS = 20_000_000
-_COARSE_TICK_NS = 2_000_000_000
-
 _T = TypeVar("_T")
 _Signature = list[int]
 
@@ -153,7 +150,7 @@ class Publication:
             self._retire(None if manifest_is_same else old)
         done.swapped = True
         # Linking has just changed the times of all files. The next run would read again those that are too recent.
-        threading.Event().wait(_TICK_NS / 1e9)
+        threading.Event().wait(TICK_NS / 1e9)
         self._record.save(self.folder, sources, entries)
         return done
 
@@ -282,7 +279,7 @@ class _Record:
         found = {}
         for name, source in sources.items():
             signatures = [source, _signature(f"{folder}/{name}")]
-            if not any(not signature or _is_recent(signature, now) for signature in signatures):
+            if not any(not signature or is_recent(signature, now) for signature in signatures):
                 found[name] = [*signatures, entries[name].sha256]
         write_json(self._path, {"key": self._key, "files": found})
 
@@ -360,12 +357,6 @@ def _signature(path: str | Path) -> _Signature:
 
 def _signature_of(status: os.stat_result) -> _Signature:
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-
-
-def _is_recent(signature: _Signature, now: int) -> bool:
-    _, modified, changed, _ = signature
-    coarse = modified % 1_000_000_000 == 0 and changed % 1_000_000_000 == 0
-    return max(modified, changed) > now - (_COARSE_TICK_NS if coarse else _TICK_NS)
 
 
 def _content(path: Path) -> bytes | None:

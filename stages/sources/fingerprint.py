@@ -20,11 +20,10 @@ from stages.sources.configured import ConfiguredSource, GitSource, PathSource
 from stages.sources.location import detected_kit, locate, recorded_root
 from stages.sources.recorded import is_inner_path
 from stages.sources.walk import Folder, walk
+from stages.storage.recent import TICK_NS
 
 # The end of a zip file contains the checksums of its entries.
 _ZIP_TAIL = 65_536
-# A file changed this recently may change again with the same time.
-_TICK_NS = 20_000_000
 
 
 class State(NamedTuple):
@@ -57,7 +56,7 @@ class ChangeTimes:
 
     def hexdigest(self) -> str:
         """Return the digest of all change times. It is unique to this run if a change is too recent to be trusted."""
-        if self._newest > self._begin - _TICK_NS:
+        if self._newest > self._begin - TICK_NS:
             self._digest.update(b"%d" % self._begin)  # another change may have the same time
         return self._digest.hexdigest()
 

@@ -10,10 +10,7 @@ from typing import Any
 
 from stages.failures import StageError
 from stages.storage.jsonfile import read_json, write_json
-
-# A file changed this recently may change again with the same times. Longer for file systems with whole-second times.
-_TICK_NS = 20_000_000
-_COARSE_TICK_NS = 2_000_000_000
+from stages.storage.recent import is_recent
 
 
 class Copies:
@@ -63,16 +60,10 @@ class Copies:
         for target, source in self._sources.items():
             signatures = [_stat_signature(source), _stat_signature(target)]
             if signatures != self._now[target] or any(
-                not signature or _is_recent(signature, now) for signature in signatures
+                not signature or is_recent(signature, now) for signature in signatures
             ):
                 del self._now[target]
         write_json(self._path, {"key": self._key, "copies": self._now})
-
-
-def _is_recent(signature: list[int], now: int) -> bool:
-    _, modified, changed, _ = signature
-    coarse = modified % 1_000_000_000 == 0 and changed % 1_000_000_000 == 0
-    return max(modified, changed) > now - (_COARSE_TICK_NS if coarse else _TICK_NS)
 
 
 def _stat_signature(path: str) -> list[int]:
