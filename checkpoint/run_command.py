@@ -83,6 +83,7 @@ class RunCommand(Run):  # type: ignore[misc]
         for name in doit_internals.options_given(params) & (FLAGS.keys() | {"max_extensions"}):
             value = params[name]
             doit_internals.set_command_line_variable(name, str(int(value)) if isinstance(value, bool) else value)
+        doit_internals.start_in_order()
         self._interrupts = Interrupts()
         self._work_dir: Path | None = None
         with self._interrupts:

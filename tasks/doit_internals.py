@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from doit import doit_cmd, get_initial_workdir
+from doit import control, doit_cmd, get_initial_workdir
+from doit.control import ExecNode, TaskDispatcher
 from doit.task import Task
 
 
@@ -42,3 +43,27 @@ def options_given(params: Mapping[str, Any]) -> frozenset[str]:
 def uptodate_checks(task: Task) -> list[Any]:
     """Return the ``uptodate`` callables of a task; ``Task.uptodate`` holds them with their arguments."""
     return [check for check, _, _ in task.uptodate]
+
+
+class _InOrder(dict[ExecNode, None]):
+    """A set that iterates in the order of addition."""
+
+    def add(self, node: ExecNode) -> None:
+        """Add a task."""
+        self[node] = None
+
+
+class _InOrderDispatcher(TaskDispatcher):  # type: ignore[misc]
+    def _gen_node(self, parent: ExecNode | None, task_name: str) -> ExecNode | None:
+        node: ExecNode | None = super()._gen_node(parent, task_name)
+        if node is not None:
+            node.waiting_me = _InOrder()
+        return node
+
+
+def start_in_order() -> None:
+    """Let doit start the tasks that waited for the same task in the order of their creation (``TaskDispatcher``).
+
+    doit itself keeps them in a set, and starts them in a random order. The stages create their longest tasks first.
+    """
+    control.TaskDispatcher = _InOrderDispatcher
