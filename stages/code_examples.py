@@ -103,14 +103,13 @@ def select(
         StageError: Mode or encoding is unknown, the input is missing or invalid, or the target cannot be written.
     """
     from stages.python.text import dedent
-    from stages.retrieval.tokens import count
+    from stages.retrieval.tokens import count_all
 
     scan_mode = _checked_mode(mode)
     work_dir = Path(work_dir)
     path = work_dir / functions_file(extension)
     candidates = artifacts.read(path, Functions)
-    methods: list[Example] = []
-    too_long: dict[str, int] = {}
+    interesting: list[tuple[Function, str, list[str]]] = []
     analyzed = 0
     lines = {file: text.split("\n") for file, text in candidates.sources.items()}
     for function in candidates.functions:
@@ -123,11 +122,15 @@ def select(
         if function.file_path not in lines:
             raise StageError(f"{path}: the text of {function.file_path} is missing. Delete it and run again.")
         source = dedent(lines[function.file_path][function.start_line - 1 : function.end_line])
-        tokens = count(source, encoding)
+        interesting.append((function, source, reasons))
+    methods: list[Example] = []
+    too_long: dict[str, int] = {}
+    counts = count_all([source for _, source, _ in interesting], encoding)
+    for (function, source, reasons), tokens in zip(interesting, counts, strict=True):
         if tokens > MAX_TOKENS:
             too_long[function.full_name] = tokens
-            continue
-        methods.append(_example(function, source, reasons, tokens))
+        else:
+            methods.append(_example(function, source, reasons, tokens))
     methods.sort(key=lambda method: (-method.complexity_score, -method.line_count, method.full_name))
     content = _content(extension, kit_version, scan_mode, methods)
     write_bytes(work_dir / selected_file(extension), content)

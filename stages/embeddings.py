@@ -18,7 +18,7 @@ from stages.artifacts.settings import SUMMARY as SETTING_SUMMARY
 from stages.failures import StageError
 from stages.retrieval import backends as embedding_backends
 from stages.retrieval.cache import EmbeddingCache
-from stages.retrieval.documents import documents
+from stages.retrieval.documents import documents, in_chunks
 from stages.storage.jsonfile import to_json, write_json
 from stages.storage.streamed_file import replacing
 
@@ -147,7 +147,7 @@ class _DocumentWriter:
         last = None
         seen: set[bytes] = set()
         with path.open("wb") as stream:
-            for chunk in _chunks(self._source):
+            for chunk in in_chunks(self._source):
                 for document in chunk:
                     if last is not None and document.id <= last:
                         raise StageError(f'embeddings/{self.kind}: document "{document.id}" does not follow "{last}".')
@@ -164,17 +164,6 @@ class _DocumentWriter:
                 if missing:
                     yield missing
             stream.write(b"[\n]\n" if last is None else b"\n]\n")
-
-
-def _chunks(source: Iterator[Document]) -> Iterator[list[Document]]:
-    chunk: list[Document] = []
-    for document in source:
-        chunk.append(document)
-        if len(chunk) == _CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _embed_missing(

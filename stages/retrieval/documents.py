@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,8 +25,10 @@ from stages.artifacts.python_api import ApiDocs
 from stages.failures import StageError
 from stages.retrieval.lexical import words
 
-# Largest share of API names in an extension's text. A readme, if there is one, is more informative.
+# Largest share of API names in an extension's text.
 _API_SHARE = 0.4
+# Number of documents in memory at once, besides those of the file that is being read.
+_CHUNK = 500
 
 
 def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str = "cl100k_base") -> Iterator[Document]:
@@ -42,20 +46,28 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
     """
     from stages.retrieval import tokens
 
-    def cut(text: str, limit: int = max_tokens) -> str:
-        # A token has at least one byte, so a text of at most that many bytes fits. Avoids counting most settings.
-        return text if len(text.encode()) <= limit else tokens.truncate(text, limit, encoding)
-
-    source = {
-        "extensions": _extensions,
+    # A readme, if there is one, is more informative than the names.
+    names = partial(tokens.truncate, max_tokens=int(_API_SHARE * max_tokens), encoding=encoding)
+    sources: dict[str, Callable[[Path], Iterator[Document]]] = {
+        "extensions": partial(_extensions, shortened=names),
         "code_examples": _code_examples,
         "settings": _settings,
         "nodes": _nodes,
-    }[kind]
-    return source(work_dir, cut, max_tokens)
+    }
+    for some in in_chunks(sources[kind](work_dir)):
+        texts = tokens.truncate_all([document.page_content for document in some], max_tokens, encoding)
+        for document, text in zip(some, texts, strict=True):
+            yield msgspec.structs.replace(document, page_content=text)
 
 
-def _extensions(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:
+def in_chunks(source: Iterable[Document]) -> Iterator[list[Document]]:
+    """Yield the documents in lists of `_CHUNK`; the last may be shorter."""
+    iterator = iter(source)
+    while chunk := list(itertools.islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _extensions(work_dir: Path, shortened: Callable[[str], str]) -> Iterator[Document]:
     database = artifacts.read(work_dir / extension_data.DATABASE, extension_data.ExtensionsDatabase)
     for identifier, entry in sorted(database.extensions.items()):
         api = _api_names(work_dir / extension_data.FOLDER / entry.api_docs_path) if entry.api_docs_path else []
@@ -63,10 +75,10 @@ def _extensions(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Ite
             f"{entry.title or identifier} ({identifier})",
             entry.description,
             ", ".join(entry.keywords),
-            cut("API: " + ", ".join(api), int(_API_SHARE * max_tokens)) if api else "",
+            shortened("API: " + ", ".join(api)) if api else "",
             entry.long_description,
         ]
-        text = cut("\n".join(part.strip() for part in parts if part and part.strip()))
+        text = "\n".join(part.strip() for part in parts if part and part.strip())
         metadata = ExtensionMetadata(
             extension_id=identifier,
             version=entry.version,
@@ -97,16 +109,16 @@ def _api_names(path: Path) -> list[str]:
     return list(dict.fromkeys(name for _, _, name in [*sorted(ranked), *sorted(variables)]))
 
 
-def _code_examples(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:
+def _code_examples(work_dir: Path) -> Iterator[Document]:
     files = {}
     for path in (work_dir / EXAMPLES).glob("extracted_methods_*/*.example.json"):
         files[path.name.removesuffix(".example.json") + ":"] = path
     for prefix, path in sorted(files.items()):
         example = artifacts.read(path, ExampleFile)
-        yield from sorted(_examples_of(prefix, example, cut), key=lambda document: document.id)
+        yield from sorted(_examples_of(prefix, example), key=lambda document: document.id)
 
 
-def _examples_of(prefix: str, file: ExampleFile, cut: Callable[..., str]) -> Iterator[Document]:
+def _examples_of(prefix: str, file: ExampleFile) -> Iterator[Document]:
     seen: set[str] = set()
     for example in file.methods:
         key = prefix + example.full_name
@@ -127,7 +139,7 @@ def _examples_of(prefix: str, file: ExampleFile, cut: Callable[..., str]) -> Ite
             reasons=", ".join(example.reasons),
             source_code=example.source_code,
         )
-        yield Document(id=key, page_content=cut(_example_text(example)), metadata=metadata)
+        yield Document(id=key, page_content=_example_text(example), metadata=metadata)
 
 
 def _example_text(example: Example) -> str:
@@ -145,7 +157,7 @@ def _example_text(example: Example) -> str:
     return "\n".join(part.strip("\n") for part in parts if part.strip())
 
 
-def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:
+def _settings(work_dir: Path) -> Iterator[Document]:
     summary = artifacts.read(work_dir / settings.SUMMARY, settings.SettingSummary)
     for key, setting in sorted(summary.settings.items()):
         if setting.dynamic:
@@ -168,11 +180,11 @@ def _settings(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Itera
             prefix=key.lstrip("/").split("/", 1)[0],
             extensions=", ".join(setting.extensions),
         )
-        text = cut("\n".join(part.strip() for part in parts if part.strip()))
+        text = "\n".join(part.strip() for part in parts if part.strip())
         yield Document(id=key, page_content=text, metadata=metadata)
 
 
-def _nodes(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator[Document]:
+def _nodes(work_dir: Path) -> Iterator[Document]:
     database = artifacts.read(work_dir / nodes.DATABASE, nodes.NodesDatabase)
     for name, node in sorted(database.nodes.items()):
         groups = {"inputs": node.inputs, "outputs": node.outputs, "state": node.state}
@@ -195,7 +207,7 @@ def _nodes(work_dir: Path, cut: Callable[..., str], max_tokens: int) -> Iterator
             class_full_name=node.class_full_name,
             file_path=node.file_path,
         )
-        text = cut("\n".join(part.strip() for part in parts if part.strip()))
+        text = "\n".join(part.strip() for part in parts if part.strip())
         yield Document(id=name, page_content=text, metadata=metadata)
 
 

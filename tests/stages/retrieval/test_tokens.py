@@ -94,3 +94,15 @@ def test_a_cut_text_is_a_prefix_and_never_too_long(text: str, limit: int) -> Non
     assert tokens.count(cut) <= limit
     if tokens.count(text) > limit > 0:
         assert len(cut) < len(text)
+
+
+def test_several_texts_are_counted_and_cut_as_if_alone(wheel_root: Path) -> None:
+    texts = ["", "word", "a\ud800b " * 40, "漢字 👍🏽\n" * 30, "x" * 12, "x" * 13]
+    texts += [file.read_text(encoding="utf-8") for file in sorted(wheel_root.glob("isaaclab/apps/*.kit"))]
+    assert tokens.count_all(texts) == [tokens.count(text) for text in texts]
+    for limit in (0, 1, 12, 200):
+        cut = tokens.truncate_all(texts, limit)
+        assert cut == [tokens.truncate(text, limit) for text in texts]
+        assert max(tokens.count_all(cut)) <= limit
+        assert sum(map(len, cut)) < sum(map(len, texts))
+    assert tokens.truncate_all([], 5) == tokens.count_all([]) == []
