@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -70,7 +69,8 @@ def embed_query(backend: Backend, text: str) -> numpy.ndarray:
 def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndarray:
     """Return ``vectors`` scaled to length 1, float32.
 
-    The length is correctly rounded, so that the result is the same on every machine and in every batch.
+    The squares are added in the order of the dimensions, so that the result is the same on every machine and in every
+    batch.
 
     Args:
         vectors: The output of a model, n × d.
@@ -91,12 +91,12 @@ def checked(vectors: numpy.ndarray, *, count: int, dimension: int) -> numpy.ndar
     exact = vectors.astype(numpy.float64)
     if not numpy.isfinite(exact).all():
         raise ValueError("gave a vector that is not finite (NaN or infinity)")
-    result = numpy.empty(exact.shape, dtype=numpy.float32)
-    for row, vector in enumerate(exact):
-        # Scaled first, because squares of very large or small numbers would overflow or underflow.
-        largest = float(numpy.abs(vector).max())
-        if largest == 0.0:
-            raise ValueError("gave a vector of zeros")
-        scaled = vector / largest
-        result[row] = scaled / math.sqrt(math.fsum((scaled * scaled).tolist()))
-    return result
+    # Scaled first, because squares of very large or small numbers would overflow or underflow.
+    largest = numpy.abs(exact).max(axis=1, keepdims=True, initial=0.0)
+    if not largest.all():
+        raise ValueError("gave a vector of zeros")
+    exact /= largest
+    squares = numpy.zeros(len(exact))
+    for column in exact.T:
+        squares += column * column
+    return (exact / numpy.sqrt(squares)[:, None]).astype(numpy.float32)

@@ -95,7 +95,7 @@ class LocalBackend:
                 raise StageError(
                     f"{self._folder / name}: the local model cannot be read ({error.strerror}). {_REPAIR}"
                 ) from error
-        digest.update(f"decay {self._DECAY} {self._CHARACTERS} {self._LONGEST}".encode())
+        digest.update(f"decay {self._DECAY} {self._CHARACTERS} {self._LONGEST} float32".encode())
         return digest.hexdigest()[:16]
 
     def load(self) -> None:
@@ -124,7 +124,7 @@ class LocalBackend:
             weights_by_position = itertools.accumulate(
                 itertools.repeat(self._DECAY, self._LONGEST - 1), operator.mul, initial=1.0
             )
-            self._decay = numpy.fromiter(weights_by_position, dtype=numpy.float64, count=self._LONGEST)
+            self._decay = numpy.fromiter(weights_by_position, dtype=numpy.float32, count=self._LONGEST)
         except (ImportError, MemoryError):
             raise
         except Exception as error:
@@ -169,18 +169,17 @@ class LocalBackend:
     def _vectors(self, encodings: list[Any]) -> numpy.ndarray:
         import numpy
 
-        sums = numpy.zeros((len(encodings), self.dimension), dtype=numpy.float64)
-        # Allocated once: allocating a megabyte per text takes longer than filling it.
+        sums = numpy.zeros((len(encodings), self.dimension), dtype=numpy.float32)
+        # Allocated once: allocating half a megabyte per text takes longer than filling it.
         rows = numpy.empty((self._LONGEST, self.dimension), dtype=numpy.float32)
-        weighted = numpy.empty((self._LONGEST, self.dimension), dtype=numpy.float64)
         for number, encoding in enumerate(encodings):
-            # The sum has the direction of the mean. Rows are added one after another in float64, because the order of
-            # additions in a matrix product depends on the machine.
+            # The sum has the direction of the mean. Rows are added one after another, because the order of additions
+            # in a matrix product depends on the machine.
             ids = numpy.array(encoding.ids[: self._LONGEST], dtype=numpy.int64)
-            some = slice(len(ids))
-            numpy.take(self._table, ids, axis=0, out=rows[some], mode="clip")
-            numpy.multiply(rows[some], self._decay[some, None], out=weighted[some])
-            numpy.add.reduce(weighted[some], axis=0, out=sums[number])
+            some = rows[: len(ids)]
+            numpy.take(self._table, ids, axis=0, out=some, mode="clip")
+            numpy.multiply(some, self._decay[: len(ids), None], out=some)
+            numpy.add.reduce(some, axis=0, out=sums[number])
         return checked(sums, count=len(encodings), dimension=self.dimension)
 
 
