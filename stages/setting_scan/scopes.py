@@ -6,6 +6,7 @@ import ast
 import re
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 # Fields that the traversal skips: they contain no strings, calls or bindings.
 _IDLE_FIELDS = frozenset(
@@ -36,11 +37,28 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_SCOPES = (*_FUNCTIONS, ast.ClassDef)
+# The kinds of nodes that are more than the way to their children.
+_NOTED = frozenset(
+    {
+        *(*_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Call, ast.Constant, ast.JoinedStr, ast.BinOp),
+        *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.comprehension, ast.Expr),
+    }
+)
 _ITSELF = frozenset({"self", "cls"})
 # Kit calls these methods of an extension's class with the extension's id and version.
 _STARTUP = "on_startup"
 _ID_ARGUMENT = re.compile(r"_*(?:ext|extension)_?(?:full_?)?id\Z")
+
+
+def _may_be_text(node: ast.BinOp) -> bool:
+    """Return True if an operation can result in a text: a sum without numbers, or a format."""
+    if type(node.op) is ast.Mod:
+        return True
+    return type(node.op) is ast.Add and not (_is_number(node.left) or _is_number(node.right))
+
+
+def _is_number(node: ast.expr) -> bool:
+    return type(node) is ast.Constant and type(node.value) in (int, float)
 
 
 class OwnExtensionId(ast.expr):
@@ -151,41 +169,51 @@ class Bindings:
             elif isinstance(statement, ast.ImportFrom):
                 self._import_from(statement)
 
-    def collect(self, tree: ast.Module) -> None:  # noqa: PLR0912 - one loop over all kinds of nodes, for speed
+    def collect(self, tree: ast.Module) -> None:  # noqa: PLR0912, PLR0915 - one loop over all kinds, for speed
         """Walk the whole file once."""
         stack: list[tuple[ast.AST, Scope]] = [(tree, self.module)]
-        push = stack.append
-        children, idle = _CHILDREN, _IDLE_CHILDREN
+        pop, push = stack.pop, stack.append
+        children, idle, noted, attribute = _CHILDREN, _IDLE_CHILDREN, _NOTED, ast.Attribute
+        node: Any
         while stack:
-            node, scope = stack.pop()
+            node, scope = pop()
             kind = type(node)
-            if kind is ast.Call:
-                self.calls.append((node, scope))  # type: ignore[arg-type]
+            if kind is attribute:
+                while kind is attribute:
+                    node = node.value
+                    kind = type(node)
+                if kind in idle:
+                    continue
+            if kind not in noted:
+                pass
+            elif kind is ast.Call:
+                self.calls.append((node, scope))
             elif kind is ast.Constant:
-                value = node.value  # type: ignore[attr-defined]
-                if type(value) is str and ("/" in value):
-                    self.strings.append((node, scope))  # type: ignore[arg-type]
+                if type(node.value) is str and "/" in node.value:
+                    self.strings.append((node, scope))
                 continue
-            elif kind in (ast.JoinedStr, ast.BinOp):
-                self.strings.append((node, scope))  # type: ignore[arg-type]
+            elif kind is ast.JoinedStr:
+                self.strings.append((node, scope))
+            elif kind is ast.BinOp:
+                if _may_be_text(node):
+                    self.strings.append((node, scope))
             elif kind is ast.Assign or kind is ast.AnnAssign:
-                self._assignment(node, scope, scope.name if scope.is_class else "")  # type: ignore[arg-type]
+                self._assignment(node, scope, scope.name if scope.is_class else "")
             elif kind is ast.Expr:
-                inner = node.value  # type: ignore[attr-defined]
-                if type(inner) is ast.Constant:
+                if type(node.value) is ast.Constant:
                     continue  # a docstring or an unused string
-            elif isinstance(node, _SCOPES):
-                scope = self._enter(node, scope)
             elif kind is ast.ImportFrom:
-                self._import_from(node)  # type: ignore[arg-type]
+                self._import_from(node)
                 continue
             elif kind is ast.Import:
-                self._import(node)  # type: ignore[arg-type]
+                self._import(node)
                 continue
             elif kind is ast.For or kind is ast.comprehension:
-                self._loops.append((node.target, node.iter, scope))  # type: ignore[attr-defined]
+                self._loops.append((node.target, node.iter, scope))
             elif kind is ast.NamedExpr:
-                scope.bind(node.target.id, node.value)  # type: ignore[attr-defined]
+                scope.bind(node.target.id, node.value)
+            else:
+                scope = self._enter(node, scope)
             for field in children[kind]:
                 child = getattr(node, field)
                 if type(child) is list:
