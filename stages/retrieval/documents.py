@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -25,9 +26,10 @@ from stages.artifacts.python_api import ApiDocs
 from stages.failures import StageError
 from stages.retrieval.lexical import words
 
+_T = TypeVar("_T")
 # Largest share of API names in an extension's text.
 _API_SHARE = 0.4
-# Number of documents in memory at once, besides those of the file that is being read.
+# Number of documents in memory at once, besides those of the file that is read.
 _CHUNK = 500
 
 
@@ -47,7 +49,7 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
     from stages.retrieval import tokens
 
     # A readme, if there is one, is more informative than the names.
-    names = partial(tokens.truncate, max_tokens=int(_API_SHARE * max_tokens), encoding=encoding)
+    names = partial(tokens.truncate_all, max_tokens=int(_API_SHARE * max_tokens), encoding=encoding)
     sources: dict[str, Callable[[Path], Iterator[Document]]] = {
         "extensions": partial(_extensions, shortened=names),
         "code_examples": _code_examples,
@@ -60,39 +62,50 @@ def documents(kind: str, work_dir: Path, *, max_tokens: int = 500, encoding: str
             yield msgspec.structs.replace(document, page_content=text)
 
 
-def in_chunks(source: Iterable[Document]) -> Iterator[list[Document]]:
-    """Yield the documents in lists of `_CHUNK`; the last may be shorter."""
+def in_chunks(source: Iterable[_T]) -> Iterator[list[_T]]:
+    """Yield the items in lists of `_CHUNK`; the last may be shorter."""
     iterator = iter(source)
     while chunk := list(itertools.islice(iterator, _CHUNK)):
         yield chunk
 
 
-def _extensions(work_dir: Path, shortened: Callable[[str], str]) -> Iterator[Document]:
+def _extensions(work_dir: Path, shortened: Callable[[list[str]], list[str]]) -> Iterator[Document]:
     database = artifacts.read(work_dir / extension_data.DATABASE, extension_data.ExtensionsDatabase)
-    for identifier, entry in sorted(database.extensions.items()):
-        api = _api_names(work_dir / extension_data.FOLDER / entry.api_docs_path) if entry.api_docs_path else []
-        parts = [
-            f"{entry.title or identifier} ({identifier})",
-            entry.description,
-            ", ".join(entry.keywords),
-            shortened("API: " + ", ".join(api)) if api else "",
-            entry.long_description,
-        ]
-        text = "\n".join(part.strip() for part in parts if part and part.strip())
-        metadata = ExtensionMetadata(
-            extension_id=identifier,
-            version=entry.version,
-            title=entry.title,
-            description=entry.description,
-            long_description=entry.long_description,
-            keywords=", ".join(entry.keywords),
-            dependencies=", ".join(entry.dependencies),
-            has_python_api=entry.has_python_api,
-            has_overview=entry.has_overview,
-            total_classes=entry.total_classes,
-            total_methods=entry.total_methods,
-        )
-        yield Document(id=identifier, page_content=text, metadata=metadata)
+    for some in in_chunks(sorted(database.extensions.items())):
+        apis = shortened([_api_text(work_dir, entry) for _, entry in some])
+        for (identifier, entry), api in zip(some, apis, strict=True):
+            yield _extension(identifier, entry, api)
+
+
+def _extension(identifier: str, entry: extension_data.DatabaseEntry, api: str) -> Document:
+    parts = [
+        f"{entry.title or identifier} ({identifier})",
+        entry.description,
+        ", ".join(entry.keywords),
+        api,
+        entry.long_description,
+    ]
+    metadata = ExtensionMetadata(
+        extension_id=identifier,
+        version=entry.version,
+        title=entry.title,
+        description=entry.description,
+        long_description=entry.long_description,
+        keywords=", ".join(entry.keywords),
+        dependencies=", ".join(entry.dependencies),
+        has_python_api=entry.has_python_api,
+        has_overview=entry.has_overview,
+        total_classes=entry.total_classes,
+        total_methods=entry.total_methods,
+    )
+    text = "\n".join(part.strip() for part in parts if part and part.strip())
+    return Document(id=identifier, page_content=text, metadata=metadata)
+
+
+def _api_text(work_dir: Path, entry: extension_data.DatabaseEntry) -> str:
+    """Return the names in an extension's API, see `_api_names`; empty if there are none."""
+    names = _api_names(work_dir / extension_data.FOLDER / entry.api_docs_path) if entry.api_docs_path else []
+    return "API: " + ", ".join(names) if names else ""
 
 
 def _api_names(path: Path) -> list[str]:
