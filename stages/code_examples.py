@@ -46,6 +46,7 @@ from stages.failures import StageError
 from stages.storage.copies import Copies
 from stages.storage.jsonfile import read_bytes, to_json, write_bytes, write_json
 from stages.storage.stale import remove_stale
+from stages.storage.threads import in_threads
 
 NOTEWORTHY_LINES = 10
 MAX_TOKENS = 8_000
@@ -168,6 +169,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
     work_dir = Path(work_dir)
     chosen = artifacts.read(work_dir / EXTENSIONS, Extensions)
     copies = Copies(work_dir / COPIES, mode)
+    uncopied: list[tuple[str, str]] = []
     seen: dict[str, str] = {}
     summaries: dict[str, ExtensionExamples] = {}
     totals = {"methods_analyzed": 0, "interesting_methods": 0, "duplicates": 0, "tokens": 0}
@@ -193,8 +195,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
             sha256 = hashlib.sha256(content).hexdigest()
             write_bytes(Path(target), content)
         elif copies.differ(selected, target):
-            write_bytes(Path(target), read_bytes(Path(selected)))
-            copies.remember(selected, target)
+            uncopied.append((selected, target))
         summaries[extension.id] = ExtensionExamples(
             version=extension.version,
             total_methods_analyzed=found.methods_analyzed,
@@ -209,6 +210,9 @@ def merge(work_dir: Path, *, mode: str) -> None:
         totals["interesting_methods"] += sum(first)
         totals["duplicates"] += len(duplicates)
         totals["tokens"] += tokens
+    in_threads(_copy, uncopied)
+    for selected, target in uncopied:
+        copies.remember(selected, target)
     summary = ExampleSummary(
         kit_version=chosen.kit_version,
         scan_mode=scan_mode,
@@ -220,6 +224,11 @@ def merge(work_dir: Path, *, mode: str) -> None:
     copies.save()
     _prune(work_dir, chosen.extensions, mode)
     logger.info("%d examples, %d duplicates left out", totals["interesting_methods"], totals["duplicates"])
+
+
+def _copy(files: tuple[str, str]) -> None:
+    source, target = files
+    write_bytes(Path(target), read_bytes(Path(source)))
 
 
 def _example(function: Function, source: str, reasons: list[str], token_count: int) -> Example:

@@ -11,10 +11,13 @@ from typing import Any
 from doit.dependency import FileChangedChecker
 
 from stages.storage.recent import is_recent
+from stages.storage.threads import in_threads
 
 # Recorded instead of a digest if the file changed while a task read it. It matches no digest: the task runs again.
 CHANGED_WHILE_READ = "changed while it was read"
 UNREADABLE = "cannot be read"
+# More targets than this are read in threads.
+_SEVERAL = 20
 
 Signature = tuple[int, int, int, int]
 
@@ -85,21 +88,41 @@ def state_of(path: str, known: list[Any] | None = None, *, racy_check: bool = Tr
     return [size, mtime, ctime, inode, value]
 
 
-def state_of_target(path: str, known: list[Any] | None = None) -> list[Any]:
-    """Return the state to record for a target of a task that has just succeeded.
+def states_of_targets(targets: Iterable[str], known: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the states to record for the targets of a task that has just succeeded. Leaves out missing targets.
 
-    The task wrote the file, or compared it with what it would write. A new hard link, as the data set gets with each
+    The task wrote each file, or compared it with what it would write. A new hard link, as the data set gets with each
     generation, changes nothing but the change time of a file, which is then not read again.
 
     Args:
-        path: The file.
-        known: The recorded state.
+        targets: The files.
+        known: The recorded states.
     """
-    note_unchanged(path, None)
-    now = signature(os.stat(path))
-    if known is not None and (now[0], now[1], now[3]) == (known[0], known[1], known[3]):
-        return [*now, known[4]]
-    return state_of(path, racy_check=False)
+    found: dict[str, list[Any]] = {}
+    unread: list[str] = []
+    for path in targets:
+        note_unchanged(path, None)
+        before = known.get(path)
+        try:
+            now = signature(os.stat(path))
+        except OSError:
+            continue
+        if before is not None and (now[0], now[1], now[3]) == (before[0], before[1], before[3]):
+            found[path] = [*now, before[4]]
+        else:
+            unread.append(path)
+    read = in_threads if len(unread) > _SEVERAL else map
+    for path, state in zip(unread, read(_state_after, unread), strict=True):
+        if state is not None:
+            found[path] = state
+    return found
+
+
+def _state_after(path: str) -> list[Any] | None:
+    try:
+        return state_of(path, racy_check=False)
+    except OSError:
+        return None
 
 
 def differs(path: str, status: os.stat_result, state: list[Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 from collections.abc import Callable, Collection
@@ -69,7 +68,9 @@ class Freshness:
             self._before = {name: found.pop(name) for name in self._steady}
             self.options = {**self.options, **found}
         known = values.get("targets", {})
-        task.value_savers.append(lambda: {"options": self._made_with(), "targets": _states(task.targets, known)})
+        task.value_savers.append(
+            lambda: {"options": self._made_with(), "targets": file_state.states_of_targets(task.targets, known)}
+        )
         self.reasons = [self._always] if self._always else []
         if "options" not in values:
             unmade = self.forgotten or "it has no recorded result"
@@ -129,14 +130,6 @@ def reasons(task: Task) -> list[str]:
         return found
     found = [f"{target} is missing" for target in task.targets if not os.path.exists(target)]
     return found or [f"{name} changed" for name in sorted(task.dep_changed or ())]
-
-
-def _states(targets: list[str], known: dict[str, Any]) -> dict[str, Any]:
-    found = {}
-    for target in targets:
-        with contextlib.suppress(OSError):
-            found[target] = file_state.state_of_target(target, known.get(target))
-    return found
 
 
 def _changed_targets(states: dict[str, Any], targets: list[str]) -> list[str]:

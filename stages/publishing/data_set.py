@@ -12,11 +12,10 @@ import shutil
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from stages.artifacts.final_assembly import MANIFEST, FileEntry, Manifest
 from stages.failures import StageError
@@ -24,9 +23,8 @@ from stages.publishing.manifest import copy_and_hash, encode, read_manifest, sha
 from stages.storage.folder_swap import exclusive, recover, remove_folder, swap, sync_folder
 from stages.storage.jsonfile import read_json, write_bytes, write_json
 from stages.storage.recent import TICK_NS, is_recent
+from stages.storage.threads import in_threads
 
-_AT_A_TIME = 4
-_T = TypeVar("_T")
 _Signature = list[int]
 
 
@@ -119,30 +117,35 @@ class Publication:
     ) -> Published:
         old = _manifest(self.folder)
         tree = _tree(self.folder)
-        compared = self._compare(files)
-        entries = {name: file.entry for name, file in compared.items()}
+        compared = self._compare(files, set(old.files) if old is not None else set())
+        entries = {name: file.entry for name, file in compared.items() if file.entry is not None}
         entries |= {name: _entry_of(content) for name, content in contents.items()}
-        manifest = encode(manifest_of(dict(sorted(entries.items()))))
+        names = compared.keys() | contents.keys()
 
         same = {name for name, file in compared.items() if file.is_published}
         sources = {name: file.source for name, file in compared.items()}
         same |= {name for name, content in contents.items() if _content(self.folder / name) == content}
         ours = (set(old.files) if old is not None else earlier_names) | {MANIFEST}
         done = Published(
-            changed=sorted(entries.keys() - same),
-            removed=sorted((ours & tree.files) - entries.keys() - {MANIFEST}),
-            foreign=sorted(tree.files - ours - entries.keys()),
+            changed=sorted(names - same),
+            removed=sorted((ours & tree.files) - names - {MANIFEST}),
+            foreign=sorted(tree.files - ours - names),
         )
-        manifest_is_same = _content(self.folder / MANIFEST) == manifest
+
+        def manifest() -> bytes:
+            return encode(manifest_of(dict(sorted(entries.items()))))
+
+        manifest_is_same = len(entries) == len(names) and _content(self.folder / MANIFEST) == manifest()
         if not done.changed and not done.removed and manifest_is_same:
             self._record.save(self.folder, sources, entries)
             return done
-        self._refuse_obstacles(tree, entries)
+        self._refuse_obstacles(tree, names)
         if not manifest_is_same:
             # Removed first, because this changes the times of files linked in both generations.
             remove_folder(self._previous)
-        self._build(files=files, contents=contents, entries=entries, same=same, tree=tree, foreign=done.foreign)
-        write_bytes(self.building / MANIFEST, manifest)
+        self._build(files=files, contents=contents, same=same, tree=tree, foreign=done.foreign)
+        entries |= self._copy({name: (files[name], compared[name]) for name in sorted(files.keys() - same)})
+        write_bytes(self.building / MANIFEST, manifest())
         for folder in sorted({os.path.dirname(name) for name in [*entries, MANIFEST]}):
             sync_folder(self.building / folder)
         if swap(self.building, self.folder, self.aside):
@@ -154,8 +157,11 @@ class Publication:
         self._record.save(self.folder, sources, entries)
         return done
 
-    def _compare(self, files: Mapping[str, str]) -> dict[str, _Compared]:
-        """Return the record of each file. Reads only files without a record, several at a time."""
+    def _compare(self, files: Mapping[str, str], published: Collection[str]) -> dict[str, _Compared]:
+        """Compare each file with the published one, if it is in the manifest or in the folder.
+
+        Reads only files without a record, several at a time.
+        """
         found: dict[str, _Compared] = {}
         unknown: list[tuple[str, str, _Signature]] = []
         for name, source in files.items():
@@ -164,11 +170,13 @@ class Publication:
                 raise StageError(f"{source}: expected a regular file. Delete it and run again.")
             signature = _signature_of(status)
             digest = self._record.digest(name, signature, _signature(f"{self.folder}/{name}"))
-            if digest is None:
+            if digest is not None:
+                found[name] = _Compared(FileEntry(size=status.st_size, sha256=digest), True, signature)
+            elif name in published or os.path.lexists(self.folder / name):
                 unknown.append((name, source, signature))
             else:
-                found[name] = _Compared(FileEntry(size=status.st_size, sha256=digest), True, signature)
-        for (name, _, _), compared in zip(unknown, _in_threads(self._read, unknown), strict=True):
+                found[name] = _Compared(None, False, signature)
+        for (name, _, _), compared in zip(unknown, in_threads(self._read, unknown), strict=True):
             found[name] = compared
         return {name: found[name] for name in files}
 
@@ -196,27 +204,35 @@ class Publication:
         *,
         files: Mapping[str, str],
         contents: Mapping[str, bytes],
-        entries: Mapping[str, FileEntry],
         same: set[str],
         tree: _Tree,
         foreign: list[str],
     ) -> None:
+        """Create the next folder, with everything but the files to copy and the manifest."""
         self.building.mkdir()
         if self.folder.is_dir():
             shutil.copymode(self.folder, self.building)
+        names = files.keys() | contents.keys()
         empty = {folder for folder in tree.folders if _is_empty(tree, folder)}
-        for folder in sorted({os.path.dirname(name) for name in [*entries, *foreign]} | (empty - entries.keys())):
+        for folder in sorted({os.path.dirname(name) for name in [*names, *foreign]} | (empty - names)):
             (self.building / folder).mkdir(parents=True, exist_ok=True)
         for name in [*sorted(same), *foreign]:
             _link(f"{self.folder}/{name}", f"{self.building}/{name}")
         for name in contents.keys() - same:
             write_bytes(self.building / name, contents[name])
 
-        def copy(name: str) -> None:
-            if copy_and_hash(files[name], self.building / name) != entries[name].sha256:
-                raise StageError(f"{files[name]}: changed while it was being published. Run again.")
+    def _copy(self, items: Mapping[str, tuple[str, _Compared]]) -> dict[str, FileEntry]:
+        """Copy files into the next folder, several at a time, and return their entries."""
 
-        _in_threads(copy, sorted(files.keys() - same))
+        def copy(name: str) -> FileEntry:
+            source, compared = items[name]
+            entry = FileEntry(size=compared.source[0], sha256=copy_and_hash(source, self.building / name))
+            same = _signature(source) == compared.source if compared.entry is None else entry == compared.entry
+            if not same:
+                raise StageError(f"{source}: changed while it was being published. Run again.")
+            return entry
+
+        return dict(zip(items, in_threads(copy, items), strict=True))
 
     def _carry_over(self, seen: set[str]) -> None:
         """Link the user's files that were added to the old generation after it was listed.
@@ -288,12 +304,12 @@ class _Compared(NamedTuple):
     """The record of a file to publish.
 
     Attributes:
-        entry: Its entry in the manifest.
+        entry: Its entry in the manifest; None if it is only read when it is copied.
         is_published: True if the published file has the same content.
         source: The stat signature of its source, taken before the source was read.
     """
 
-    entry: FileEntry
+    entry: FileEntry | None
     is_published: bool
     source: _Signature
 
@@ -370,14 +386,3 @@ def _entry_of(content: bytes) -> FileEntry:
     import hashlib
 
     return FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
-
-
-def _in_threads(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
-    """Call a function for each item in parallel. A disk syncs many small files faster together."""
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        under_way = [pool.submit(function, item) for item in items]
-        try:
-            return [one.result() for one in under_way]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,11 @@ def old(tmp_path: Path) -> Path:
 
 def modified(path: Path, state: list[object]) -> bool:
     return FileStateChecker().check_modified(str(path), path.stat(), state)
+
+
+def _state_of_target(path: Path, known: list[Any] | None = None) -> list[Any]:
+    name = str(path)
+    return file_state.states_of_targets([name], {} if known is None else {name: known})[name]
 
 
 def test_the_same_file_is_not_modified(old: Path) -> None:
@@ -73,7 +79,7 @@ def test_a_file_that_changed_while_a_task_read_it_counts_as_modified_next_time(o
 
 
 def test_a_target_torn_by_a_power_failure_is_modified(old: Path) -> None:
-    state = file_state.state_of_target(str(old))
+    state = _state_of_target(old)
     old.write_bytes(b"\0\0\0")
     assert modified(old, state)
 
@@ -86,22 +92,22 @@ def test_an_unchanged_file_is_not_read_again(old: Path) -> None:
 
 
 def test_a_target_that_only_got_a_hard_link_is_not_read_again(old: Path) -> None:
-    record = [*file_state.state_of_target(str(old))[:4], "the digest of then"]
+    record = [*_state_of_target(old)[:4], "the digest of then"]
     old.with_name("link").hardlink_to(old)
-    state = file_state.state_of_target(str(old), record)
+    state = _state_of_target(old, record)
     assert state == [*file_state.signature(old.stat()), "the digest of then"] != record
     assert not modified(old, state)
 
 
 def test_a_target_that_the_task_wrote_is_read(old: Path) -> None:
-    record = file_state.state_of_target(str(old))
+    record = _state_of_target(old)
     for content in ("two", "three"):
         new = old.with_name("new")
         new.write_text(content)
         new.replace(old)
-        assert file_state.state_of_target(str(old), record)[4] == file_state.state_of_target(str(old))[4] != record[4]
+        assert _state_of_target(old, record)[4] == _state_of_target(old)[4] != record[4]
     old.write_text("one")
-    assert file_state.state_of_target(str(old), record)[4] == record[4]
+    assert _state_of_target(old, record)[4] == record[4]
 
 
 def test_a_target_that_was_found_unchanged_is_looked_for_once(old: Path) -> None:
@@ -120,7 +126,7 @@ def test_what_a_task_writes_is_looked_for_again(old: Path) -> None:
     checker = FileStateChecker()
     file_state.note_unchanged(str(old), old.stat())
     old.write_text("two more")
-    file_state.state_of_target(str(old))
+    _state_of_target(old)
     assert checker.info(str(old)).st_size == 8
 
 
@@ -133,3 +139,17 @@ def test_a_new_run_looks_for_every_target(old: Path) -> None:
 @pytest.mark.parametrize("record", ["odd", [], [1, 2], {"a": 1}, 3])
 def test_a_malformed_record_counts_as_missing(old: Path, record: object) -> None:
     assert FileStateChecker().get_state(str(old), record) == FileStateChecker().get_state(str(old), None)  # type: ignore[arg-type]
+
+
+def test_the_states_of_many_targets_are_those_of_each(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:03}" for number in range(90)]
+    for number, path in enumerate(paths):
+        path.write_text(f"{number % 60}")
+    names = list(map(str, paths))
+    missing = str(tmp_path / "missing")
+    states = file_state.states_of_targets([*names, missing], {})
+    assert states == {name: file_state.state_of(name, racy_check=False) for name in names}
+    assert len({state[4] for state in states.values()}) == 60
+    known = {name: [*states[name][:4], "recorded"] for name in names[::2]}
+    again = file_state.states_of_targets(names, known)
+    assert [name for name in names if again[name][4] == "recorded"] == names[::2]
