@@ -488,7 +488,9 @@ def test_force_wins_over_resume_with_a_notice(finished: Project) -> None:
 
 def test_an_edit_of_a_stage_runs_it_again(finished: Project, tmp_path: Path) -> None:
     code = tmp_path / "code"
-    ignored = shutil.ignore_patterns("__pycache__", ".*", "data", "_pipeline_output", "site", "tests", "docs")
+    ignored = shutil.ignore_patterns(
+        "__pycache__", ".*", "data", "_pipeline_output", "site", "tests", "docs", "benchmarks"
+    )
     shutil.copytree(ROOT, code, ignore=ignored)
     command = [sys.executable, "-m", "doit", f"config={finished.config}"]
 
@@ -508,7 +510,9 @@ def test_an_edit_of_a_stage_runs_it_again(finished: Project, tmp_path: Path) -> 
 
 def test_a_user_defined_task_is_not_a_stage(finished: Project, tmp_path: Path) -> None:
     code = tmp_path / "code"
-    ignored = shutil.ignore_patterns("__pycache__", ".*", "data", "_pipeline_output", "site", "tests", "docs")
+    ignored = shutil.ignore_patterns(
+        "__pycache__", ".*", "data", "_pipeline_output", "site", "tests", "docs", "benchmarks"
+    )
     shutil.copytree(ROOT, code, ignore=ignored)
     with (code / "dodo.py").open("a") as dodo:
         dodo.write("\n\ndef task_mine():\n    return {'actions': ['echo mine'], 'task_dep': ['final_assembly']}\n")
