@@ -46,6 +46,7 @@ from stages.failures import StageError
 from stages.storage.copies import Copies
 from stages.storage.jsonfile import read_bytes, to_json, write_bytes, write_json
 from stages.storage.stale import remove_stale
+from stages.storage.syncing import sync_files
 from stages.storage.threads import in_threads
 
 NOTEWORTHY_LINES = 10
@@ -229,6 +230,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
 def _copy(files: tuple[str, str]) -> None:
     source, target = files
     write_bytes(Path(target), read_bytes(Path(source)))
+    sync_files([target])  # `Copies` relies on it before the task is recorded
 
 
 def _example(function: Function, source: str, reasons: list[str], token_count: int) -> Example:

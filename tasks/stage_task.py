@@ -22,6 +22,7 @@ from config import ConfigError
 from stages.artifacts import Record
 from stages.failures import StageError
 from stages.storage.ownership import remove_made
+from stages.storage.syncing import sync_files
 from tasks.code_state import code_digest
 from tasks.uptodate import Freshness, PinnedFreshness
 from tasks.workers.local import Workers
@@ -104,7 +105,13 @@ class StageTask:
         targets = list(targets)
         task: dict[str, Any] = {
             "actions": [
-                StageAction(function, args, {**options, **(unchecked or {})}, None if in_process else self.workers)
+                StageAction(
+                    function,
+                    args,
+                    {**options, **(unchecked or {})},
+                    None if in_process else self.workers,
+                    synced=published,
+                )
             ],
             "file_dep": [] if self.pinned else list(file_dep),
             "targets": targets,
@@ -146,12 +153,19 @@ class StageAction(BaseAction):  # type: ignore[misc]
     """
 
     def __init__(
-        self, function: Callable[..., None], args: tuple[Any, ...], kwargs: dict[str, Any], workers: Workers | None
+        self,
+        function: Callable[..., None],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        workers: Workers | None,
+        *,
+        synced: bool = False,
     ) -> None:
         self.function = function
         self.args = args
         self.kwargs = kwargs
         self.workers = workers
+        self.synced = synced
         self.task: Any = None
         self.out = ""
         self.err = ""
@@ -169,6 +183,8 @@ class StageAction(BaseAction):  # type: ignore[misc]
                 seconds = time.monotonic() - begin
             else:
                 seconds = self.workers.run(self.function, *self.args, **kwargs)
+                if not (self.synced or self.workers.sync_files):
+                    sync_files(self.task.targets)
         except (StageError, ConfigError) as error:
             return StageFailed(str(error), type(error).__name__)
         except MemoryError as error:

@@ -23,6 +23,7 @@ from stages.publishing.manifest import copy_and_hash, encode, read_manifest, sha
 from stages.storage.folder_swap import exclusive, recover, remove_folder, swap, sync_folder
 from stages.storage.jsonfile import read_json, write_bytes, write_json
 from stages.storage.recent import TICK_NS, is_recent
+from stages.storage.syncing import sync_files
 from stages.storage.threads import in_threads
 
 _Signature = list[int]
@@ -146,6 +147,7 @@ class Publication:
         self._build(files=files, contents=contents, same=same, tree=tree, foreign=done.foreign)
         entries |= self._copy({name: (files[name], compared[name]) for name in sorted(files.keys() - same)})
         write_bytes(self.building / MANIFEST, manifest())
+        sync_files(self.building / name for name in [MANIFEST, *contents])
         for folder in sorted({os.path.dirname(name) for name in [*entries, MANIFEST]}):
             sync_folder(self.building / folder)
         if swap(self.building, self.folder, self.aside):

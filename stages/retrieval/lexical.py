@@ -35,7 +35,7 @@ CREATE VIRTUAL TABLE words USING fts5(name, body, content='', tokenize='porter u
 """
 # Bytes of words that FTS5 collects before it writes them, instead of 1 MiB. Fewer parts to merge take a third less time
 # and leave no free pages in the file.
-_COLLECTED = 16 * 1024 * 1024
+_COLLECTED = 8 * 1024 * 1024
 
 
 class Place(NamedTuple):

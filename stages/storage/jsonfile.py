@@ -16,6 +16,7 @@ import msgspec
 import orjson
 
 from stages.failures import StageError
+from stages.storage.syncing import sync
 
 # mkstemp creates private files; outputs follow the user's umask. Read once, because reading the umask sets it.
 UMASK = os.umask(0o077)
@@ -97,7 +98,8 @@ def write_json(path: Path, value: Any, *, indent: bool = False) -> bool:
 def write_bytes(path: Path, content: bytes) -> bool:
     """Write ``content`` to ``path`` atomically: a reader or a crash sees either the old or the new file.
 
-    If the file already holds ``content``, it is not written, so that its times do not change.
+    The file is synced to disk, see `stages.storage.syncing`. If it already holds ``content``, it is not written, so
+    that its times do not change.
 
     Returns:
         True if the file was written.
@@ -120,7 +122,7 @@ def write_bytes(path: Path, content: bytes) -> bool:
             stream.write(content)
             stream.flush()
             os.fchmod(stream.fileno(), 0o666 & ~UMASK)
-            os.fsync(stream.fileno())
+            sync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
         if temporary:

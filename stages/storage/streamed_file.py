@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stages.failures import StageError
 from stages.storage.jsonfile import UMASK
+from stages.storage.syncing import sync
 
 _CHUNK = 1 << 20
 
@@ -38,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
+            sync(stream.fileno())
         if path.is_symlink() or not same_content(temporary, path):
             os.replace(temporary, path)
     except OSError as error:

@@ -49,6 +49,8 @@ class DaskWorkers:
     ``distributed.scheduler.allowed-failures``).
     """
 
+    sync_files = True
+
     def __init__(self, scheduler: str, in_flight: int, work_dir: Path) -> None:
         """Store the arguments. The first task connects to the cluster.
 

@@ -18,6 +18,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol
 
 from stages.failures import StageError
+from stages.storage import syncing
 from tasks.workers.failure import Failure
 
 # Attempts per task. A dead worker (killed, out of memory) breaks the pool, so other tasks are repeated as well.
@@ -54,7 +55,13 @@ def quiet_libraries() -> None:
 
 
 class Workers(Protocol):
-    """Runs a function elsewhere and waits for it."""
+    """Runs a function elsewhere and waits for it.
+
+    Attributes:
+        sync_files: True if the function syncs the files that it writes; False if the caller must.
+    """
+
+    sync_files: bool
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
         """Call ``function`` and wait for it. Return the seconds that it took, without the wait for a worker.
@@ -104,6 +111,8 @@ class LocalWorkers:
     Attributes:
         processes: Largest number of worker processes. They start on demand.
     """
+
+    sync_files = False
 
     def __init__(self, processes: int = 1) -> None:
         self.processes = processes
@@ -249,6 +258,7 @@ class OneAtATime:
     """Workers that run one task at a time on other workers."""
 
     def __init__(self, workers: Workers) -> None:
+        self.sync_files = workers.sync_files
         self._workers = workers
         self._turn = threading.Lock()
 
@@ -285,6 +295,7 @@ def _serve(connection: Connection, level: int) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     quiet_libraries()
+    syncing.leave_to_main_process()
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -41,16 +41,23 @@ MUTATIONS = (
     Mutation(
         "no sync of a plain file",
         "stages/storage/jsonfile.py",
-        "            os.fsync(stream.fileno())\n",
+        "            sync(stream.fileno())\n",
         "",
         (_DURABILITY,),
     ),
     Mutation(
         "no sync of a streamed file",
         "stages/storage/streamed_file.py",
-        "            os.fsync(stream.fileno())\n",
+        "            sync(stream.fileno())\n",
         "            pass\n",
         (_DURABILITY,),
+    ),
+    Mutation(
+        "no sync of a worker's targets",
+        "tasks/stage_task.py",
+        "                    sync_files(self.task.targets)\n",
+        "                    pass\n",
+        ("tests/tasks/test_stage_task.py",),
     ),
     Mutation(
         "no sync of a published file",
