@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages.failures import StageError
+from stages.storage.folder_swap import exclusive
 
 if TYPE_CHECKING:
     import numpy
@@ -27,8 +27,6 @@ _TABLES = (
     "UNIQUE (space, digest))",
     f"PRAGMA user_version = {_FORMAT}",
 )
-# Prevents two threads from renaming the same broken file.
-_OPENING = threading.Lock()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -73,14 +71,12 @@ class EmbeddingCache:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _OPENING:
-                try:
-                    self._connection = self._open(durable)
-                except sqlite3.DatabaseError as error:
-                    if isinstance(error, sqlite3.OperationalError):
-                        raise
-                    self._rename_corrupt(error)
-                    self._connection = self._open(durable)
+            try:
+                self._connection = self._open(durable)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                self._connection = self._replace_and_open(durable)
             self._namespace, self._dimension = self._select_namespace(namespace)
         except (OSError, sqlite3.Error) as error:
             raise StageError(f"{path}: the embedding cache cannot be opened ({error}).") from error
@@ -106,6 +102,17 @@ class EmbeddingCache:
             raise
         return connection
 
+    def _replace_and_open(self, durable: bool) -> sqlite3.Connection:
+        """Replace a broken file and open it, unless another process or thread has just replaced it."""
+        with exclusive(self._path.parent):
+            try:
+                return self._open(durable)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                self._rename_corrupt(error)
+                return self._open(durable)
+
     def _rename_corrupt(self, error: Exception) -> None:
         aside = self._path.with_name(self._path.name + ".corrupt")
         _LOG.warning(
@@ -114,10 +121,11 @@ class EmbeddingCache:
             error,
             aside.name,
         )
-        self._path.replace(aside)
+        # The log first: a process that opens the path after the renaming has a log of its own.
         for suffix in ("-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).unlink()
+        self._path.replace(aside)
 
     def _select_namespace(self, key: str) -> tuple[int, int]:
         self._connection.execute("INSERT OR IGNORE INTO space (key, dimension) VALUES (?, 0)", (key,))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import multiprocessing
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -122,6 +125,27 @@ def test_broken_file_is_renamed_with_a_warning(
     assert "every text is embedded again" in caplog.text
     with EmbeddingCache(path, "one", durable=False) as cache:
         assert cache.known([digest("a")]) == {digest("a")}
+
+
+def _store_at(args: tuple[Path, int, float]) -> None:
+    path, number, moment = args
+    time.sleep(max(0.0, moment - time.time()))
+    with EmbeddingCache(path, "one", durable=False) as cache:
+        cache.store([digest(str(number))], rows(1))
+
+
+def test_a_broken_file_is_replaced_once_by_several_processes(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        list(pool.map(_store_at, [(tmp_path / "warm" / "c", number, time.time() + 1) for number in range(4)]))
+        for attempt in range(15):
+            path = tmp_path / str(attempt) / "cache.sqlite3"
+            path.parent.mkdir()
+            path.write_bytes(b"not a database" * 500)
+            moment = time.time() + 0.02
+            list(pool.map(_store_at, [(path, number, moment) for number in range(4)]))
+            with EmbeddingCache(path, "one", durable=False) as cache:
+                assert len(cache.known([digest(str(number)) for number in range(4)])) == 4
+            assert path.with_name("cache.sqlite3.corrupt").read_bytes() == b"not a database" * 500
 
 
 def test_foreign_database_is_renamed(tmp_path: Path) -> None:
