@@ -150,6 +150,8 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
     If doit runs several tasks at once in threads, the function runs in a worker process. With ``-P process`` or
     ``-n 0``, it runs in the current process.
+
+    The targets are on disk when the action succeeds: a worker that does not sync its files leaves it to this process.
     """
 
     def __init__(
@@ -161,6 +163,15 @@ class StageAction(BaseAction):  # type: ignore[misc]
         *,
         synced: bool = False,
     ) -> None:
+        """Create the action.
+
+        Args:
+            function: The function.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments. A callable is called when the action runs.
+            workers: The workers that run it; None for this process.
+            synced: True if the function syncs its targets in any process.
+        """
         self.function = function
         self.args = args
         self.kwargs = kwargs
@@ -183,7 +194,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
                 seconds = time.monotonic() - begin
             else:
                 seconds = self.workers.run(self.function, *self.args, **kwargs)
-                if not (self.synced or self.workers.sync_files):
+                if not (self.synced or self.workers.syncs_files):
                     sync_files(self.task.targets)
         except (StageError, ConfigError) as error:
             return StageFailed(str(error), type(error).__name__)

@@ -49,7 +49,7 @@ class DaskWorkers:
     ``distributed.scheduler.allowed-failures``).
     """
 
-    sync_files = True
+    syncs_files = True
 
     def __init__(self, scheduler: str, in_flight: int, work_dir: Path) -> None:
         """Store the arguments. The first task connects to the cluster.

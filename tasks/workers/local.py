@@ -58,10 +58,10 @@ class Workers(Protocol):
     """Runs a function elsewhere and waits for it.
 
     Attributes:
-        sync_files: True if the function syncs the files that it writes; False if the caller must.
+        syncs_files: True if the function syncs the files that it writes; False if the caller must.
     """
 
-    sync_files: bool
+    syncs_files: bool
 
     def run(self, function: Callable[..., None], *args: Any, **kwargs: Any) -> float:
         """Call ``function`` and wait for it. Return the seconds that it took, without the wait for a worker.
@@ -112,7 +112,7 @@ class LocalWorkers:
         processes: Largest number of worker processes. They start on demand.
     """
 
-    sync_files = False
+    syncs_files = False
 
     def __init__(self, processes: int = 1) -> None:
         self.processes = processes
@@ -258,7 +258,7 @@ class OneAtATime:
     """Workers that run one task at a time on other workers."""
 
     def __init__(self, workers: Workers) -> None:
-        self.sync_files = workers.sync_files
+        self.syncs_files = workers.syncs_files
         self._workers = workers
         self._turn = threading.Lock()
 
