@@ -133,6 +133,7 @@ def task_code_examples() -> Iterator[Task]:
         file_dep=map(at, [EXTENSIONS, *code_examples.merge_dependencies(graph.extensions)]),
         targets=map(at, code_examples.merge_targets(graph.extensions, mode)),
         others=[at(EXAMPLE_COPIES)],
+        synced=True,
     )
 
 
@@ -217,5 +218,6 @@ def task_final_assembly() -> Task:
             pipeline.target_path(COMPLETION_REPORT),
         ],
         published=True,
+        synced=True,
         folders=[at(PREVIOUS)],
     )

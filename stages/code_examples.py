@@ -157,7 +157,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
 
     Of several functions with the same source, in one extension or in several, the first is kept: extensions are
     ordered by id, functions by interest. Extensions are read one at a time. Files of earlier runs and of other modes
-    are removed.
+    are removed. What is written is synced here: most targets are unchanged, and `Copies` relies on the others.
 
     Args:
         work_dir: The work directory.
@@ -195,6 +195,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
             content = _content(extension, chosen.kit_version, scan_mode, methods)
             sha256 = hashlib.sha256(content).hexdigest()
             write_bytes(Path(target), content)
+            sync_files([target])
         elif copies.differ(selected, target):
             uncopied.append((selected, target))
         summaries[extension.id] = ExtensionExamples(
@@ -222,6 +223,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
         extensions=summaries,
     )
     write_json(work_dir / SUMMARY, summary, indent=True)
+    sync_files([work_dir / SUMMARY])
     copies.save()
     _prune(work_dir, chosen.extensions, mode)
     logger.info("%d examples, %d duplicates left out", totals["interesting_methods"], totals["duplicates"])
@@ -230,7 +232,7 @@ def merge(work_dir: Path, *, mode: str) -> None:
 def _copy(files: tuple[str, str]) -> None:
     source, target = files
     write_bytes(Path(target), read_bytes(Path(source)))
-    sync_files([target])  # `Copies` relies on it before the task is recorded
+    sync_files([target])
 
 
 def _example(function: Function, source: str, reasons: list[str], token_count: int) -> Example:

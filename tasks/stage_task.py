@@ -70,6 +70,7 @@ class StageTask:
         others: Iterable[str] = (),
         folders: Iterable[str] = (),
         published: bool = False,
+        synced: bool = False,
     ) -> dict[str, Any]:
         """Return a doit task that calls a function of the stage.
 
@@ -92,6 +93,7 @@ class StageTask:
             others: Files that the task creates besides its targets, for ``doit clean``.
             folders: Folders below the work directory that the task creates. ``doit clean`` removes their contents.
             published: The targets are the published data set. ``doit clean`` removes them, ``--force`` does not.
+            synced: The function syncs its targets to disk. Otherwise they are synced after it.
         """
         options = options or {}
         made_with = {**options, "code": code_digest(function.__module__)}
@@ -110,7 +112,7 @@ class StageTask:
                     args,
                     {**options, **(unchecked or {})},
                     None if in_process else self.workers,
-                    synced=published,
+                    synced=synced,
                 )
             ],
             "file_dep": [] if self.pinned else list(file_dep),
